@@ -1,0 +1,66 @@
+"""What a hardening check is: a declaration and a pure function of one subject.
+
+A check file holds one function `examine(subject) -> Outcome` and ends with its declaration `CHECK`.
+What is in force decides the verdict; where it differs from what was declared, drift is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exporter.assess.report import Outcome, Severity, Verdict
+from exporter.facts.cgroup import ContainerCgroups
+from exporter.facts.container import Container
+from exporter.facts.host import Host
+from exporter.facts.process import ContainerProcesses
+from exporter.facts.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One container as checks see it. None: that source did not answer, or has nothing on it."""
+
+    name: str
+    user: str  # "" for root's podman
+    container: Container | None
+    processes: ContainerProcesses | None
+    cgroups: ContainerCgroups | None
+    unit: Unit | None
+    host: Host | None
+    neighbours_in_slice: tuple[str, ...] = ()  # other containers with processes below this one's slice
+    same_name_kept: bool = False  # podman keeps an ended container of this name
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check. Its id is its file's name."""
+
+    id: str
+    title: str  # what holds when it passes
+    severity: Severity
+    why: str  # one or two sentences
+    fix_quadlet: str
+    fix_podman: str
+    references: tuple[str, ...]
+    examine: Callable[[Subject], Outcome]
+
+
+def passed(reason: str, *, drift: bool = False) -> Outcome:
+    """The wall stands."""
+    return Outcome(Verdict.PASS, reason, drift=drift)
+
+
+def failed(reason: str, detail: str = "", *, drift: bool = False) -> Outcome:
+    """The wall does not stand."""
+    return Outcome(Verdict.FAIL, reason, detail, drift)
+
+
+def not_applicable(reason: str) -> Outcome:
+    """There is no such wall to judge on this host or for this container."""
+    return Outcome(Verdict.NOT_APPLICABLE, reason)
+
+
+def unknown(reason: str, detail: str = "") -> Outcome:
+    """What would decide it could not be read."""
+    return Outcome(Verdict.UNKNOWN, reason, detail)

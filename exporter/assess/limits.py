@@ -1,0 +1,28 @@
+"""Every threshold, once, each with its reason. Exported as `bulkhead_threshold{name=...}`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers that rules and judgements compare with. A host's configuration may change each."""
+
+    # The seed sizes limits so that use stands near 80 %: a limit is right when its peak is at this ratio.
+    memory_target_ratio: float = 0.80
+    # Limits are meant to be 80 % used, so 80 % is no alarm; the last tenth is.
+    memory_warning_ratio: float = 0.90
+    memory_critical_ratio: float = 0.97
+    # A copy-on-write file system slows down well before its quota is reached (openzfs#1668).
+    quota_warning_ratio: float = 0.85
+    quota_critical_ratio: float = 0.95
+    # Three automatic restarts in ten minutes is a loop for RestartSec=10s and a start of seconds.
+    restart_loop_restarts: float = 3
+    restart_loop_window_seconds: float = 600
+    # A source whose answer is older than this is stale: twice the slowest default clock.
+    collector_stale_seconds: float = 600
+
+    def as_pairs(self) -> tuple[tuple[str, float], ...]:
+        """Name and value of every threshold, in the order above."""
+        return tuple((field.name, float(getattr(self, field.name))) for field in fields(self))

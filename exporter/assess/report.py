@@ -1,0 +1,143 @@
+"""What is known and judged of one host: plain, versioned, serialisable data.
+
+Nothing in here is a union of classes, so any typed JSON codec carries it across a process
+boundary. The facts ride along unchanged; the judgements stand beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exporter.facts.cgroup import ContainerCgroups, Level
+from exporter.facts.container import Container
+from exporter.facts.host import Host
+from exporter.facts.storage import Dataset, DatasetIo, Pool
+from exporter.facts.unit import Unit
+
+REPORT_VERSION = 1
+
+
+class Verdict(StrEnum):
+    """What a check says. Unknown is never a pass."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NOT_APPLICABLE = "not_applicable"
+    UNKNOWN = "unknown"
+
+
+class Severity(StrEnum):
+    """How much a failed check matters."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One check's answer for one subject. The reason is short and fit for a label; the detail names names."""
+
+    verdict: Verdict
+    reason: str
+    detail: str = ""
+    drift: bool = False  # what was declared and what is in force differ
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A check's outcome, by the check's id."""
+
+    check: str
+    severity: Severity
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInfo:
+    """The catalogue entry of a check: all that a page needs to show it."""
+
+    id: str
+    severity: Severity
+    title: str
+    why: str
+    fix_quadlet: str
+    fix_podman: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryJudgement:
+    """How near a container is to its limit. None: nothing limits it, or it could not be read."""
+
+    usage_bytes: int | None = None  # of the payload
+    working_set_bytes: int | None = None  # of the payload
+    limit_bytes: int | None = None  # the limit that binds: the smallest on the way up
+    limit_level: Level | None = None
+    high_bytes: int | None = None  # the smallest memory.high on the way up
+    ratio: float | None = None  # working set over limit at the level nearest to its limit
+    ratio_level: Level | None = None
+    recommended_limit_bytes: int | None = None  # peak over the target ratio
+
+
+@dataclass(frozen=True, slots=True)
+class MountedDataset:
+    """A dataset that a container mounts."""
+
+    dataset: str
+    destination: str
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerReport:
+    """One container, joined from every source that knows it."""
+
+    name: str  # NAME, or USER/NAME for a rootless one
+    state: str  # created, running, paused, stopping, exited, dead, missing; "" when nobody said
+    container: Container | None = None  # podman's word; None when podman was not asked or has none
+    cgroups: ContainerCgroups | None = None
+    unit: Unit | None = None
+    id: str = ""
+    slice: str = ""
+    memory: MemoryJudgement = MemoryJudgement()
+    oom_kills: int | None = None  # as the kernel counts them now, at the outermost cgroup that is this container's own
+    restarts: int | None = None  # as systemd or podman's policy counts them now
+    datasets: tuple[MountedDataset, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorReport:
+    """How one source is doing."""
+
+    name: str
+    present: bool  # False: the thing is not on this host
+    success: bool
+    duration_seconds: float
+    age_seconds: float | None  # of what is shown; None when nothing ever was
+    reason: str = ""  # why not, one sentence
+    events: int = 0
+    events_lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is known and judged of one host at one moment."""
+
+    taken_at_seconds: float
+    containers: tuple[ContainerReport, ...]
+    collectors: tuple[CollectorReport, ...]
+    datasets: tuple[Dataset, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    dataset_io: tuple[DatasetIo, ...] = ()
+    host: Host | None = None
+    checks: tuple[CheckInfo, ...] = ()
+    thresholds: tuple[tuple[str, float], ...] = ()
+    dropped_containers: int = 0  # beyond the cap on series; counted since start
+    product_version: str = ""
+    revision: str = ""
+    python_version: str = ""
+    is_example: bool = False
+    version: int = REPORT_VERSION

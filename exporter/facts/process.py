@@ -1,0 +1,71 @@
+"""What the kernel has in force for each process of a container: /proc/PID.
+
+https://docs.kernel.org/filesystems/proc.html, capabilities(7), user_namespaces(7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.facts.container import IdRange
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One line of /proc/PID/mountinfo."""
+
+    mount_point: str  # field 5, unescaped
+    root: str  # field 4, unescaped
+    options: tuple[str, ...]  # field 6: per mount (ro, nosuid, idmapped)
+    filesystem: str  # zfs, overlay, tmpfs
+    source: str  # the dataset for zfs
+    device: str  # major:minor
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The walls in force around one process."""
+
+    pid: int
+    start_ticks: int  # field 22 of /proc/PID/stat: with pid, its identity
+    comm: str  # Name of /proc/PID/status
+    inheritable_capabilities: int  # CapInh
+    permitted_capabilities: int  # CapPrm
+    effective_capabilities: int  # CapEff
+    bounding_capabilities: int  # CapBnd
+    ambient_capabilities: int  # CapAmb
+    no_new_privileges: bool  # NoNewPrivs
+    seccomp_mode: int  # Seccomp: 0 none, 1 strict, 2 filter
+    uid_map: tuple[IdRange, ...]  # /proc/PID/uid_map
+    gid_map: tuple[IdRange, ...]  # /proc/PID/gid_map
+    security_label: str | None  # /proc/PID/attr/current; None when no LSM answers
+    namespaces: tuple[tuple[str, int], ...] = ()  # /proc/PID/ns/*: kind, inode
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerProcesses:
+    """All processes of one container that could be read, first (lowest pid) first."""
+
+    container_id: str
+    processes: tuple[Process, ...]
+    mounts: tuple[MountPoint, ...]  # of the first process
+    unreadable: tuple[str, ...] = ()  # "PID: why" of those that live and could not be read; the gone are left out
+    interfaces: tuple[str, ...] = ()  # names in /proc/PID/net/dev of the first process, without lo
+
+
+@dataclass(frozen=True, slots=True)
+class Conmon:
+    """A container's monitor process: names the container even where podman is not asked."""
+
+    container_id: str  # -c
+    name: str  # -n
+    pid: int
+    owner_uid: int  # of /proc/PID
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTable:
+    """Every container's processes, and every conmon on the host."""
+
+    containers: tuple[ContainerProcesses, ...]
+    conmons: tuple[Conmon, ...]

@@ -1,0 +1,73 @@
+"""What one source said, or why it said nothing.
+
+Absent is not zero, and failed is not absent:
+
+- `Read`: the source answered.
+- `Absent`: the thing is not on this host (no ZFS, no SELinux). Checks on it are not applicable.
+- `Failed`: it is here and did not answer. Its last answer is kept for names and gauges, shown
+  with its age; it is never a ground for a check to pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+class SourceError(Exception):
+    """A source has nothing to say. The message is one sentence: what, where, what to do."""
+
+
+class NotHere(SourceError):
+    """The thing does not exist on this host."""
+
+
+class Unreadable(SourceError):
+    """The thing exists and could not be read (denied, timed out, malformed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[T]):
+    """The source answered."""
+
+    value: T
+    read_at_seconds: float
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The thing is not on this host."""
+
+    reason: str
+    duration_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Generic[T]):
+    """The source is on this host and did not answer."""
+
+    reason: str
+    duration_seconds: float
+    last: Read[T] | None = None
+
+
+Reading: TypeAlias = Read[T] | Absent | Failed[T]
+
+
+def fresh(reading: Reading[T]) -> T | None:
+    """The value, only if the source answered the last time it was asked."""
+    return reading.value if isinstance(reading, Read) else None
+
+
+def latest(reading: Reading[T]) -> T | None:
+    """The value last read, even if the source has failed since."""
+    match reading:
+        case Read():
+            return reading.value
+        case Failed():
+            return reading.last.value if reading.last else None
+        case Absent():
+            return None

@@ -1,0 +1,28 @@
+"""All that the host said, at one moment: one reading a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.facts.cgroup import ContainerCgroups
+from exporter.facts.container import Container
+from exporter.facts.host import Host
+from exporter.facts.process import ProcessTable
+from exporter.facts.reading import Reading
+from exporter.facts.storage import Dataset, Storage
+from exporter.facts.unit import Quadlet, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One reading a source; the field's name is the collector's name on the page."""
+
+    taken_at_seconds: float
+    podman: Reading[tuple[Container, ...]]
+    cgroup: Reading[tuple[ContainerCgroups, ...]]
+    process: Reading[ProcessTable]
+    systemd: Reading[tuple[Unit, ...]]
+    quadlet: Reading[tuple[Quadlet, ...]]
+    zfs: Reading[Storage]  # everything, on a slow clock
+    zfs_mounted: Reading[tuple[Dataset, ...]]  # what containers mount, on a quick clock
+    host: Reading[Host]

@@ -1,0 +1,61 @@
+"""What ZFS says of datasets and pools. Bytes throughout.
+
+zfsprops(7), zpoolprops(7); `none` and 0 for a quota or reservation is None: not set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One filesystem or volume."""
+
+    name: str
+    kind: str  # filesystem, volume
+    mountpoint: str  # path, none, legacy, - (volume)
+    used_bytes: int
+    available_bytes: int
+    referenced_bytes: int
+    used_by_snapshots_bytes: int | None = None
+    used_by_dataset_bytes: int | None = None
+    used_by_children_bytes: int | None = None
+    logical_used_bytes: int | None = None
+    written_bytes: int | None = None
+    quota_bytes: int | None = None
+    refquota_bytes: int | None = None
+    reservation_bytes: int | None = None
+    refreservation_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetIo:
+    """Counters of one mounted dataset since import: /proc/spl/kstat/zfs/POOL/objset-*."""
+
+    name: str
+    reads: int
+    writes: int
+    read_bytes: int
+    written_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One pool."""
+
+    name: str
+    state: str  # online, degraded, faulted, offline, removed, unavail, suspended
+    size_bytes: int | None = None
+    allocated_bytes: int | None = None
+    free_bytes: int | None = None
+    fragmentation_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """All of ZFS on this host."""
+
+    datasets: tuple[Dataset, ...]
+    pools: tuple[Pool, ...]
+    io: tuple[DatasetIo, ...] = ()

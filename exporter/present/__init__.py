@@ -1,0 +1,1 @@
+"""How a report is shown: report in, text or samples out. Nothing here reads the host."""

@@ -1,0 +1,1 @@
+"""The metrics page: one table of families a subject, rendered by `exposition`."""

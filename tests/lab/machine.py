@@ -1,0 +1,220 @@
+"""The lab's virtual machine: start it, end it, and speak with it over ssh. Needs no KVM: emulation is enough."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+SSH_GUEST_PORT = 22
+WEB_GUEST_PORT = 9946
+MEMORY_MIB = 4096
+
+
+class LabError(Exception):
+    """Something about the lab did not work; the text is one sentence for a person."""
+
+
+def cache_directory() -> Path:
+    """Where every slow part is kept, outside the repository."""
+    chosen = os.environ.get("BULKHEAD_LAB_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bulkhead-lab"
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def qemu_command(boot: Path, disks: list[tuple[Path, str]], serial: Path, *, forwards: str, append: str) -> list[str]:
+    """The emulator's command line; `boot` holds vmlinuz and initrd, disks are (path, format), in order vda, vdb."""
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35"]
+    command += ["-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-no-reboot", "-serial", f"file:{serial}"]
+    command += ["-kernel", str(boot / "vmlinuz"), "-initrd", str(boot / "initrd"), "-append", append]
+    for path, kind in disks:
+        # A broken guest is thrown away, never repaired: its disks need not survive a crash of the host.
+        command += ["-drive", f"file={path},if=virtio,format={kind},cache=unsafe"]
+    return [*command, "-nic", f"user,model=virtio-net-pci{forwards}", "-device", "virtio-rng-pci"]
+
+
+KERNEL_ARGUMENTS = "console=ttyS0 root=/dev/vda rw selinux=1 security=selinux enforcing=0 net.ifnames=0 loglevel=4"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One guest, named, with its state in a directory; this object itself holds no state."""
+
+    directory: Path
+
+    @classmethod
+    def named(cls, name: str | None = None) -> Machine:
+        """The machine of that name, else of BULKHEAD_LAB_NAME, else `main`."""
+        return cls(cache_directory() / "machines" / (name or os.environ.get("BULKHEAD_LAB_NAME") or "main"))
+
+    @property
+    def serial_log(self) -> Path:
+        return self.directory / "serial.log"
+
+    @property
+    def key(self) -> Path:
+        return cache_directory() / "key"
+
+    def _state(self) -> dict[str, int]:
+        try:
+            state: dict[str, int] = json.loads((self.directory / "state.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return state
+
+    @property
+    def pid(self) -> int | None:
+        """The emulator's process, None if it does not run. The start of its name guards against a reused pid."""
+        pid = self._state().get("pid")
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text()
+        except OSError:
+            return None
+        return pid if name.startswith("qemu-system") else None
+
+    @property
+    def ssh_port(self) -> int:
+        return self._state()["ssh_port"]
+
+    @property
+    def web_port(self) -> int:
+        """Port of this host, on 127.0.0.1, that leads to port 9946 of the guest."""
+        return self._state()["web_port"]
+
+    def start(self, base: Path) -> None:
+        """Boot from throw-away layers over the base image in `base`; returns before the guest answers."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        disks: list[tuple[Path, str]] = []
+        for name in ("root", "tank"):
+            layer = self.directory / f"{name}.qcow2"
+            create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base / f"{name}.img")]
+            subprocess.run([*create, str(layer)], check=True)
+            disks.append((layer, "qcow2"))
+        ports = {"ssh_port": free_port(), "web_port": free_port()}
+        forwards = "".join(
+            f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
+            for host, guest in ((ports["ssh_port"], SSH_GUEST_PORT), (ports["web_port"], WEB_GUEST_PORT))
+        )
+        command = qemu_command(base, disks, self.serial_log, forwards=forwards, append=KERNEL_ARGUMENTS)
+        with (self.directory / "qemu.log").open("wb") as log:
+            qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        (self.directory / "state.json").write_text(json.dumps({"pid": qemu.pid, **ports}))
+
+    def stop(self, *, timeout_seconds: float = 90) -> None:
+        """End it cleanly, by force after the time is up; its disks are thrown away at the next start."""
+        pid = self.pid
+        if pid is None:
+            return
+        try:
+            self.run("systemctl poweroff", timeout_seconds=20, check=False)
+        except (LabError, subprocess.TimeoutExpired):
+            timeout_seconds = 0
+        deadline = time.monotonic() + timeout_seconds
+        while self.pid is not None and time.monotonic() < deadline:
+            time.sleep(0.5)
+        if self.pid is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    def wait(self, done: Callable[[], bool], what: str, *, timeout_seconds: float) -> None:
+        """Poll until `done`; a LabError that names `what` and the serial log if the guest ends or the time is up."""
+        deadline = time.monotonic() + timeout_seconds
+        while not done():
+            if self.pid is None:
+                raise LabError(f"the guest ended while waiting for {what}; its console is in {self.serial_log}")
+            if time.monotonic() > deadline:
+                raise LabError(f"no {what} within {timeout_seconds:.0f} s; the guest's console is in {self.serial_log}")
+            time.sleep(1)
+
+    def answers(self) -> bool:
+        """Whether a command can be run in it."""
+        try:
+            return self.run("true", timeout_seconds=20, check=False).returncode == 0
+        except (LabError, subprocess.TimeoutExpired):
+            return False
+
+    # --- commands and files ---
+
+    def _options(self) -> list[str]:
+        """One connection is shared by all commands: a handshake costs the emulated guest a second or more."""
+        options = {
+            "IdentityFile": str(self.key),
+            "IdentitiesOnly": "yes",
+            "StrictHostKeyChecking": "no",
+            "UserKnownHostsFile": "/dev/null",
+            "LogLevel": "ERROR",
+            "BatchMode": "yes",
+            "ConnectTimeout": "20",
+            "ControlPath": str(self.directory / "ssh.sock"),
+            "Port": str(self.ssh_port),
+        }
+        return [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+
+    def ssh_command(self, *command: str) -> list[str]:
+        """The command line that runs `command` in the guest, for whoever wants to start it in a way of their own."""
+        if self.pid is None:
+            raise LabError("the lab is not running: start it with `python3 tests/lab/lab.py up`")
+        check = ["ssh", *self._options(), "-O", "check", "root@127.0.0.1"]
+        if subprocess.run(check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            # Started apart from any command, so that nobody waits for the shared connection to close their pipes.
+            master = ["ssh", *self._options(), "-M", "-N", "-f", "root@127.0.0.1"]
+            subprocess.run(
+                master, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60
+            )
+        return ["ssh", *self._options(), "root@127.0.0.1", *command]
+
+    def run(
+        self, command: str, *, timeout_seconds: float = 120, input: bytes | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a shell command in the guest as root; with `check`, a failure is a LabError with what it said."""
+        given: dict[str, object] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(  # type: ignore[call-overload]
+            self.ssh_command(command), capture_output=True, timeout=timeout_seconds, **given
+        )
+        if check and done.returncode:
+            said = (done.stderr or done.stdout).decode(errors="replace").strip()[-2000:]
+            raise LabError(f"in the guest, {shlex.quote(command[:500])} exited {done.returncode}: {said}")
+        return done
+
+    def ssh(self, command: str, *, timeout_seconds: float = 120, input: bytes | None = None, check: bool = True) -> str:
+        """What the command wrote to its standard output, as text."""
+        return self.run(command, timeout_seconds=timeout_seconds, input=input, check=check).stdout.decode(
+            errors="replace"
+        )
+
+    def push(self, local: Path | str, remote: str, *, timeout_seconds: float = 120) -> None:
+        """Copy a file, or a directory's contents, into the guest under exactly the name `remote`."""
+        source = Path(local)
+        if source.is_dir():
+            packed = subprocess.run(["tar", "-C", str(source), "-c", "."], check=True, stdout=subprocess.PIPE).stdout
+            command = f"mkdir -p {shlex.quote(remote)} && tar -C {shlex.quote(remote)} --no-same-owner -x"
+        else:
+            packed = source.read_bytes()
+            mode = oct(source.stat().st_mode & 0o777)[2:]
+            command = f"install -D -m {mode} /dev/stdin {shlex.quote(remote)}"
+        self.run(command, timeout_seconds=timeout_seconds, input=packed)
+
+    def fetch(self, remote: str, local: Path | str, *, timeout_seconds: float = 120) -> None:
+        """Copy a file, or a directory's contents, out of the guest under exactly the name `local`."""
+        target, quoted = Path(local), shlex.quote(remote)
+        if self.run(f"test -d {quoted}", check=False).returncode == 0:
+            target.mkdir(parents=True, exist_ok=True)
+            packed = self.run(f"tar -C {quoted} -c .", timeout_seconds=timeout_seconds).stdout
+            subprocess.run(["tar", "-C", str(target), "--no-same-owner", "-x"], check=True, input=packed)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(self.run(f"cat {quoted}", timeout_seconds=timeout_seconds).stdout)
