@@ -1,0 +1,184 @@
+"""The cycle: slow sources answer on their own clocks, a scrape takes what they last said and judges it.
+
+A `Poller` is one slow source on its own thread. Whatever its `read` does (answer, refuse, hang,
+crash on a bug), the poller has a reading, and it stops nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from exporter.assess.report import Report
+from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, latest
+
+T = TypeVar("T")
+log = logging.getLogger("bulkhead")
+
+# A burst of events (a failing unit sends some twenty) becomes one read.
+_BURST_SECONDS = 0.2
+
+
+def read_once(read: Callable[[], T], problems: Callable[[], tuple[str, ...]], previous: Reading[T]) -> Reading[T]:
+    """Ask a source now. Never raises: a bug in a source is that source's failure alone."""
+    started = time.monotonic()
+    try:
+        value = read()
+    except NotHere as error:
+        return Absent(str(error), time.monotonic() - started)
+    except SourceError as error:
+        return Failed(str(error), time.monotonic() - started, _last_read(previous))
+    except Exception as error:  # noqa: BLE001 - the one place that contains a source's own bugs
+        log.debug("a source failed in a way it did not foresee", exc_info=True)
+        reason = f"unexpected {type(error).__name__}: {error}; please report this with the log at level debug"
+        return Failed(reason, time.monotonic() - started, _last_read(previous))
+    return Read(value, time.time(), time.monotonic() - started, problems())
+
+
+def no_problems() -> tuple[str, ...]:
+    """For a source that answers in whole or not at all."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How often a source is asked, and when its silence counts as failure."""
+
+    interval_seconds: float
+    deadline_seconds: float
+
+
+class Poller(Generic[T]):
+    """One source on a thread and a clock of its own."""
+
+    def __init__(
+        self, name: str, read: Callable[[], T], clock: Clock, problems: Callable[[], tuple[str, ...]] = no_problems
+    ) -> None:
+        self.name = name
+        self._read = read
+        self._clock = clock
+        self._problems = problems
+        self._reading: Reading[T] = Failed("has not answered yet", 0.0)
+        self._answered = threading.Event()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._asked_at: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"poll-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more. A read that hangs is left behind: its thread is a daemon."""
+        self._stop.set()
+        self._wake.set()
+
+    def poke(self) -> None:
+        """Something changed: ask soon, not at the next tick."""
+        self._wake.set()
+
+    def answered(self, timeout_seconds: float = 0) -> bool:
+        """Whether the source has answered, refused or failed at least once."""
+        return self._answered.wait(timeout_seconds)
+
+    def reading(self) -> Reading[T]:
+        """The latest answer; a read that is over its deadline is a failure while it lasts."""
+        asked_at, reading = self._asked_at, self._reading
+        if asked_at is not None:
+            waited = time.monotonic() - asked_at
+            if waited > self._clock.deadline_seconds:
+                return Failed(f"no answer for {waited:.0f} s", waited, _last_read(reading))
+        return reading
+
+    def value(self) -> T | None:
+        """The value last read."""
+        return latest(self._reading)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            self._asked_at = time.monotonic()
+            reading = read_once(self._read, self._problems, self._reading)
+            self._tell_change(self._reading, reading, first=not self._answered.is_set())
+            self._reading, self._asked_at = reading, None
+            self._answered.set()
+            if self._wake.wait(self._clock.interval_seconds):
+                self._stop.wait(_BURST_SECONDS)
+
+    def _tell_change(self, before: Reading[T], after: Reading[T], *, first: bool) -> None:
+        told, tells = (None if first else _trouble(before)), _trouble(after)
+        if tells == told:
+            return
+        if tells is None and told is not None:
+            log.info("source answers again", extra={"collector": self.name})
+        elif isinstance(after, Absent):
+            log.info("source is not on this host", extra={"collector": self.name, "reason": tells})
+        elif tells is not None:
+            log.warning("source cannot be read", extra={"collector": self.name, "reason": tells})
+
+
+def _trouble(reading: Reading[T]) -> str | None:
+    match reading:
+        case Read(problems=problems):
+            return "; ".join(problems) or None
+        case Absent(reason=reason) | Failed(reason=reason):
+            return reason
+
+
+def _last_read(reading: Reading[T]) -> Read[T] | None:
+    match reading:
+        case Read():
+            return reading
+        case Failed(last=last):
+            return last
+        case Absent():
+            return None
+
+
+class Agent:
+    """Pollers, event followers, and the report that is made of them when it is asked for."""
+
+    def __init__(
+        self,
+        pollers: tuple[Poller[object], ...],
+        followers: tuple[Callable[[threading.Event], None], ...],
+        make_report: Callable[[], Report],
+    ) -> None:
+        self._pollers = pollers
+        self._followers = followers
+        self._make_report = make_report
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._report: Report | None = None
+        self._reported_at = 0.0
+
+    def start(self) -> None:
+        """Start every clock and every event stream."""
+        for poller in self._pollers:
+            poller.start()
+        for number, follow in enumerate(self._followers):
+            threading.Thread(target=follow, args=(self._stop,), name=f"follow-{number}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop asking. Returns at once."""
+        self._stop.set()
+        for poller in self._pollers:
+            poller.stop()
+
+    def ready(self) -> bool:
+        """Whether every source has answered, refused or failed once."""
+        return all(poller.answered() for poller in self._pollers)
+
+    def report(self) -> Report:
+        """What is known now. Scrapes that come while one is being made share it."""
+        asked_at = time.monotonic()
+        with self._lock:
+            if self._report is None or self._reported_at < asked_at:
+                self._reported_at = time.monotonic()
+                self._report = self._make_report()
+            return self._report
