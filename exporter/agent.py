@@ -32,7 +32,7 @@ def read_once(read: Callable[[], T], problems: Callable[[], tuple[str, ...]], pr
         return Absent(str(error), time.monotonic() - started)
     except SourceError as error:
         return Failed(str(error), time.monotonic() - started, _last_read(previous))
-    except Exception as error:  # noqa: BLE001 - the one place that contains a source's own bugs
+    except Exception as error:  # the one place that contains a source's own bugs
         log.debug("a source failed in a way it did not foresee", exc_info=True)
         reason = f"unexpected {type(error).__name__}: {error}; please report this with the log at level debug"
         return Failed(reason, time.monotonic() - started, _last_read(previous))

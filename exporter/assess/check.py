@@ -13,7 +13,7 @@ from exporter.assess.report import Outcome, Severity, Verdict
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.host import Host
-from exporter.facts.process import ContainerProcesses
+from exporter.facts.process import ContainerProcesses, Process
 from exporter.facts.unit import Unit
 
 
@@ -28,8 +28,8 @@ class Subject:
     cgroups: ContainerCgroups | None
     unit: Unit | None
     host: Host | None
+    running: bool = True
     neighbours_in_slice: tuple[str, ...] = ()  # other containers with processes below this one's slice
-    same_name_kept: bool = False  # podman keeps an ended container of this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Check:
     fix_podman: str
     references: tuple[str, ...]
     examine: Callable[[Subject], Outcome]
+    judges_stopped: bool = False  # most walls stand only around a running container
 
 
 def passed(reason: str, *, drift: bool = False) -> Outcome:
@@ -64,3 +65,27 @@ def not_applicable(reason: str) -> Outcome:
 def unknown(reason: str, detail: str = "") -> Outcome:
     """What would decide it could not be read."""
     return Outcome(Verdict.UNKNOWN, reason, detail)
+
+
+def judge_every_process(
+    subject: Subject, holds: Callable[[Process], bool], *, declared: bool | None, good: str, bad: str
+) -> Outcome:
+    """Judge a wall by every process of the container, and raise drift against what was declared.
+
+    One process outside the wall fails it, however the others stand. A living process that could not
+    be read makes a pass impossible: it is the one that may stand outside.
+    """
+    if subject.processes is None or not subject.processes.processes:
+        return unknown("processes not readable")
+    outside = [process for process in subject.processes.processes if not holds(process)]
+    if outside:
+        return failed(bad, _names_of(outside), drift=declared is True)
+    if subject.processes.unreadable:
+        return unknown("a process not readable", "; ".join(subject.processes.unreadable[:3]))
+    return passed(good, drift=declared is False)
+
+
+def _names_of(processes: list[Process]) -> str:
+    shown = ", ".join(f"{process.comm} ({process.pid})" for process in processes[:5])
+    more = len(processes) - 5
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -100,7 +100,7 @@ class ContainerCgroups:
 
 
 def container_id_of(cgroup_name: str) -> str | None:
-    """The container id in `libpod-payload-ID` or `libpod-ID.scope`; None for anything else, as `libpod-conmon-ID.scope`."""
+    """The container id in `libpod-payload-ID` or `libpod-ID.scope`; None for the rest, as `libpod-conmon-ID.scope`."""
     found = _PAYLOAD.match(cgroup_name)
     return found.group(1) if found else None
 

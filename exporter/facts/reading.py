@@ -35,6 +35,7 @@ class Read(Generic[T]):
     value: T
     read_at_seconds: float
     duration_seconds: float
+    problems: tuple[str, ...] = ()  # one sentence for each part that could not be read; the rest is in the value
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,17 @@ from exporter.facts.unit import Quadlet, Unit
 
 
 @dataclass(frozen=True, slots=True)
+class EventCount:
+    """What one source's event stream has told since the agent started."""
+
+    collector: str
+    seen: int
+    lost: int  # gaps that were noticed
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One reading a source; the field's name is the collector's name on the page."""
+    """One reading a source; a reading's field name is its collector's name on the page."""
 
     taken_at_seconds: float
     podman: Reading[tuple[Container, ...]]
@@ -26,3 +35,4 @@ class Snapshot:
     zfs: Reading[Storage]  # everything, on a slow clock
     zfs_mounted: Reading[tuple[Dataset, ...]]  # what containers mount, on a quick clock
     host: Reading[Host]
+    events: tuple[EventCount, ...] = ()
