@@ -1,0 +1,43 @@
+"""No process has any capability, nor a way to get one.
+
+Declared: an empty bounding set in the OCI configuration (CapDrop in inspect is computed against the
+server's defaults of today). In force: CapBnd, CapPrm, CapEff, CapInh and CapAmb of every process.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject, judge_every_process
+from exporter.assess.report import Outcome, Severity
+from exporter.facts.process import Process
+
+
+def _has_none(process: Process) -> bool:
+    return not (
+        process.bounding_capabilities
+        | process.permitted_capabilities
+        | process.effective_capabilities
+        | process.inheritable_capabilities
+        | process.ambient_capabilities
+    )
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge the five capability sets of every process."""
+    declared = None
+    if subject.container is not None and subject.container.security.bounding_capabilities is not None:
+        declared = not subject.container.security.bounding_capabilities
+    return judge_every_process(
+        subject, _has_none, declared=declared, good="no capabilities", bad="a process has capabilities"
+    )
+
+
+CHECK = Check(
+    id="all_capabilities_dropped",
+    title="All capabilities are dropped",
+    severity=Severity.CRITICAL,
+    why="A process that looks like root inside can do nothing that root can, such as change files it does not own.",
+    fix_quadlet="DropCapability=all (and no AddCapability=)",
+    fix_podman="--cap-drop all",
+    references=("seed: --cap-drop all", "CIS Docker 5.3", "PSS restricted: capabilities", "capabilities(7)"),
+    examine=examine,
+)

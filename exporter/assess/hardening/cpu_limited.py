@@ -1,0 +1,32 @@
+"""The container's CPU time has a limit.
+
+Declared: podman's --cpus, CPUQuota= of the unit. In force: cpu.max.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject
+from exporter.assess.limited import declared_anywhere, judge_limited
+from exporter.assess.report import Outcome, Severity
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge cpu.max of the container's own levels."""
+    declared = declared_anywhere(
+        subject.container.limits.cpu_cores if subject.container else None,
+        subject.unit.cpu_quota_cores if subject.unit else None,
+        known=subject.container is not None or subject.unit is not None,
+    )
+    return judge_limited(subject, lambda level: level.cpu_max_cores, declared=declared, noun="CPU")
+
+
+CHECK = Check(
+    id="cpu_limited",
+    title="CPU time is limited",
+    severity=Severity.WARNING,
+    why="A spinning or mining container cannot starve the others.",
+    fix_quadlet="[Service] CPUQuota=400% and [Container] PodmanArgs=--cpus=4",
+    fix_podman="--cpus=4",
+    references=("seed: CPU limits", "CIS Docker 5.11"),
+    examine=examine,
+)

@@ -1,0 +1,44 @@
+"""Memory and CPU limits are declared twice, in podman and in the unit, and stand at both levels.
+
+podman has been seen not to apply limits: then the unit's still holds.
+Declared: podman and unit. In force: the payload's cgroup, and the service's or the slice's.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject, failed, passed, unknown
+from exporter.assess.report import Outcome, Severity
+from exporter.facts.cgroup import Level
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge memory.max and cpu.max of the payload, and of the levels that systemd keeps."""
+    if subject.cgroups is None or not subject.cgroups.levels:
+        return unknown("cgroup not readable")
+    outer = {Level.SERVICE} | (set() if subject.neighbours_in_slice else {Level.SLICE})
+    payload = subject.cgroups.levels[0]
+    kept = [level for level in subject.cgroups.levels if level.level in outer]
+    lacking = []
+    if payload.memory_max_bytes is None:
+        lacking.append("memory by podman")
+    if all(level.memory_max_bytes is None for level in kept):
+        lacking.append("memory by the unit")
+    if payload.cpu_max_cores is None:
+        lacking.append("CPU by podman")
+    if all(level.cpu_max_cores is None for level in kept):
+        lacking.append("CPU by the unit")
+    if lacking:
+        return failed("limits stand once or not at all", f"not limited: {', '.join(lacking)}")
+    return passed("limits stand twice")
+
+
+CHECK = Check(
+    id="limits_redundant",
+    title="Limits are declared twice",
+    severity=Severity.WARNING,
+    why="podman sometimes fails to apply limits to rootful containers; the unit's limits then still hold.",
+    fix_quadlet="Both [Service] MemoryMax=, CPUQuota= and [Container] PodmanArgs=--memory=... --cpus=...",
+    fix_podman="Run it below a unit with the same MemoryMax= and CPUQuota=",
+    references=("seed: limits specified redundantly", "podman issue 23664", "podman issue 22521"),
+    examine=examine,
+)

@@ -1,0 +1,32 @@
+"""The container's memory has a limit.
+
+Declared: podman's --memory, MemoryMax= of the unit. In force: memory.max.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject
+from exporter.assess.limited import declared_anywhere, judge_limited
+from exporter.assess.report import Outcome, Severity
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge memory.max of the container's own levels."""
+    declared = declared_anywhere(
+        subject.container.limits.memory_bytes if subject.container else None,
+        subject.unit.memory_max_bytes if subject.unit else None,
+        known=subject.container is not None or subject.unit is not None,
+    )
+    return judge_limited(subject, lambda level: level.memory_max_bytes, declared=declared, noun="memory")
+
+
+CHECK = Check(
+    id="memory_limited",
+    title="Memory is limited",
+    severity=Severity.WARNING,
+    why="A leak or an attack in one container cannot take the memory of the others and of the host.",
+    fix_quadlet="[Service] MemoryMax=512000000 and [Container] PodmanArgs=--memory=512000000b",
+    fix_podman="--memory=512000000b",
+    references=("seed: memory limits", "CIS Docker 5.10"),
+    examine=examine,
+)

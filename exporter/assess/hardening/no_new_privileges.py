@@ -1,0 +1,32 @@
+"""No process can gain privileges by running a program.
+
+Declared: noNewPrivileges. In force: NoNewPrivs of every process in /proc/PID/status.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject, judge_every_process
+from exporter.assess.report import Outcome, Severity
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge the flag of every process."""
+    return judge_every_process(
+        subject,
+        lambda process: process.no_new_privileges,
+        declared=subject.container.security.no_new_privileges if subject.container else None,
+        good="no new privileges",
+        bad="a process can gain privileges",
+    )
+
+
+CHECK = Check(
+    id="no_new_privileges",
+    title="No new privileges",
+    severity=Severity.CRITICAL,
+    why="A set-user-id program or file capabilities inside the image give nothing to whoever runs them.",
+    fix_quadlet="NoNewPrivileges=true",
+    fix_podman="--security-opt no-new-privileges",
+    references=("seed: no new privileges", "CIS Docker 5.25", "PSS restricted: allowPrivilegeEscalation"),
+    examine=examine,
+)

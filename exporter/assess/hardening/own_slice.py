@@ -1,0 +1,40 @@
+"""The container has a slice to itself, so that its limits and counters are its own and outlive restarts.
+
+Declared: Slice= of the unit. In force: no other container's processes below that slice.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject, failed, passed, unknown
+from exporter.assess.report import Outcome, Severity
+from exporter.facts.cgroup import Level
+
+_COMMON = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge who else lives in the container's slice."""
+    if subject.cgroups is None:
+        return unknown("cgroup not readable")
+    path = next((level.path for level in subject.cgroups.levels if level.level is Level.SLICE), "")
+    name = path.rsplit("/", 1)[-1]
+    if not name:
+        return failed("no slice", "its cgroup is below no slice")
+    if name in _COMMON:
+        return failed("in a common slice", f"it lives in {name}")
+    if subject.neighbours_in_slice:
+        return failed("slice is shared", f"{name} also holds {', '.join(subject.neighbours_in_slice[:5])}")
+    return passed("has its own slice")
+
+
+CHECK = Check(
+    id="own_slice",
+    title="Has a slice of its own",
+    severity=Severity.WARNING,
+    why="A slice holds the limits even if podman fails to apply them, and its counters remember OOM kills "
+    "after the container is gone.",
+    fix_quadlet="[Service] Slice=services-NAME.slice",
+    fix_podman="--cgroup-parent=services-NAME.slice",
+    references=("seed: each container in its own systemd slice", "systemd.slice(5)"),
+    examine=examine,
+)

@@ -1,0 +1,50 @@
+"""No id inside a container is an id that means anything outside.
+
+Declared: userns=auto. In force: every process's uid_map and gid_map map to host ids at or above the
+start of the `containers` range of /etc/subuid and /etc/subgid, and nothing else.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject, judge_every_process, unknown
+from exporter.assess.report import Outcome, Severity
+from exporter.facts.container import IdRange
+from exporter.facts.host import SubIds
+
+# Without a `containers` range, ids below this are those of the system and its accounts (login.defs: SUB_UID_MIN).
+_FIRST_SUBORDINATE_ID = 100_000
+
+
+def _lowest(ranges: tuple[SubIds, ...]) -> int:
+    starts = [one.start for one in ranges if one.owner == "containers"]
+    return min(starts, default=_FIRST_SUBORDINATE_ID)
+
+
+def _is_private(id_map: tuple[IdRange, ...], lowest_id: int) -> bool:
+    return bool(id_map) and all(line.outside >= lowest_id for line in id_map)
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge the id maps of every process."""
+    if subject.host is None:
+        return unknown("host's id ranges not readable")
+    lowest_uid, lowest_gid = _lowest(subject.host.subuids), _lowest(subject.host.subgids)
+    return judge_every_process(
+        subject,
+        lambda process: _is_private(process.uid_map, lowest_uid) and _is_private(process.gid_map, lowest_gid),
+        declared=subject.container.security.userns_auto if subject.container else None,
+        good="ids are private",
+        bad="ids are the host's",
+    )
+
+
+CHECK = Check(
+    id="private_user_namespace",
+    title="Ids are private",
+    severity=Severity.CRITICAL,
+    why="A process that escapes its container owns no file and can signal no process of the host or of a neighbour.",
+    fix_quadlet="UserNS=auto",
+    fix_podman="--userns auto",
+    references=("seed: --userns auto", "CIS Docker 5.30", "user_namespaces(7)", "subuid(5)"),
+    examine=examine,
+)

@@ -1,0 +1,33 @@
+"""A container cannot write to its image: `/` is mounted read-only.
+
+Declared: HostConfig.ReadonlyRootfs. In force: `ro` of the last `/` in /proc/PID/mountinfo.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject, failed, passed, unknown
+from exporter.assess.report import Outcome, Severity
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge the root mount of the container's first process."""
+    declared = subject.container.security.read_only_rootfs if subject.container else None
+    # Mounts stack: of several at one point, the last is the one that processes see.
+    roots = [mount for mount in (subject.processes.mounts if subject.processes else ()) if mount.mount_point == "/"]
+    if not roots:
+        return unknown("mounts not readable")
+    if "ro" not in roots[-1].options:
+        return failed("root file system writable", f"/ is {','.join(roots[-1].options)}", drift=declared is True)
+    return passed("root file system read-only", drift=declared is False)
+
+
+CHECK = Check(
+    id="read_only_rootfs",
+    title="Root file system is read-only",
+    severity=Severity.WARNING,
+    why="A compromised process cannot replace the programs of its image, and nothing but volumes keeps state.",
+    fix_quadlet="ReadOnly=true",
+    fix_podman="--read-only",
+    references=("seed: read-only", "CIS Docker 5.12"),
+    examine=examine,
+)

@@ -1,0 +1,37 @@
+"""Every process is under a seccomp filter.
+
+Declared: no seccomp=unconfined. In force: Seccomp 2 of every process in /proc/PID/status.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.check import Check, Subject, judge_every_process
+from exporter.assess.report import Outcome, Severity
+
+_FILTER = 2
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge the seccomp mode of every process."""
+    declared = None
+    if subject.container is not None and subject.container.security.seccomp is not None:
+        declared = subject.container.security.seccomp != "unconfined"
+    return judge_every_process(
+        subject,
+        lambda process: process.seccomp_mode == _FILTER,
+        declared=declared,
+        good="system calls are filtered",
+        bad="a process may make any system call",
+    )
+
+
+CHECK = Check(
+    id="seccomp_filtered",
+    title="System calls are filtered",
+    severity=Severity.CRITICAL,
+    why="A hole in a system call that containers do not need cannot be reached from inside one.",
+    fix_quadlet="Remove SeccompProfile=unconfined",
+    fix_podman="Remove --security-opt seccomp=unconfined and --privileged",
+    references=("seed: default seccomp", "CIS Docker 5.21", "PSS restricted: seccomp", "seccomp(2)"),
+    examine=examine,
+)

@@ -1,0 +1,154 @@
+"""One snapshot in, one report out: the only function that sees everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from exporter.assess.check import Check, Subject
+from exporter.assess.hardening import CHECKS
+from exporter.assess.inventory import Resident, residents
+from exporter.assess.limits import Limits
+from exporter.assess.memory import judge_memory
+from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
+from exporter.assess.restarts import oom_kills, restarts, tenants
+from exporter.assess.storage import datasets_of, merged_datasets
+from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
+from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
+from exporter.facts.snapshot import EventCount, Snapshot
+
+_AWAKE_STATES = frozenset({"running", "paused", "stopping"})
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What program made the report."""
+
+    product_version: str = ""
+    revision: str = ""
+    python_version: str = ""
+    is_example: bool = False
+    max_containers: int = 2000
+
+
+def assess(snapshot: Snapshot, limits: Limits, build: Build) -> Report:
+    """The report of one snapshot."""
+    everyone = residents(snapshot)
+    house = _House(
+        snapshot,
+        limits,
+        living=tenants(fresh(snapshot.cgroup) or ()),
+        names={resident.id: resident.name for resident in everyone},
+    )
+    shown = everyone[: build.max_containers]
+    storage = latest(snapshot.zfs)
+    return Report(
+        taken_at_seconds=snapshot.taken_at_seconds,
+        containers=tuple(_container_report(resident, house) for resident in shown),
+        collectors=_collector_reports(snapshot),
+        datasets=merged_datasets(storage.datasets if storage else (), latest(snapshot.zfs_mounted) or ()),
+        pools=storage.pools if storage else (),
+        dataset_io=storage.io if storage else (),
+        host=latest(snapshot.host),
+        checks=tuple(_catalogue_entry(check) for check in CHECKS),
+        thresholds=limits.as_pairs(),
+        dropped_containers=len(everyone) - len(shown),
+        product_version=build.product_version,
+        revision=build.revision,
+        python_version=build.python_version,
+        is_example=build.is_example,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _House:
+    """What the judgement of one container needs to know of all."""
+
+    snapshot: Snapshot
+    limits: Limits
+    living: Mapping[str, frozenset[str]]  # cgroup path -> container ids
+    names: Mapping[str, str]  # container id -> name
+
+
+def _container_report(resident: Resident, house: _House) -> ContainerReport:
+    slice_name = slice_of(resident.cgroups.levels[0].path) if resident.cgroups and resident.cgroups.levels else ""
+    return ContainerReport(
+        name=resident.name,
+        state=resident.state,
+        container=resident.container,
+        cgroups=resident.cgroups,
+        unit=resident.unit,
+        id=resident.id,
+        slice=slice_name or (resident.unit.slice if resident.unit else ""),
+        memory=judge_memory(resident.cgroups, house.limits),
+        oom_kills=oom_kills(resident.cgroups, house.living),
+        restarts=restarts(resident),
+        datasets=datasets_of(resident.processes),
+        findings=_findings(resident, house),
+    )
+
+
+def _findings(resident: Resident, house: _House) -> tuple[Finding, ...]:
+    # A source that fails now decides nothing: its last answer names and shows, and never passes a check.
+    snapshot = house.snapshot
+    processes_now, podman_now = isinstance(snapshot.process, Read), isinstance(snapshot.podman, Read)
+    neighbours = house.living.get(_slice_path(resident.cgroups), frozenset()) - {resident.id}
+    subject = Subject(
+        name=resident.name,
+        user=resident.user,
+        container=resident.container if podman_now else None,
+        processes=resident.processes if processes_now else None,
+        cgroups=resident.cgroups,
+        unit=resident.unit if isinstance(snapshot.systemd, Read) else None,
+        host=fresh(snapshot.host),
+        running=resident.state in _AWAKE_STATES,
+        neighbours_in_slice=tuple(sorted(house.names.get(neighbour, neighbour[:12]) for neighbour in neighbours)),
+    )
+    return tuple(
+        Finding(check.id, check.severity, check.examine(subject))
+        for check in CHECKS
+        if subject.running or (check.judges_stopped and resident.state != "missing")
+    )
+
+
+def _slice_path(cgroups: ContainerCgroups | None) -> str:
+    for level in cgroups.levels if cgroups else ():
+        if level.level is Level.SLICE:
+            return level.path
+    return ""
+
+
+def _collector_reports(snapshot: Snapshot) -> tuple[CollectorReport, ...]:
+    counts = {count.collector: count for count in snapshot.events}
+    reports = []
+    for field in fields(Snapshot):
+        reading = getattr(snapshot, field.name)
+        if isinstance(reading, Read | Absent | Failed):
+            report = _collector_report(field.name, reading, snapshot.taken_at_seconds)
+            count = counts.get(field.name, EventCount(field.name, 0, 0))
+            reports.append(replace(report, events=count.seen, events_lost=count.lost))
+    return tuple(reports)
+
+
+def _collector_report(name: str, reading: Reading[object], now_seconds: float) -> CollectorReport:
+    match reading:
+        case Read():
+            return CollectorReport(
+                name=name,
+                present=True,
+                success=not reading.problems,
+                duration_seconds=reading.duration_seconds,
+                age_seconds=max(0.0, now_seconds - reading.read_at_seconds),
+                reason="; ".join(reading.problems),
+            )
+        case Absent():
+            return CollectorReport(name, False, False, reading.duration_seconds, None, reading.reason)
+        case Failed():
+            age = max(0.0, now_seconds - reading.last.read_at_seconds) if reading.last else None
+            return CollectorReport(name, True, False, reading.duration_seconds, age, reading.reason)
+
+
+def _catalogue_entry(check: Check) -> CheckInfo:
+    return CheckInfo(
+        check.id, check.severity, check.title, check.why, check.fix_quadlet, check.fix_podman, check.references
+    )

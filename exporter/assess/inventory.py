@@ -1,0 +1,140 @@
+"""Who lives on this host: every container that any source knows, joined into one by its name.
+
+podman names what it is asked about; the cgroup tree and conmon's command line name what it is not
+asked about (other users' containers, a podman that does not answer); quadlets name what should be
+there. A container's identity is its name, because with --rm every restart makes a new id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.facts.cgroup import ContainerCgroups, unit_of
+from exporter.facts.container import Container
+from exporter.facts.process import Conmon, ContainerProcesses
+from exporter.facts.reading import Read, fresh, latest
+from exporter.facts.snapshot import Snapshot
+from exporter.facts.unit import Quadlet, Unit
+
+# podman's words for a container's state, in the words of the metrics page.
+_STATES = {
+    "created": "created",
+    "configured": "created",
+    "initialized": "created",
+    "running": "running",
+    "paused": "paused",
+    "stopping": "stopping",
+    "stopped": "exited",
+    "exited": "exited",
+    "removing": "exited",
+    "dead": "dead",
+}
+_AWAKE = frozenset({"active", "activating", "reloading", "deactivating", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """One container with all that is known of it."""
+
+    name: str
+    user: str
+    id: str
+    state: str
+    container: Container | None
+    cgroups: ContainerCgroups | None
+    processes: ContainerProcesses | None
+    unit: Unit | None
+
+
+def residents(snapshot: Snapshot) -> tuple[Resident, ...]:
+    """Every container of the host, by name."""
+    cgroups = {one.container_id: one for one in fresh(snapshot.cgroup) or ()}
+    table = latest(snapshot.process)
+    processes = {one.container_id: one for one in table.containers} if table else {}
+    conmons = {one.container_id: one for one in table.conmons} if table else {}
+    units = {unit.name: unit for unit in latest(snapshot.systemd) or ()}
+    quadlets = latest(snapshot.quadlet) or ()
+    unit_names = {quadlet.container: quadlet.unit for quadlet in quadlets}
+    accounts = _accounts(snapshot)
+
+    found: dict[str, Resident] = {}
+
+    def settle(resident: Resident) -> None:
+        # A restart makes a new id before podman's list has dropped the old one: the living one is meant.
+        known = found.get(resident.name)
+        if known is None or (known.cgroups is None and resident.cgroups is not None):
+            found[resident.name] = resident
+
+    containers = latest(snapshot.podman) or ()
+    for container in containers:
+        of_root = not container.user
+        unit_name = container.unit or (unit_names.get(container.name, "") if of_root else "")
+        settle(
+            Resident(
+                name=full_name(container.user, container.name),
+                user=container.user,
+                id=container.id,
+                state=_STATES.get(container.state, ""),
+                container=container,
+                cgroups=cgroups.get(container.id),
+                processes=processes.get(container.id),
+                unit=units.get(unit_name) if of_root else None,
+            )
+        )
+    asked_about = {container.id for container in containers}
+    for container_id, tree in cgroups.items():
+        if container_id not in asked_about:
+            settle(_unlisted(tree, conmons.get(container_id), processes.get(container_id), units, accounts))
+    if isinstance(snapshot.podman, Read):
+        for quadlet in quadlets:
+            if quadlet.container not in found and _is_expected(quadlet, units.get(quadlet.unit)):
+                found[quadlet.container] = _missing(quadlet, units.get(quadlet.unit))
+    return tuple(found[name] for name in sorted(found))
+
+
+def full_name(user: str, name: str) -> str:
+    """NAME for root's containers, USER/NAME for a rootless one."""
+    return f"{user}/{name}" if user else name
+
+
+def _accounts(snapshot: Snapshot) -> dict[int, str]:
+    host = latest(snapshot.host)
+    return {uid: account for account, uid in host.account_uids} if host else {}
+
+
+def _unlisted(
+    tree: ContainerCgroups,
+    conmon: Conmon | None,
+    processes: ContainerProcesses | None,
+    units: dict[str, Unit],
+    accounts: dict[int, str],
+) -> Resident:
+    user = "" if tree.owner_uid == 0 else accounts.get(tree.owner_uid, str(tree.owner_uid))
+    own_name = conmon.name if conmon else tree.container_id[:12]
+    return Resident(
+        name=full_name(user, own_name),
+        user=user,
+        id=tree.container_id,
+        state="running",
+        container=None,
+        cgroups=tree,
+        processes=processes,
+        unit=None if user else units.get(unit_of(tree.levels[0].path) if tree.levels else ""),
+    )
+
+
+def _is_expected(quadlet: Quadlet, unit: Unit | None) -> bool:
+    return quadlet.wanted or (unit is not None and unit.active_state in _AWAKE)
+
+
+def _missing(quadlet: Quadlet, unit: Unit | None) -> Resident:
+    return Resident(
+        name=quadlet.container,
+        user="",
+        id="",
+        state="missing",
+        container=None,
+        cgroups=None,
+        processes=None,
+        unit=unit,
+    )

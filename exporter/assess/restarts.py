@@ -1,0 +1,53 @@
+"""OOM kills and restarts as the kernel and systemd count them now.
+
+`oom_kill` is hierarchical: a cgroup's count holds its descendants', also those that are gone. The
+outermost cgroup that is the container's own therefore remembers longest: its slice, if no other
+container lives below it, outlives restarts; a service's own cgroup does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exporter.assess.inventory import Resident
+from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level
+
+# These are every unit's home, never one container's own.
+_COMMON_SLICES = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
+
+
+def own_levels(cgroups: ContainerCgroups, living: Mapping[str, frozenset[str]]) -> tuple[CgroupLevel, ...]:
+    """The levels that hold this container alone, payload first; `living` is who lives where."""
+    own = []
+    for level in cgroups.levels:
+        name = level.path.rsplit("/", 1)[-1]
+        if len(living.get(level.path, ())) > 1 or level.level is Level.ANCESTOR or name in _COMMON_SLICES:
+            break
+        own.append(level)
+    return tuple(own)
+
+
+def tenants(trees: tuple[ContainerCgroups, ...]) -> dict[str, frozenset[str]]:
+    """Cgroup path -> ids of the containers that live in it or below it."""
+    found: dict[str, set[str]] = {}
+    for tree in trees:
+        for level in tree.levels:
+            found.setdefault(level.path, set()).add(tree.container_id)
+    return {path: frozenset(ids) for path, ids in found.items()}
+
+
+def oom_kills(cgroups: ContainerCgroups | None, living: Mapping[str, frozenset[str]]) -> int | None:
+    """Processes killed for want of memory below the container's outermost own cgroup."""
+    if cgroups is None:
+        return None
+    for level in reversed(own_levels(cgroups, living)):
+        if level.memory_events is not None:
+            return level.memory_events.oom_kill
+    return None
+
+
+def restarts(resident: Resident) -> int | None:
+    """Automatic restarts, by systemd, or by podman's own policy for a container without a unit."""
+    if resident.unit is not None and resident.unit.restarts is not None:
+        return resident.unit.restarts
+    return resident.container.restarts if resident.container is not None else None

@@ -1,0 +1,137 @@
+"""Composition: builds the real sources from the configuration, and the agent from the sources."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter import __version__
+from exporter.agent import Agent, Clock, Poller, no_problems, read_once
+from exporter.assess.host import Build, assess
+from exporter.assess.storage import mounted_datasets
+from exporter.config import Config
+from exporter.facts.cgroup import ContainerCgroups, slice_of, unit_of
+from exporter.facts.container import Container
+from exporter.facts.reading import Failed, Reading
+from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.unit import Quadlet
+from exporter.sources.cgroup import CgroupSource
+from exporter.sources.host import HostSource
+from exporter.sources.podman import PodmanSocket, PodmanSource
+from exporter.sources.process import ProcessSource
+from exporter.sources.quadlet import QuadletSource
+from exporter.sources.systemd import SystemdSource
+from exporter.sources.zfs import MountedDatasetSource, ZfsSource
+
+
+@dataclass(slots=True)
+class Interest:
+    """What the sources learn from one another: which units and datasets are worth asking about."""
+
+    containers: Callable[[], tuple[Container, ...]] = tuple
+    cgroup_paths: Callable[[], tuple[str, ...]] = tuple
+    quadlets: Callable[[], tuple[Quadlet, ...]] = tuple
+    mounted: Callable[[], frozenset[str]] = frozenset
+
+    def units(self) -> frozenset[str]:
+        """Every service and slice that a container of root's lives in, or is expected in."""
+        paths = [path for path in self.cgroup_paths() if "/user.slice/" not in path]
+        names = {unit_of(path) for path in paths} | {slice_of(path) for path in paths}
+        names |= {container.unit for container in self.containers() if not container.user}
+        names |= {quadlet.unit for quadlet in self.quadlets()}
+        return frozenset(name for name in names if name and not name.startswith("libpod-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Every source of a real host."""
+
+    podman: PodmanSource
+    cgroup: CgroupSource
+    process: ProcessSource
+    systemd: SystemdSource
+    quadlet: QuadletSource
+    zfs: ZfsSource
+    zfs_mounted: MountedDatasetSource
+    host: HostSource
+    interest: Interest
+
+
+def build_sources(config: Config, root: Path = Path("/")) -> Sources:
+    """The sources of this host, joined through what they may ask of one another."""
+    interest = Interest()
+    cgroup = CgroupSource(root / "sys/fs/cgroup")
+    sockets = tuple(PodmanSocket(socket.url, socket.user) for socket in config.podman_sockets)
+    return Sources(
+        podman=PodmanSource(sockets),
+        cgroup=cgroup,
+        process=ProcessSource(root / "proc", cgroup.members),
+        systemd=SystemdSource("unix:path=/run/dbus/system_bus_socket", interest.units),
+        quadlet=QuadletSource(root),
+        zfs=ZfsSource(root / "proc/spl/kstat/zfs"),
+        zfs_mounted=MountedDatasetSource(lambda: interest.mounted()),
+        host=HostSource(root),
+        interest=interest,
+    )
+
+
+def build_agent(config: Config, root: Path = Path("/")) -> Agent:
+    """The agent of this host, ready to start."""
+    sources = build_sources(config, root)
+    clocks = config.clocks
+
+    podman = Poller("podman", sources.podman.read, Clock(clocks.podman, 45), lambda: sources.podman.problems)
+    process = Poller("process", sources.process.read, Clock(clocks.process, 30))
+    systemd = Poller("systemd", sources.systemd.read, Clock(clocks.systemd, 30))
+    quadlet = Poller("quadlet", sources.quadlet.read, Clock(clocks.quadlet, 30), lambda: sources.quadlet.problems)
+    zfs = Poller("zfs", sources.zfs.read, Clock(clocks.zfs, 90), lambda: sources.zfs.problems)
+    zfs_mounted = Poller("zfs_mounted", sources.zfs_mounted.read, Clock(clocks.zfs_mounted, 60))
+    host = Poller("host", sources.host.read, Clock(clocks.host, 30))
+    tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree, 30))
+
+    sources.interest.containers = lambda: podman.value() or ()
+    sources.interest.quadlets = lambda: quadlet.value() or ()
+    sources.interest.cgroup_paths = sources.cgroup.paths
+    sources.interest.mounted = lambda: mounted_datasets(process.value())
+
+    build = Build(
+        product_version=__version__,
+        python_version=platform.python_version(),
+        max_containers=config.series.max_containers,
+    )
+    cgroup_before: Reading[tuple[ContainerCgroups, ...]] = Failed("has not answered yet", 0.0)
+
+    def snapshot() -> Snapshot:
+        nonlocal cgroup_before
+        cgroup_before = read_once(sources.cgroup.read, no_problems, cgroup_before)
+        return Snapshot(
+            taken_at_seconds=time.time(),
+            podman=podman.reading(),
+            cgroup=cgroup_before,
+            process=process.reading(),
+            systemd=systemd.reading(),
+            quadlet=quadlet.reading(),
+            zfs=zfs.reading(),
+            zfs_mounted=zfs_mounted.reading(),
+            host=host.reading(),
+            events=(
+                EventCount("podman", sources.podman.events, sources.podman.events_lost),
+                EventCount("systemd", sources.systemd.events, sources.systemd.events_lost),
+            ),
+        )
+
+    def containers_changed() -> None:
+        for poller in (tree, podman, process, systemd):
+            poller.poke()
+
+    return Agent(
+        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs),
+        followers=(
+            lambda stop: sources.podman.follow(containers_changed, stop),
+            lambda stop: sources.systemd.follow(systemd.poke, stop),
+        ),
+        make_report=lambda: assess(snapshot(), config.thresholds, build),
+    )
