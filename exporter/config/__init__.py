@@ -1,0 +1,31 @@
+"""Settings: the defaults, /etc/bulkhead/config.toml, and the flags of the command line, in this order.
+
+    listen = "127.0.0.1:9946"
+    podman_sockets = ["/run/podman/podman.sock", "alice=/run/user/1000/podman/podman.sock"]
+
+    [clocks]
+    zfs_seconds = 300
+
+    [thresholds]
+    memory_warning_ratio = 0.85
+
+Whatever is wrong is told together, each with its line, what was found and what is allowed.
+"""
+
+from exporter.config.reader import DEFAULT_PATH, ConfigError, Problem, load
+from exporter.config.settings import Clocks, Config, Log, Series
+from exporter.config.values import NotAllowed, PodmanSocket, listen_address
+
+__all__ = [
+    "DEFAULT_PATH",
+    "Clocks",
+    "Config",
+    "ConfigError",
+    "Log",
+    "NotAllowed",
+    "PodmanSocket",
+    "Problem",
+    "Series",
+    "listen_address",
+    "load",
+]

@@ -1,0 +1,93 @@
+"""What can be set: the tables, their keys, their defaults, and which values have to ascend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from exporter.assess.limits import Limits
+from exporter.config.statements import KeyPath
+from exporter.config.values import (
+    ABSOLUTE_PATH,
+    ADDRESS,
+    COUNT,
+    LOG_LEVEL,
+    PODMAN_SOCKETS,
+    RATIO,
+    RESTARTS,
+    SECONDS,
+    Kind,
+    PodmanSocket,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """How often each slow source is asked. Events (podman, systemd) bring news sooner."""
+
+    podman_seconds: float = 60
+    systemd_seconds: float = 15
+    process_seconds: float = 15
+    quadlet_seconds: float = 60
+    zfs_seconds: float = 120
+    zfs_mounted_seconds: float = 15
+    host_seconds: float = 30
+    cgroup_tree_seconds: float = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The guard on the number of series: what is beyond is dropped, counted and told."""
+
+    max_containers: int = 1000
+    max_series: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The log on stderr."""
+
+    level: str = "info"  # debug, info, warning, error
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings of the agent."""
+
+    listen: str = ":9946"  # an exporter is scraped from elsewhere; 127.0.0.1:9946 is for this host alone
+    state_dir: Path = Path("/var/lib/bulkhead")
+    podman_sockets: tuple[PodmanSocket, ...] = (PodmanSocket("unix:///run/podman/podman.sock"),)
+    clocks: Clocks = field(default_factory=Clocks)
+    thresholds: Limits = field(default_factory=Limits)
+    series: Series = field(default_factory=Series)
+    log: Log = field(default_factory=Log)
+    read_from: Path | None = None  # the file that was read; None: there is none
+
+
+TABLES: dict[str, type] = {"clocks": Clocks, "thresholds": Limits, "series": Series, "log": Log}
+# The unit is in the name, so the name tells what is allowed.
+_KIND_OF_LAST_WORD = {
+    "seconds": SECONDS,
+    "ratio": RATIO,
+    "restarts": RESTARTS,
+    "containers": COUNT,
+    "series": COUNT,
+    "level": LOG_LEVEL,
+}
+KINDS: dict[KeyPath, Kind] = {
+    ("listen",): ADDRESS,
+    ("state_dir",): ABSOLUTE_PATH,
+    ("podman_sockets",): PODMAN_SOCKETS,
+} | {
+    (table, key.name): _KIND_OF_LAST_WORD[key.name.rpartition("_")[2]]
+    for table, shape in TABLES.items()
+    for key in fields(shape)
+}
+# The first has to be less than the second: otherwise the second can never say anything.
+ASCENDING: tuple[tuple[KeyPath, KeyPath], ...] = (
+    (("thresholds", "memory_warning_ratio"), ("thresholds", "memory_critical_ratio")),
+    (("thresholds", "memory_target_ratio"), ("thresholds", "memory_critical_ratio")),
+    (("thresholds", "quota_warning_ratio"), ("thresholds", "quota_critical_ratio")),
+    (("series", "max_containers"), ("series", "max_series")),
+    *((("clocks", clock.name), ("thresholds", "collector_stale_seconds")) for clock in fields(Clocks)),
+)

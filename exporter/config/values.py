@@ -1,0 +1,162 @@
+"""What a setting's value may be: one `Kind` for each sort of value, with the words for its errors."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})", re.ASCII)
+_ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}\$?", re.ASCII)
+_LONGEST_SHOWN = 60
+_LARGEST_PORT = 65535
+_LARGEST_INTEGER = 2**63  # TOML's own promise; Python refuses to print integers of thousands of digits
+
+
+class NotAllowed(Exception):
+    """The value is none of the kind. A message, where there is one, says more than the kind's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A sort of value. `parse` takes what TOML (or a flag) gave and raises NotAllowed."""
+
+    allowed: str
+    parse: Callable[[object], object]
+
+
+@dataclass(frozen=True, slots=True)
+class PodmanSocket:
+    """One podman service to ask."""
+
+    url: str  # unix:///run/podman/podman.sock
+    user: str = ""  # whose podman it is; "" is root's
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """Host ("" is every address) and port of `HOST:PORT`, `[IPV6]:PORT` or `:PORT`. Raises NotAllowed."""
+    found = _ADDRESS.fullmatch(text)
+    if not found or int(found["port"]) > _LARGEST_PORT:
+        raise NotAllowed
+    if found["v6"]:
+        try:
+            ipaddress.IPv6Address(found["v6"])
+        except ValueError:
+            raise NotAllowed from None
+    return found["v6"] or found["host"], int(found["port"])
+
+
+def podman_socket(text: str) -> PodmanSocket:
+    """The socket of `PATH`, `unix://PATH`, `USER=PATH` or `USER=unix://PATH`. Raises NotAllowed."""
+    user, equals, place = text.partition("=")
+    if not equals or text.startswith(("/", "unix:")):
+        user, place = "", text
+    elif not _ACCOUNT.fullmatch(user):
+        raise NotAllowed
+    path = place.removeprefix("unix://")
+    _absolute_path(path)
+    return PodmanSocket("unix://" + path, "" if user == "root" else user)
+
+
+def shown(value: object) -> str:
+    """A value as an error message quotes it: as TOML writes it, and short."""
+    match value:
+        case bool():
+            text = str(value).lower()
+        case int() if abs(value) > _LARGEST_INTEGER:
+            text = "an integer of more than 64 bits"
+        case str():
+            text = json.dumps(value)
+            text = text if len(text) <= _LONGEST_SHOWN else f'{text[:_LONGEST_SHOWN]}..."'
+        case list():
+            text = f"an array of {len(value)}"
+        case dict():
+            text = "a table"
+        case dt.date() | dt.time():
+            text = value.isoformat()
+        case _:
+            text = str(value)
+    return text
+
+
+def _listen(value: object) -> object:
+    listen_address(_text(value))
+    return value
+
+
+def _absolute_path(value: object) -> Path:
+    text = _text(value)
+    if not text.startswith("/") or any(character < " " for character in text):
+        raise NotAllowed
+    return Path(text)
+
+
+def _sockets(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise NotAllowed(f"found {shown(value)}, which is no array")
+    sockets: list[PodmanSocket] = []
+    for position, item in enumerate(value, start=1):
+        try:
+            socket = podman_socket(_text(item))
+        except NotAllowed:
+            raise NotAllowed(f"found {shown(item)} as item {position}") from None
+        if any(socket.url == other.url for other in sockets):
+            raise NotAllowed(f"item {position}, {shown(item)}, is there twice")
+        if any(socket.user == other.user for other in sockets):
+            whose = f"user {socket.user}" if socket.user else "root"
+            raise NotAllowed(f"item {position}, {shown(item)}, is a second socket of {whose}")
+        sockets.append(socket)
+    return tuple(sockets)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise NotAllowed
+    return value
+
+
+def _number(smallest: float, largest: float) -> Callable[[object], object]:
+    def parse(value: object) -> float:
+        # A bool is an int to Python, not to TOML; nan is in no range.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not smallest <= value <= largest:
+            raise NotAllowed
+        return value
+
+    return parse
+
+
+def _whole_number(smallest: int, largest: int) -> Callable[[object], object]:
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= largest:
+            raise NotAllowed
+        return value
+
+    return parse
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[object], object]:
+    def parse(value: object) -> str:
+        if value not in words:
+            raise NotAllowed
+        return str(value)
+
+    return parse
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+ADDRESS = Kind('HOST:PORT, [IPV6]:PORT or :PORT (every address), as "127.0.0.1:9946"', _listen)
+ABSOLUTE_PATH = Kind('an absolute path, as "/var/lib/bulkhead"', _absolute_path)
+PODMAN_SOCKETS = Kind(
+    'absolute paths, one a user, as "/run/podman/podman.sock", "alice=/run/user/1000/podman/podman.sock"',
+    _sockets,
+)
+SECONDS = Kind("a number of seconds from 1 to 86400", _number(1, 86400))
+RATIO = Kind("a ratio from 0.01 to 1, as 0.9", _number(0.01, 1))
+RESTARTS = Kind("a number of restarts from 1 to 1000", _number(1, 1000))
+COUNT = Kind("a whole number from 1 to 10000000", _whole_number(1, 10_000_000))
+LOG_LEVEL = Kind("one of " + ", ".join(f'"{level}"' for level in LOG_LEVELS), _one_of(LOG_LEVELS))
