@@ -217,7 +217,7 @@ def quadlet(c: Container, number: int, image: str, after: str | None) -> str:
 def files(image: str, *, lanes: int = 2) -> dict[str, str]:
     """Every generated file of the guest by its path: the quadlets, and the list of datasets to make.
 
-    Starts at boot are chained in `lanes` lanes: thirty podmans at once on two emulated cores run into their time limits.
+    Starts at boot are chained in `lanes` lanes: thirty podmans at once on two emulated cores run into time limits.
     """
     result: dict[str, str] = {}
     last: list[str | None] = [None] * lanes

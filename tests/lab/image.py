@@ -10,10 +10,11 @@ import io
 import json
 import tarfile
 
-from containers import IMAGE
+from tests.lab.containers import IMAGE
 
 HOLD = b"""#!/bin/sh
-# Hold $1 MiB of anonymous memory until told to end. dd has read its whole block when the pipe, which nobody reads, stops it.
+# Hold $1 MiB of anonymous memory until told to end: dd has read its whole block when the pipe, which nobody reads,
+# stops it.
 trap 'exit 0' TERM
 dd if=/dev/zero bs="${1}M" count=1 2>/dev/null | sleep 2147483647 &
 wait

@@ -130,7 +130,7 @@ class Machine:
         if self.pid is not None:
             os.kill(pid, signal.SIGKILL)
 
-    def wait(self, done: Callable[[], bool], what: str, *, timeout_seconds: float) -> None:
+    def wait(self, done: Callable[[], bool], what: str, *, timeout_seconds: float, pause_seconds: float = 1) -> None:
         """Poll until `done`; a LabError that names `what` and the serial log if the guest ends or the time is up."""
         deadline = time.monotonic() + timeout_seconds
         while not done():
@@ -138,7 +138,7 @@ class Machine:
                 raise LabError(f"the guest ended while waiting for {what}; its console is in {self.serial_log}")
             if time.monotonic() > deadline:
                 raise LabError(f"no {what} within {timeout_seconds:.0f} s; the guest's console is in {self.serial_log}")
-            time.sleep(1)
+            time.sleep(pause_seconds)
 
     def answers(self) -> bool:
         """Whether a command can be run in it."""
@@ -169,30 +169,28 @@ class Machine:
         if self.pid is None:
             raise LabError("the lab is not running: start it with `python3 tests/lab/lab.py up`")
         check = ["ssh", *self._options(), "-O", "check", "root@127.0.0.1"]
-        if subprocess.run(check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        if subprocess.run(check, check=False, capture_output=True).returncode:
             # Started apart from any command, so that nobody waits for the shared connection to close their pipes.
             master = ["ssh", *self._options(), "-M", "-N", "-f", "root@127.0.0.1"]
-            subprocess.run(
-                master, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60
-            )
+            nowhere = subprocess.DEVNULL
+            subprocess.run(master, check=False, stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=60)
         return ["ssh", *self._options(), "root@127.0.0.1", *command]
 
     def run(
-        self, command: str, *, timeout_seconds: float = 120, input: bytes | None = None, check: bool = True
+        self, command: str, *, timeout_seconds: float = 120, stdin: bytes = b"", check: bool = True
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a shell command in the guest as root; with `check`, a failure is a LabError with what it said."""
-        given: dict[str, object] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-        done: subprocess.CompletedProcess[bytes] = subprocess.run(  # type: ignore[call-overload]
-            self.ssh_command(command), capture_output=True, timeout=timeout_seconds, **given
+        done = subprocess.run(
+            self.ssh_command(command), check=False, capture_output=True, timeout=timeout_seconds, input=stdin
         )
         if check and done.returncode:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()[-2000:]
             raise LabError(f"in the guest, {shlex.quote(command[:500])} exited {done.returncode}: {said}")
         return done
 
-    def ssh(self, command: str, *, timeout_seconds: float = 120, input: bytes | None = None, check: bool = True) -> str:
+    def ssh(self, command: str, *, timeout_seconds: float = 120, stdin: bytes = b"", check: bool = True) -> str:
         """What the command wrote to its standard output, as text."""
-        return self.run(command, timeout_seconds=timeout_seconds, input=input, check=check).stdout.decode(
+        return self.run(command, timeout_seconds=timeout_seconds, stdin=stdin, check=check).stdout.decode(
             errors="replace"
         )
 
@@ -204,9 +202,9 @@ class Machine:
             command = f"mkdir -p {shlex.quote(remote)} && tar -C {shlex.quote(remote)} --no-same-owner -x"
         else:
             packed = source.read_bytes()
-            mode = oct(source.stat().st_mode & 0o777)[2:]
-            command = f"install -D -m {mode} /dev/stdin {shlex.quote(remote)}"
-        self.run(command, timeout_seconds=timeout_seconds, input=packed)
+            mode = source.stat().st_mode & 0o777
+            command = f"install -D -m {mode:o} /dev/stdin {shlex.quote(remote)}"
+        self.run(command, timeout_seconds=timeout_seconds, stdin=packed)
 
     def fetch(self, remote: str, local: Path | str, *, timeout_seconds: float = 120) -> None:
         """Copy a file, or a directory's contents, out of the guest under exactly the name `local`."""

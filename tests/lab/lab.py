@@ -1,0 +1,162 @@
+"""The lab: a real host in software emulation, for tests. `python3 tests/lab/lab.py up` builds and boots it.
+
+Commands: up [--fresh] [--core], stop, status, shell, run COMMAND..., push LOCAL REMOTE, fetch REMOTE LOCAL,
+record DIRECTORY. `--name NAME` (or BULKHEAD_LAB_NAME) chooses one of several guests; BULKHEAD_LAB_CACHE the place
+of everything that is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.lab import build
+from tests.lab.containers import ALL, CORE
+from tests.lab.machine import LabError, Machine, cache_directory
+
+STEPS = 6
+
+
+@contextmanager
+def _step(number: int, what: str) -> Iterator[None]:
+    """Announce a step before it, with the time it takes, and say after it how long it took."""
+    print(f"[{number}/{STEPS}] {what}", flush=True)
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    if took > 1:
+        print(f"      done in {took:.0f} s", flush=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two builds at once would write the same layers: the second waits, and then finds them made."""
+    cache_directory().mkdir(parents=True, exist_ok=True)
+    with (cache_directory() / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another build of the lab", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
+    """Have a running guest with its containers started: build what is missing, boot unless it runs, wait."""
+    if fresh:
+        lab.stop()
+    with _alone():
+        if lab.pid is None:
+            _build_and_boot(lab)
+    _wait_for_containers(lab, core=core)
+
+
+def _build_and_boot(lab: Machine) -> None:
+    with _step(1, "programs of the building host"):
+        build.host_packages(lambda text: print(f"      {text}", flush=True))
+        build.ssh_key()
+    with _step(2, "the root tree, Debian 13 with podman and ZFS (about 3 min the first time, cached after)"):
+        tree = build.root_tree()
+    with _step(3, f"the ZFS module for {build.kernel_of(tree)} (about 8 min the first time, cached after)"):
+        modules = build.zfs_module(tree)
+    with _step(4, "the base image: labels, pool, datasets, images (about 3 min, again after a change of the guest)"):
+        base = build.base_image(tree, modules)
+    with _step(5, "booting (about 1 min)"):
+        lab.start(base)
+        lab.wait(lab.answers, "answer over ssh", timeout_seconds=400)
+
+
+def _wait_for_containers(lab: Machine, *, core: bool) -> None:
+    wanted = [c.name for c in (CORE if core else ALL) if c.at_boot and c.name != "missing1"]
+    units = " ".join(f"{name}.service" for name in wanted)
+    last = -1
+
+    def started() -> bool:
+        nonlocal last
+        states = lab.ssh(f"systemctl is-active {units}", check=False).split()
+        if any(state == "failed" for state in states):
+            failed = [name for name, state in zip(wanted, states, strict=True) if state == "failed"]
+            raise LabError(f"in the guest, {', '.join(failed)} failed to start: see `lab.py run journalctl -u NAME`")
+        active = states.count("active")
+        if active != last:
+            last = active
+            print(f"      {active} of {len(wanted)}", flush=True)
+        return active == len(wanted) and (core or lab.ssh("systemctl is-active podrestart", check=False) == "active\n")
+
+    with _step(6, f"containers, {len(wanted)} of them (about 2 min)"):
+        lab.wait(started, "start of all containers", timeout_seconds=1200, pause_seconds=3)
+
+
+def status(lab: Machine) -> None:
+    """Say where it is."""
+    if lab.pid is None:
+        print("not running")
+        return
+    print(f"running: pid {lab.pid}, ssh 127.0.0.1:{lab.ssh_port} as root with key {lab.key}")
+    print(f"guest port 9946 is http://127.0.0.1:{lab.web_port}; console in {lab.serial_log}")
+
+
+def record(lab: Machine, directory: Path) -> None:
+    """Copy the raw replies of the running guest, for tests of parsers."""
+    lab.ssh("rm -rf /tmp/record && /usr/local/lib/lab/record.py /tmp/record", timeout_seconds=900)
+    lab.fetch("/tmp/record", directory)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", help="which guest; default BULKHEAD_LAB_NAME, else main")
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="build what is missing, boot, and wait for the containers")
+    starting.add_argument("--fresh", action="store_true", help="end a running guest and begin from the base image")
+    starting.add_argument("--core", action="store_true", help="do not wait for the bad-* containers")
+    for name, help_text in (("shell", "a shell in the guest"), ("stop", "end it"), ("status", "where it is")):
+        commands.add_parser(name, help=help_text)
+    commands.add_parser("run", help="run a command in the guest").add_argument("words", nargs=argparse.REMAINDER)
+    for name, first, second in (("push", "local", "remote"), ("fetch", "remote", "local")):
+        copying = commands.add_parser(name, help=f"copy from {first} to {second}")
+        copying.add_argument(first)
+        copying.add_argument(second)
+    commands.add_parser("record", help="copy raw replies for parser tests").add_argument("directory", type=Path)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Do what the command line asks; 0 if it was done, else 1 and one sentence."""
+    arguments = _arguments()
+    lab = Machine.named(arguments.name)
+    try:
+        match arguments.command:
+            case "up":
+                up(lab, fresh=arguments.fresh, core=arguments.core)
+                status(lab)
+            case "stop":
+                lab.stop()
+            case "status":
+                status(lab)
+                return 0 if lab.pid else 3
+            case "shell" | "run":
+                command = lab.ssh_command(*(arguments.words if arguments.command == "run" else []))
+                os.execvp(command[0], command)
+            case "push":
+                lab.push(arguments.local, arguments.remote)
+            case "fetch":
+                lab.fetch(arguments.remote, arguments.local)
+            case "record":
+                record(lab, arguments.directory)
+    except (LabError, subprocess.TimeoutExpired) as problem:
+        print(f"lab: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
