@@ -1,0 +1,200 @@
+"""One container behind every wall of the seed. Tests break one wall at a time with `replace`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.assess.check import Check, Subject
+from exporter.assess.report import Outcome, Verdict
+from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse
+from exporter.facts.container import (
+    Container,
+    ContainerNetwork,
+    DeclaredLimits,
+    DeclaredMount,
+    DeclaredSecurity,
+    IdRange,
+)
+from exporter.facts.host import Host, SubIds
+from exporter.facts.process import ContainerProcesses, MountPoint, Process
+from exporter.facts.unit import Unit
+
+ID = "97c719b8ea55" + "0" * 52
+LABEL = "system_u:system_r:container_t:s0:c229,c276"
+ROOT = MountPoint("/", "/", ("ro", "relatime"), "overlay", "overlay", "0:51")
+DATA = MountPoint("/data", "/", ("rw", "relatime"), "zfs", "tank/containers/objects02", "0:61")
+
+PROCESS = Process(
+    pid=4001,
+    start_ticks=99,
+    comm="objects",
+    inheritable_capabilities=0,
+    permitted_capabilities=0,
+    effective_capabilities=0,
+    bounding_capabilities=0,
+    ambient_capabilities=0,
+    no_new_privileges=True,
+    seccomp_mode=2,
+    uid_map=(IdRange(0, 2147487743, 1024),),
+    gid_map=(IdRange(0, 2147487743, 1024),),
+    security_label=LABEL,
+)
+WORKER = replace(PROCESS, pid=4002, comm="worker")
+
+CONTAINER = Container(
+    id=ID,
+    name="objects02",
+    user="",
+    image="localhost/objects:1",
+    image_id="1" * 64,
+    state="running",
+    pid=4001,
+    unit="objects02.service",
+    network_mode="bridge",
+    restart_policy="no",
+    restarts=0,
+    networks=(ContainerNetwork("lan", "macvlan", "lan0", ("10.10.0.2",), "02:00:00:00:00:02"),),
+    mounts=(DeclaredMount("/data/containers/objects02", "/data", "bind", writable=True, flags=("rw", "Z")),),
+    limits=DeclaredLimits(memory_bytes=512_000_000, cpu_cores=4.0, pids=200),
+    security=DeclaredSecurity(
+        read_only_rootfs=True,
+        auto_remove=True,
+        privileged=False,
+        bounding_capabilities=(),
+        no_new_privileges=True,
+        seccomp="default",
+        selinux_process_label=LABEL,
+        userns_mode="private",
+        userns_auto=True,
+        uid_map=(IdRange(0, 2147487743, 1024),),
+        gid_map=(IdRange(0, 2147487743, 1024),),
+    ),
+)
+
+_SLICE = "/services.slice/services-objects02.slice"
+PAYLOAD_LEVEL = CgroupLevel(
+    path=f"{_SLICE}/objects02.service/libpod-payload-{ID}",
+    inode=30,
+    level=Level.PAYLOAD,
+    memory_current_bytes=420_000_000,
+    memory_inactive_file_bytes=14_000_000,
+    memory_max_bytes=511_997_952,
+    memory_high_bytes=None,
+    cpu_max_cores=4.0,
+    pids_max=200,
+    memory_events=MemoryEvents(),
+    memory_events_local=MemoryEvents(),
+    controllers=("cpuset", "cpu", "io", "memory", "pids"),
+)
+SERVICE_LEVEL = replace(
+    PAYLOAD_LEVEL,
+    path=f"{_SLICE}/objects02.service",
+    inode=20,
+    level=Level.SERVICE,
+    memory_current_bytes=424_000_000,
+    memory_high_bytes=511_997_952,
+    pids_max=220,
+)
+SLICE_LEVEL = replace(
+    SERVICE_LEVEL,
+    path=_SLICE,
+    inode=10,
+    level=Level.SLICE,
+    memory_max_bytes=None,
+    memory_high_bytes=None,
+    cpu_max_cores=None,
+    pids_max=None,
+)
+ANCESTOR_LEVEL = replace(SLICE_LEVEL, path="/services.slice", inode=5, level=Level.ANCESTOR)
+
+CGROUPS = ContainerCgroups(
+    container_id=ID,
+    owner_uid=0,
+    use=PayloadUse(memory_peak_bytes=440_000_000),
+    levels=(PAYLOAD_LEVEL, SERVICE_LEVEL, SLICE_LEVEL, ANCESTOR_LEVEL),
+)
+PROCESSES = ContainerProcesses(ID, (PROCESS, WORKER), (ROOT, DATA))
+UNIT = Unit(
+    name="objects02.service",
+    load_state="loaded",
+    active_state="active",
+    sub_state="running",
+    slice="services-objects02.slice",
+    restarts=0,
+    restart_policy="on-failure",
+    restart_delay_seconds=10.0,
+    memory_accounting=True,
+    cpu_accounting=True,
+    memory_max_bytes=512_000_000,
+    memory_high_bytes=512_000_000,
+    cpu_quota_cores=4.0,
+    tasks_max=220,
+)
+HOST = Host(
+    hostname="ship",
+    boot_id="b" * 32,
+    kernel="6.12.0",
+    memory_total_bytes=8_000_000_000,
+    oom_kills=0,
+    selinux_mode="enforcing",
+    apparmor_enabled=False,
+    cgroup_version=2,
+    subuids=(SubIds("containers", 2147483647, 2147483647),),
+    subgids=(SubIds("containers", 2147483647, 2147483647),),
+    account_uids=(("root", 0), ("alice", 1000)),
+)
+SECURE = Subject(
+    name="objects02",
+    user="",
+    container=CONTAINER,
+    processes=PROCESSES,
+    cgroups=CGROUPS,
+    unit=UNIT,
+    host=HOST,
+)
+# No source answers: nothing can be judged.
+IN_THE_DARK = Subject("objects02", "", None, None, None, None, None)
+
+
+def with_process(**changes: object) -> Subject:
+    """The secure container whose second process differs."""
+    worker = replace(WORKER, **changes)  # type: ignore[arg-type]  # the tests name real fields
+    return replace(SECURE, processes=replace(PROCESSES, processes=(PROCESS, worker)))
+
+
+def with_every_process(**changes: object) -> Subject:
+    """The secure container all of whose processes differ."""
+    first, second = (replace(one, **changes) for one in (PROCESS, WORKER))  # type: ignore[arg-type]  # as above
+    return replace(SECURE, processes=replace(PROCESSES, processes=(first, second)))
+
+
+def with_declared(**changes: object) -> Subject:
+    """The secure container for which podman was asked otherwise."""
+    security = replace(CONTAINER.security, **changes)  # type: ignore[arg-type]  # as above
+    return replace(SECURE, container=replace(CONTAINER, security=security))
+
+
+def with_level(level: Level, **changes: object) -> Subject:
+    """The secure container one level of whose cgroups differs."""
+    levels = tuple(
+        replace(one, **changes) if one.level is level else one  # type: ignore[arg-type]  # as above
+        for one in CGROUPS.levels
+    )
+    return replace(SECURE, cgroups=replace(CGROUPS, levels=levels))
+
+
+def verdict(check: Check, subject: Subject) -> Verdict:
+    """What the check says, without its words."""
+    return check.examine(subject).verdict
+
+
+def passes(check: Check, subject: Subject = SECURE) -> bool:
+    """Whether the check passes without drift."""
+    outcome: Outcome = check.examine(subject)
+    return outcome.verdict is Verdict.PASS and not outcome.drift
+
+
+def fails(check: Check, subject: Subject, *, drift: bool = False) -> bool:
+    """Whether the check fails, with or without drift as said."""
+    outcome: Outcome = check.examine(subject)
+    return outcome.verdict is Verdict.FAIL and outcome.drift is drift
