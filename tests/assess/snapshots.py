@@ -1,0 +1,54 @@
+"""Snapshots of one moment, made of the secure container; tests change one reading at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from exporter.facts.process import Conmon, ProcessTable
+from exporter.facts.reading import Absent, Failed, Read, Reading
+from exporter.facts.snapshot import Snapshot
+from exporter.facts.storage import Dataset, Pool, Storage
+from exporter.facts.unit import Quadlet
+from tests.assess.secure import CGROUPS, CONTAINER, HOST, ID, PROCESSES, UNIT
+
+T = TypeVar("T")
+
+NOW = 1_800_000_000.0
+DATASET = Dataset(
+    name="tank/containers/objects02",
+    kind="filesystem",
+    mountpoint="/data/containers/objects02",
+    used_bytes=800,
+    available_bytes=200,
+    referenced_bytes=700,
+    quota_bytes=1000,
+)
+
+
+CONMON = Conmon(ID, "objects02", 4000, 0)
+QUADLET = Quadlet("objects02.service", "objects02", "/etc/containers/systemd/objects02.container", wanted=True)
+
+
+def answered(value: T) -> Read[T]:
+    """A reading of five seconds ago."""
+    return Read(value, NOW - 5, 0.01)
+
+
+def silent(last: Read[T] | None = None) -> Reading[T]:
+    """A source that is here and does not answer."""
+    return Failed("no answer within 10 s", 10.0, last)
+
+
+SNAPSHOT = Snapshot(
+    taken_at_seconds=NOW,
+    podman=answered((CONTAINER,)),
+    cgroup=answered((CGROUPS,)),
+    process=answered(ProcessTable((PROCESSES,), (CONMON,))),
+    systemd=answered((UNIT,)),
+    quadlet=answered((QUADLET,)),
+    zfs=answered(Storage((DATASET,), (Pool("tank", "online", 2000, 900, 1100, 0.02),))),
+    zfs_mounted=answered((replace(DATASET, used_bytes=810),)),
+    host=answered(HOST),
+)
+WITHOUT_ZFS = replace(SNAPSHOT, zfs=Absent("ZFS is not on this host"), zfs_mounted=Absent("ZFS is not on this host"))

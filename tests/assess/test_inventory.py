@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.assess.inventory import Resident, residents
+from exporter.facts.cgroup import ContainerCgroups
+from exporter.facts.container import Container
+from exporter.facts.process import Conmon, ProcessTable
+from exporter.facts.reading import Read
+from exporter.facts.snapshot import Snapshot
+from exporter.facts.unit import Quadlet
+from tests.assess.secure import CGROUPS, CONTAINER, ID, PAYLOAD_LEVEL, PROCESSES, UNIT
+from tests.assess.snapshots import CONMON, QUADLET, SNAPSHOT, answered, silent
+
+NEW_ID = "f" * 64
+ANSWERED: Read[tuple[Container, ...]] = answered((CONTAINER,))
+
+
+def by_name(snapshot: Snapshot) -> dict[str, Resident]:
+    return {resident.name: resident for resident in residents(snapshot)}
+
+
+def test_one_container_is_joined_from_every_source() -> None:
+    resident = by_name(SNAPSHOT)["objects02"]
+    assert resident.container == CONTAINER
+    assert resident.cgroups == CGROUPS
+    assert resident.processes == PROCESSES
+    assert resident.unit == UNIT
+    assert resident.state == "running"
+
+
+def test_a_rootless_container_is_named_by_user_and_never_joined_with_a_unit_of_the_system() -> None:
+    snapshot = replace(SNAPSHOT, podman=answered((replace(CONTAINER, user="alice"),)), quadlet=answered(()))
+    assert by_name(snapshot)["alice/objects02"].unit is None
+
+
+def test_a_container_that_no_podman_was_asked_about_is_named_by_its_conmon_and_its_owner() -> None:
+    tree = ContainerCgroups(NEW_ID, 1000, CGROUPS.use, (replace(PAYLOAD_LEVEL, path="/user.slice/x"),))
+    table = ProcessTable((), (Conmon(NEW_ID, "web", 77, 1000),))
+    snapshot = replace(SNAPSHOT, cgroup=answered((CGROUPS, tree)), process=answered(table))
+    found = by_name(snapshot)["alice/web"]
+    assert (found.state, found.container, found.id) == ("running", None, NEW_ID)
+
+
+def test_a_container_that_nothing_names_goes_by_its_short_id() -> None:
+    tree = ContainerCgroups(NEW_ID, 4242, CGROUPS.use, ())
+    snapshot = replace(SNAPSHOT, cgroup=answered((tree,)), process=silent())
+    assert "4242/ffffffffffff" in by_name(snapshot)
+
+
+def test_after_a_restart_the_living_id_is_meant_before_podmans_list_has_caught_up() -> None:
+    tree = replace(CGROUPS, container_id=NEW_ID)
+    table = ProcessTable((), (replace(CONMON, container_id=NEW_ID),))
+    found = by_name(replace(SNAPSHOT, cgroup=answered((tree,)), process=answered(table)))
+    assert list(found) == ["objects02"]
+    assert found["objects02"].id == NEW_ID
+
+
+def test_a_silent_podman_leaves_the_last_names() -> None:
+    assert by_name(replace(SNAPSHOT, podman=silent(ANSWERED)))["objects02"].id == ID
+
+
+def test_a_podman_that_never_answered_leaves_the_names_of_conmon_and_the_unit_of_the_cgroup() -> None:
+    resident = by_name(replace(SNAPSHOT, podman=silent()))["objects02"]
+    assert resident.state == "running"
+    assert resident.unit == UNIT
+
+
+def test_a_wanted_quadlet_that_podman_does_not_have_is_missing() -> None:
+    snapshot = replace(SNAPSHOT, podman=answered(()), cgroup=answered(()))
+    resident = by_name(snapshot)["objects02"]
+    assert (resident.state, resident.unit, resident.id) == ("missing", UNIT, "")
+
+
+def test_nothing_is_missing_while_podman_is_silent() -> None:
+    assert by_name(replace(SNAPSHOT, podman=silent(), cgroup=answered(()))) == {}
+
+
+def test_a_quadlet_that_nothing_wants_is_expected_only_while_its_unit_is_awake() -> None:
+    lazy = Quadlet("job.service", "job", "/etc/containers/systemd/job.container", wanted=False)
+    asleep = replace(SNAPSHOT, quadlet=answered((QUADLET, lazy)))
+    assert "job" not in by_name(asleep)
+    failed = replace(UNIT, name="job.service", active_state="failed")
+    assert by_name(replace(asleep, systemd=answered((UNIT, failed))))["job"].state == "missing"
+
+
+def test_podmans_words_become_the_pages_words() -> None:
+    said = {"configured": "created", "initialized": "created", "stopped": "exited", "removing": "exited", "odd": ""}
+    for word, state in said.items():
+        snapshot = replace(SNAPSHOT, podman=answered((replace(CONTAINER, state=word),)))
+        assert by_name(snapshot)["objects02"].state == state
+
+
+def test_a_container_without_the_label_finds_its_unit_through_its_quadlet() -> None:
+    snapshot = replace(SNAPSHOT, podman=answered((replace(CONTAINER, unit=""),)))
+    assert by_name(snapshot)["objects02"].unit == UNIT

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.assess.inventory import residents
+from exporter.assess.restarts import oom_kills, own_levels, restarts, tenants
+from exporter.facts.cgroup import ContainerCgroups, Level, MemoryEvents
+from tests.assess.secure import CGROUPS, CONTAINER, UNIT
+from tests.assess.snapshots import SNAPSHOT, answered
+
+
+def with_kills(payload: int, service: int, own_slice: int, ancestor: int) -> ContainerCgroups:
+    counts = (payload, service, own_slice, ancestor)
+    levels = tuple(
+        replace(level, memory_events=MemoryEvents(oom_kill=count))
+        for level, count in zip(CGROUPS.levels, counts, strict=True)
+    )
+    return replace(CGROUPS, levels=levels)
+
+
+def test_the_own_slice_remembers_kills_of_cgroups_that_are_gone() -> None:
+    tree = with_kills(0, 0, 4, 9)
+    assert oom_kills(tree, tenants((tree,))) == 4
+
+
+def test_a_shared_slice_is_never_one_containers_count() -> None:
+    tree = with_kills(1, 2, 7, 9)
+    other = replace(tree, container_id="f" * 64, levels=tree.levels[2:])
+    assert oom_kills(tree, tenants((tree, other))) == 2
+
+
+def test_a_common_slice_is_never_one_containers_count_even_when_it_is_alone_there() -> None:
+    tree = with_kills(1, 2, 7, 9)
+    levels = tuple(replace(one, path="/system.slice") if one.level is Level.SLICE else one for one in tree.levels)
+    tree = replace(tree, levels=levels)
+    assert oom_kills(tree, tenants((tree,))) == 2
+
+
+def test_without_a_cgroup_nothing_is_counted() -> None:
+    assert oom_kills(None, {}) is None
+
+
+def test_an_ancestor_is_nobodys_own() -> None:
+    assert [level.level for level in own_levels(CGROUPS, tenants((CGROUPS,)))] == [
+        Level.PAYLOAD,
+        Level.SERVICE,
+        Level.SLICE,
+    ]
+
+
+def test_systemd_counts_the_restarts_of_a_unit() -> None:
+    snapshot = replace(SNAPSHOT, systemd=answered((replace(UNIT, restarts=3),)))
+    assert restarts(residents(snapshot)[0]) == 3
+
+
+def test_podman_counts_the_restarts_of_a_container_without_a_unit() -> None:
+    alone = replace(CONTAINER, unit="", restart_policy="always", restarts=5)
+    snapshot = replace(SNAPSHOT, podman=answered((alone,)), quadlet=answered(()))
+    assert restarts(residents(snapshot)[0]) == 5

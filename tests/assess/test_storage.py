@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.assess.report import MountedDataset
+from exporter.assess.storage import datasets_of, fill_ratio, merged_datasets, mounted_datasets, quota_ratio
+from exporter.facts.process import MountPoint, ProcessTable
+from tests.assess.secure import PROCESSES
+from tests.assess.snapshots import DATASET
+
+
+def test_the_datasets_of_a_container_are_its_zfs_mounts() -> None:
+    assert datasets_of(PROCESSES) == (MountedDataset("tank/containers/objects02", "/data", writable=True),)
+    assert datasets_of(None) == ()
+
+
+def test_a_read_only_mount_is_told() -> None:
+    mount = MountPoint("/ro", "/sub", ("ro",), "zfs", "tank/shared", "0:70")
+    assert datasets_of(replace(PROCESSES, mounts=(mount,))) == (MountedDataset("tank/shared", "/ro", writable=False),)
+
+
+def test_snapshots_are_not_asked_about() -> None:
+    mount = MountPoint("/snap", "/", ("ro",), "zfs", "tank/shared@daily", "0:71")
+    assert mounted_datasets(ProcessTable((replace(PROCESSES, mounts=(mount,)),), ())) == frozenset()
+    assert mounted_datasets(None) == frozenset()
+
+
+def test_the_quick_clocks_figures_stand_beside_the_slow_ones() -> None:
+    other = replace(DATASET, name="tank")
+    newer = replace(DATASET, used_bytes=900)
+    assert merged_datasets((DATASET, other), (newer,)) == (other, newer)
+
+
+def test_the_fuller_of_quota_and_refquota_counts() -> None:
+    assert quota_ratio(DATASET) == pytest.approx(0.8)
+    assert quota_ratio(replace(DATASET, refquota_bytes=700)) == pytest.approx(1.0)
+    assert quota_ratio(replace(DATASET, quota_bytes=None)) is None
+
+
+def test_the_fill_honours_what_is_available() -> None:
+    assert fill_ratio(DATASET) == pytest.approx(0.8)
+    assert fill_ratio(replace(DATASET, used_bytes=0, available_bytes=0)) is None
+
+
+@given(st.integers(0, 10**15), st.integers(0, 10**15))
+def test_a_fill_ratio_is_never_outside_zero_and_one(used: int, available: int) -> None:
+    ratio = fill_ratio(replace(DATASET, used_bytes=used, available_bytes=available))
+    assert ratio is None or 0 <= ratio <= 1

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+
+import pytest
+
+from exporter.agent import Agent, Clock, Poller, no_problems, read_once
+from exporter.assess.report import Report
+from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, Unreadable
+
+NEVER: Reading[int] = Failed("has not answered yet", 0.0)
+OFTEN = Clock(interval_seconds=0.001, deadline_seconds=5)
+RARELY = Clock(interval_seconds=3600, deadline_seconds=5)
+PATIENCE_SECONDS = 10
+
+
+def raising(error: Exception) -> int:
+    raise error
+
+
+def test_an_answer_is_read() -> None:
+    reading = read_once(lambda: 7, no_problems, NEVER)
+    assert isinstance(reading, Read)
+    assert reading.value == 7
+
+
+def test_a_thing_that_is_not_here_is_absent() -> None:
+    assert isinstance(read_once(lambda: raising(NotHere("no ZFS")), no_problems, NEVER), Absent)
+
+
+def test_a_refusal_keeps_the_last_answer() -> None:
+    before = read_once(lambda: 7, no_problems, NEVER)
+    reading = read_once(lambda: raising(Unreadable("denied")), no_problems, before)
+    again = read_once(lambda: raising(Unreadable("denied")), no_problems, reading)
+    assert isinstance(again, Failed)
+    assert (again.reason, again.last) == ("denied", before)
+
+
+def test_a_bug_in_a_source_is_that_sources_failure() -> None:
+    reading = read_once(lambda: raising(KeyError("x")), no_problems, NEVER)
+    assert isinstance(reading, Failed)
+    assert "unexpected KeyError" in reading.reason
+
+
+def test_problems_ride_with_the_answer() -> None:
+    reading = read_once(lambda: 7, lambda: ("one socket is silent",), NEVER)
+    assert isinstance(reading, Read)
+    assert reading.problems == ("one socket is silent",)
+
+
+def test_a_poller_asks_at_once_and_again_when_poked() -> None:
+    asked = threading.Semaphore(0)
+    poller = Poller("test", asked.release, RARELY)
+    poller.start()
+    try:
+        assert asked.acquire(timeout=PATIENCE_SECONDS)
+        poller.poke()
+        assert asked.acquire(timeout=PATIENCE_SECONDS)
+    finally:
+        poller.stop()
+
+
+def test_a_poller_asks_again_after_its_interval() -> None:
+    asked = threading.Semaphore(0)
+    poller = Poller("test", asked.release, OFTEN)
+    poller.start()
+    try:
+        for _ in range(3):
+            assert asked.acquire(timeout=PATIENCE_SECONDS)
+    finally:
+        poller.stop()
+
+
+def test_a_read_that_hangs_is_a_failure_while_it_lasts_and_stops_nobody() -> None:
+    hang, entered = threading.Event(), threading.Event()
+
+    def read() -> int:
+        entered.set()
+        hang.wait(PATIENCE_SECONDS)
+        return 7
+
+    poller = Poller("test", read, Clock(interval_seconds=3600, deadline_seconds=0))
+    poller.start()
+    try:
+        assert entered.wait(PATIENCE_SECONDS)
+        reading = poller.reading()
+        assert isinstance(reading, Failed)
+        assert "no answer for" in reading.reason
+        hang.set()
+        assert poller.answered(PATIENCE_SECONDS)
+        assert poller.value() == 7
+    finally:
+        hang.set()
+        poller.stop()
+
+
+def test_trouble_is_told_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
+    answers: Iterator[int | Exception] = iter([1, Unreadable("denied"), Unreadable("denied"), 2, 3])
+    done = threading.Event()
+
+    def read() -> int:
+        answer = next(answers, None)
+        if answer is None or answer == 3:
+            done.set()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer or 0
+
+    poller = Poller("test", read, OFTEN)
+    with caplog.at_level("INFO", logger="bulkhead"):
+        poller.start()
+        assert done.wait(PATIENCE_SECONDS)
+        poller.stop()
+    told = [record.message for record in caplog.records]
+    assert told == ["source cannot be read", "source answers again"]
+
+
+def test_an_agent_is_ready_once_every_source_has_spoken() -> None:
+    gate = threading.Event()
+    quick: Poller[object] = Poller("quick", lambda: 1, RARELY)
+    slow: Poller[object] = Poller("slow", lambda: gate.wait(PATIENCE_SECONDS), RARELY)
+    agent = Agent((quick, slow), (), lambda: Report(0.0, (), ()))
+    agent.start()
+    try:
+        assert quick.answered(PATIENCE_SECONDS)
+        assert not agent.ready()
+        gate.set()
+        assert slow.answered(PATIENCE_SECONDS)
+        assert agent.ready()
+    finally:
+        agent.stop()
+
+
+class CountingLock:
+    """A lock that tells how many have come to it."""
+
+    def __init__(self) -> None:
+        self.arrivals = threading.Semaphore(0)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.arrivals.release()
+        self._lock.acquire()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.release()
+
+
+def test_scrapes_that_wait_for_a_report_share_the_next_one() -> None:
+    gate, made = threading.Event(), []
+
+    def make() -> Report:
+        made.append(1)
+        gate.wait(PATIENCE_SECONDS)
+        return Report(float(len(made)), (), ())
+
+    agent = Agent((), (), make)
+    lock = CountingLock()
+    agent._lock = lock  # type: ignore[assignment]  # stands in for the lock, and counts
+    seen: list[float] = []
+    threads = [threading.Thread(target=lambda: seen.append(agent.report().taken_at_seconds)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+        assert lock.arrivals.acquire(timeout=PATIENCE_SECONDS)
+    gate.set()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    # The first report was begun before the other seven asked: one more is made, for all of them.
+    assert sorted(seen) == [1.0] + [2.0] * 7
