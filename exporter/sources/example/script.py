@@ -1,0 +1,152 @@
+"""What happens on the example host: who is killed, who loops, what fills, which wall falls for a while."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.facts.cgroup import ContainerCgroups
+from exporter.facts.container import Container
+from exporter.facts.host import Host
+from exporter.facts.process import ContainerProcesses, ProcessTable
+from exporter.facts.reading import Read
+from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.unit import Unit
+from exporter.sources.example.motion import Life, dying, filled, id_in_life, intruded, life_at, swinging
+from exporter.sources.example.recording import Recording
+
+KILLED = "oomloop"
+LOOPING = "exitloop"
+INTRUDED = "good01"
+FILLING = "objects02"
+
+_FILL_SECONDS = 1200
+_INTRUSION_EVERY_SECONDS = 600
+_INTRUSION_SECONDS = 180
+_EVENTS_A_LIFE = 5  # create, init, start, died, remove
+
+
+class ExampleHost:
+    """A recorded host whose clock starts when it is made."""
+
+    def __init__(self, recording: Recording, began_at_seconds: float) -> None:
+        self._recording = recording
+        self._began_at_seconds = began_at_seconds
+
+    def snapshot(self, now_seconds: float) -> Snapshot:
+        """All that the host says at this moment."""
+        elapsed = max(0.0, now_seconds - self._began_at_seconds)
+        lives = {
+            KILLED: life_at(elapsed, up_seconds=75, down_seconds=10),
+            LOOPING: life_at(elapsed, up_seconds=25, down_seconds=10),
+        }
+        recording = self._recording
+        names = {container.id: container.name for container in recording.podman}
+        deaths = sum(life.generation for life in lives.values())
+        filling = (elapsed % _FILL_SECONDS) / _FILL_SECONDS
+        mounted = _mounted_by(recording, FILLING)
+        datasets = tuple(
+            filled(one, 0.4 + 0.58 * filling) if one.name in mounted else one for one in recording.zfs.datasets
+        )
+        # A quick source answers often, a slow one not: their ages on the page are those of a real host.
+        return Snapshot(
+            taken_at_seconds=now_seconds,
+            podman=Read(self._containers(lives, now_seconds), now_seconds - elapsed % 60, 0.031),
+            cgroup=Read(_trees(recording, names, lives, elapsed), now_seconds, 0.004),
+            process=Read(_processes(recording, names, lives, elapsed), now_seconds - elapsed % 15, 0.048),
+            systemd=Read(_units(recording, lives), now_seconds - elapsed % 15, 0.052),
+            quadlet=Read(recording.quadlet, now_seconds - elapsed % 60, 0.006),
+            zfs=Read(replace(recording.zfs, datasets=datasets), now_seconds - elapsed % 120, 0.110),
+            zfs_mounted=Read(datasets, now_seconds - elapsed % 15, 0.020),
+            host=Read(_host(recording, lives[KILLED]), now_seconds - elapsed % 30, 0.002),
+            events=(
+                EventCount("podman", len(recording.podman) * 3 + deaths * _EVENTS_A_LIFE, 0),
+                EventCount("systemd", deaths * 20, 0),
+            ),
+        )
+
+    def _containers(self, lives: dict[str, Life], now_seconds: float) -> tuple[Container, ...]:
+        recorded_at = self._recording.recorded_at_seconds
+        living = []
+        for container in self._recording.podman:
+            life = lives.get(container.name)
+            if life is None:
+                # The host has been up for as long as it had been when it was recorded.
+                started = container.started_at_seconds
+                up = None if started is None else self._began_at_seconds - (recorded_at - started)
+                living.append(replace(container, started_at_seconds=up))
+            elif life.is_up:
+                started_at = self._began_at_seconds + life.started_at_seconds
+                living.append(
+                    replace(
+                        container,
+                        id=id_in_life(container.id, life.generation),
+                        started_at_seconds=min(started_at, now_seconds),
+                    )
+                )
+        return tuple(living)
+
+
+def _mounted_by(recording: Recording, name: str) -> frozenset[str]:
+    ids = {container.id for container in recording.podman if container.name == name}
+    return frozenset(
+        mount.source
+        for processes in recording.process.containers
+        if processes.container_id in ids
+        for mount in processes.mounts
+        if mount.filesystem == "zfs"
+    )
+
+
+def _trees(
+    recording: Recording, names: dict[str, str], lives: dict[str, Life], elapsed: float
+) -> tuple[ContainerCgroups, ...]:
+    trees = []
+    for tree in recording.cgroup:
+        name = names.get(tree.container_id, tree.container_id)
+        life = lives.get(name)
+        if life is None:
+            trees.append(swinging(tree, name, elapsed))
+        elif life.is_up:
+            trees.append(dying(tree, life) if name == KILLED else _exiting(tree, life))
+    return tuple(trees)
+
+
+def _exiting(tree: ContainerCgroups, life: Life) -> ContainerCgroups:
+    """A container that exits with an error: a new id each time, and no kill."""
+    container_id = id_in_life(tree.container_id, life.generation)
+    levels = tuple(replace(one, path=one.path.replace(tree.container_id, container_id)) for one in tree.levels)
+    return replace(tree, container_id=container_id, levels=levels)
+
+
+def _processes(recording: Recording, names: dict[str, str], lives: dict[str, Life], elapsed: float) -> ProcessTable:
+    intruder_is_in = _INTRUSION_EVERY_SECONDS - elapsed % _INTRUSION_EVERY_SECONDS <= _INTRUSION_SECONDS
+    containers: list[ContainerProcesses] = []
+    for processes in recording.process.containers:
+        name = names.get(processes.container_id, "")
+        life = lives.get(name)
+        if name == INTRUDED and intruder_is_in and processes.processes:
+            containers.append(intruded(processes))
+        elif life is None:
+            containers.append(processes)
+        elif life.is_up:
+            containers.append(replace(processes, container_id=id_in_life(processes.container_id, life.generation)))
+    return ProcessTable(tuple(containers), recording.process.conmons)
+
+
+def _units(recording: Recording, lives: dict[str, Life]) -> tuple[Unit, ...]:
+    units = []
+    for unit in recording.systemd:
+        life = lives.get(unit.name.removesuffix(".service"))
+        if life is None or unit.restarts is None:
+            units.append(unit)
+            continue
+        active, sub = ("active", "running") if life.is_up else ("activating", "auto-restart")
+        units.append(
+            replace(unit, active_state=active, sub_state=sub, restarts=life.generation - (0 if life.is_up else 1))
+        )
+    return tuple(units)
+
+
+def _host(recording: Recording, killed: Life) -> Host:
+    kills = recording.host.oom_kills
+    return replace(recording.host, oom_kills=None if kills is None else kills + killed.generation)
