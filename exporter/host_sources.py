@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter import __version__
@@ -15,10 +15,12 @@ from exporter.assess.storage import mounted_datasets
 from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups, slice_of, unit_of
 from exporter.facts.container import Container
+from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Failed, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet
 from exporter.sources.cgroup import CgroupSource
+from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource
 from exporter.sources.podman import PodmanSocket, PodmanSource
 from exporter.sources.process import ProcessSource
@@ -34,7 +36,7 @@ class Interest:
     containers: Callable[[], tuple[Container, ...]] = tuple
     cgroup_paths: Callable[[], tuple[str, ...]] = tuple
     quadlets: Callable[[], tuple[Quadlet, ...]] = tuple
-    mounted: Callable[[], frozenset[str]] = frozenset
+    processes: Callable[[], ProcessTable | None] = lambda: None
 
     def units(self) -> frozenset[str]:
         """Every service and slice that a container of root's lives in, or is expected in."""
@@ -43,6 +45,10 @@ class Interest:
         names |= {container.unit for container in self.containers() if not container.user}
         names |= {quadlet.unit for quadlet in self.quadlets()}
         return frozenset(name for name in names if name and not name.startswith("libpod-"))
+
+    def datasets(self) -> frozenset[str]:
+        """Every dataset that a container mounts."""
+        return mounted_datasets(self.processes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
         systemd=SystemdSource("unix:path=/run/dbus/system_bus_socket", interest.units),
         quadlet=QuadletSource(root),
         zfs=ZfsSource(root / "proc/spl/kstat/zfs"),
-        zfs_mounted=MountedDatasetSource(lambda: interest.mounted()),
+        zfs_mounted=MountedDatasetSource(interest.datasets),
         host=HostSource(root),
         interest=interest,
     )
@@ -83,25 +89,23 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     sources = build_sources(config, root)
     clocks = config.clocks
 
-    podman = Poller("podman", sources.podman.read, Clock(clocks.podman, 45), lambda: sources.podman.problems)
-    process = Poller("process", sources.process.read, Clock(clocks.process, 30))
-    systemd = Poller("systemd", sources.systemd.read, Clock(clocks.systemd, 30))
-    quadlet = Poller("quadlet", sources.quadlet.read, Clock(clocks.quadlet, 30), lambda: sources.quadlet.problems)
-    zfs = Poller("zfs", sources.zfs.read, Clock(clocks.zfs, 90), lambda: sources.zfs.problems)
-    zfs_mounted = Poller("zfs_mounted", sources.zfs_mounted.read, Clock(clocks.zfs_mounted, 60))
-    host = Poller("host", sources.host.read, Clock(clocks.host, 30))
-    tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree, 30))
+    podman = Poller("podman", sources.podman.read, Clock(clocks.podman_seconds, 45), lambda: sources.podman.problems)
+    process = Poller("process", sources.process.read, Clock(clocks.process_seconds, 30))
+    systemd = Poller("systemd", sources.systemd.read, Clock(clocks.systemd_seconds, 30))
+    quadlet = Poller(
+        "quadlet", sources.quadlet.read, Clock(clocks.quadlet_seconds, 30), lambda: sources.quadlet.problems
+    )
+    zfs = Poller("zfs", sources.zfs.read, Clock(clocks.zfs_seconds, 90), lambda: sources.zfs.problems)
+    zfs_mounted = Poller("zfs_mounted", sources.zfs_mounted.read, Clock(clocks.zfs_mounted_seconds, 60))
+    host = Poller("host", sources.host.read, Clock(clocks.host_seconds, 30))
+    tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree_seconds, 30))
 
     sources.interest.containers = lambda: podman.value() or ()
     sources.interest.quadlets = lambda: quadlet.value() or ()
     sources.interest.cgroup_paths = sources.cgroup.paths
-    sources.interest.mounted = lambda: mounted_datasets(process.value())
+    sources.interest.processes = process.value
 
-    build = Build(
-        product_version=__version__,
-        python_version=platform.python_version(),
-        max_containers=config.series.max_containers,
-    )
+    build = build_of(config)
     cgroup_before: Reading[tuple[ContainerCgroups, ...]] = Failed("has not answered yet", 0.0)
 
     def snapshot() -> Snapshot:
@@ -134,4 +138,20 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             lambda stop: sources.systemd.follow(systemd.poke, stop),
         ),
         make_report=lambda: assess(snapshot(), config.thresholds, build),
+    )
+
+
+def build_example_agent(config: Config) -> Agent:
+    """The agent of the embedded example host: other facts, the same judgement and pages."""
+    example = ExampleHost(load_recording(), time.time())
+    build = replace(build_of(config), is_example=True)
+    return Agent((), (), lambda: assess(example.snapshot(time.time()), config.thresholds, build))
+
+
+def build_of(config: Config) -> Build:
+    """This program, and how much of a host it shows."""
+    return Build(
+        product_version=__version__,
+        python_version=platform.python_version(),
+        max_containers=config.series.max_containers,
     )
