@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.facts.cgroup import ContainerCgroups, Level
+from exporter.facts.cgroup import ContainerCgroups, Level, MemoryEvents
 from exporter.facts.container import Container
 from exporter.facts.host import Host
 from exporter.facts.storage import Dataset, DatasetIo, Pool
@@ -104,6 +104,7 @@ class ContainerReport:
     memory: MemoryJudgement = MemoryJudgement()
     oom_kills: int | None = None  # as the kernel counts them now, at the outermost cgroup that is this container's own
     restarts: int | None = None  # as systemd or podman's policy counts them now
+    memory_events: MemoryEvents | None = None  # of that same outermost own cgroup
     datasets: tuple[MountedDataset, ...] = ()
     findings: tuple[Finding, ...] = ()
 
@@ -123,6 +124,33 @@ class CollectorReport:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryCount:
+    """How many alerts went to one Alertmanager with one result."""
+
+    alertmanager: str  # its address, without credentials
+    result: str  # accepted, rejected, failed
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyHistogram:
+    """Times from event to acceptance. `counts` has one more entry than bounds: what took longer than the last."""
+
+    bounds_seconds: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+    counts: tuple[int, ...] = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)  # of each bucket alone, not cumulative
+    sum_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notifications:
+    """How delivery to Alertmanagers is doing. The default is the truth where none is configured."""
+
+    deliveries: tuple[DeliveryCount, ...] = ()
+    queued: int = 0
+    latency: LatencyHistogram = LatencyHistogram()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that is known and judged of one host at one moment."""
 
@@ -136,6 +164,8 @@ class Report:
     checks: tuple[CheckInfo, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
     dropped_containers: int = 0  # beyond the cap on series; counted since start
+    series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
+    notifications: Notifications = Notifications()
     product_version: str = ""
     revision: str = ""
     python_version: str = ""
