@@ -97,6 +97,7 @@ class ContainerCgroups:
     owner_uid: int  # 0, or the uid N of user@N.service (or user-N.slice) on the path
     use: PayloadUse
     levels: tuple[CgroupLevel, ...]
+    unreadable: tuple[str, ...] = ()  # "path/file: why" of files that are there and did not answer; the rest stands
 
 
 def container_id_of(cgroup_name: str) -> str | None:
