@@ -39,17 +39,17 @@ class Process:
     uid_map: tuple[IdRange, ...]  # /proc/PID/uid_map
     gid_map: tuple[IdRange, ...]  # /proc/PID/gid_map
     security_label: str | None  # /proc/PID/attr/current; None when no LSM answers
-    namespaces: tuple[tuple[str, int], ...] = ()  # /proc/PID/ns/*: kind, inode
+    namespaces: tuple[tuple[str, int], ...] = ()  # /proc/PID/ns/*: kind, inode; () could not be read
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerProcesses:
-    """All processes of one container that could be read, first (lowest pid) first."""
+    """All processes of one container that could be read, oldest first."""
 
     container_id: str
     processes: tuple[Process, ...]
-    mounts: tuple[MountPoint, ...]  # of the first process
-    unreadable: tuple[str, ...] = ()  # "PID: why" of those that live and could not be read; the gone are left out
+    mounts: tuple[MountPoint, ...]  # of the first process; () could not be read
+    unreadable: tuple[str, ...] = ()  # "PID: [file:] why" of what lives and could not be read; the gone are left out
     interfaces: tuple[str, ...] = ()  # names in /proc/PID/net/dev of the first process, without lo
 
 

@@ -1,0 +1,152 @@
+"""The processes of every container, with the walls that the kernel has in force around each."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from exporter.facts.process import ContainerProcesses, MountPoint, Process, ProcessTable
+from exporter.facts.reading import NotHere, Unreadable
+from exporter.sources.process.conmon import ConmonFinder
+from exporter.sources.process.directory import Gone, ProcessDirectory
+from exporter.sources.process.parse import (
+    parse_id_map,
+    parse_interfaces,
+    parse_mountinfo,
+    parse_namespace,
+    parse_security_label,
+    parse_start_ticks,
+    parse_status,
+)
+
+T = TypeVar("T")
+
+# A fork bomb below pids.max must not hold up the other containers.
+PROCESSES_MAX = 512
+_INTERFACES_MAX = 256
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+
+
+class ProcessSource:
+    """The processes of the containers that `members` names (id to pids), read below `proc`.
+
+    A 0 among the pids stands for processes that cannot be named. One thread at a time reads.
+    """
+
+    def __init__(self, proc: Path, members: Callable[[], Mapping[str, tuple[int, ...]]]) -> None:
+        self._proc = str(proc)
+        self._members = members
+        self._conmons = ConmonFinder(self._proc)
+
+    def read(self) -> ProcessTable:
+        """All containers with a process, and all conmons. Raises NotHere, Unreadable, and what `members` raises."""
+        try:
+            conmons = self._conmons.read()
+        except FileNotFoundError as error:
+            raise NotHere(f"no process file system at {self._proc}: mount proc there") from error
+        except OSError as error:
+            raise Unreadable(f"{self._proc} cannot be listed: {error.strerror}; run as root") from error
+        containers = [self._container(container_id, pids) for container_id, pids in self._members().items()]
+        # A container whose processes have all ended has no walls to judge.
+        return ProcessTable(tuple(found for found in containers if found.processes or found.unreadable), conmons)
+
+    def _container(self, container_id: str, pids: tuple[int, ...]) -> ContainerProcesses:
+        unreadable: list[str] = []
+        named = [pid for pid in pids if pid > 0]
+        if len(named) < len(pids):
+            unreadable.append("others: in a foreign pid namespace, or in too many nested cgroups")
+        if len(named) > PROCESSES_MAX:
+            unreadable.append(f"{len(named) - PROCESSES_MAX} more: only the first {PROCESSES_MAX} are read")
+        processes = []
+        for pid in named[:PROCESSES_MAX]:
+            denied: list[str] = []
+            try:
+                processes.append(self._process(pid, container_id, denied))
+            except Gone:
+                continue
+            except (OSError, Unreadable) as error:
+                denied = [_why(error)]
+            unreadable.extend(f"{pid}: {why}" for why in denied)
+        # By age, not by pid: pids wrap around.
+        processes.sort(key=lambda process: (process.start_ticks, process.pid))
+        mounts, interfaces = self._surroundings(processes, unreadable)
+        return ContainerProcesses(container_id, tuple(processes), mounts, tuple(unreadable), interfaces)
+
+    def _process(self, pid: int, container_id: str, denied: list[str]) -> Process:
+        with ProcessDirectory(self._proc, pid) as directory:
+            start_ticks = parse_start_ticks(directory.text("stat"))
+            # The pid may be another process's since the cgroup named it.
+            if container_id.encode() not in directory.text("cgroup"):
+                raise Gone
+            status = parse_status(directory.text("status"))
+            process = Process(
+                pid=pid,
+                start_ticks=start_ticks,
+                comm=status.comm,
+                inheritable_capabilities=status.inheritable_capabilities,
+                permitted_capabilities=status.permitted_capabilities,
+                effective_capabilities=status.effective_capabilities,
+                bounding_capabilities=status.bounding_capabilities,
+                ambient_capabilities=status.ambient_capabilities,
+                no_new_privileges=status.no_new_privileges,
+                seccomp_mode=status.seccomp_mode,
+                uid_map=parse_id_map(directory.text("uid_map")),
+                gid_map=parse_id_map(directory.text("gid_map")),
+                security_label=_value(directory, "attr/current", parse_security_label, denied),
+                namespaces=_namespaces(directory, denied),
+            )
+            if parse_start_ticks(directory.text("stat")) != start_ticks:
+                raise Gone
+        return process
+
+    def _surroundings(
+        self, processes: list[Process], unreadable: list[str]
+    ) -> tuple[tuple[MountPoint, ...], tuple[str, ...]]:
+        for process in processes:
+            denied: list[str] = []
+            try:
+                with ProcessDirectory(self._proc, process.pid) as directory:
+                    if parse_start_ticks(directory.text("stat")) != process.start_ticks:
+                        continue
+                    mounts = _value(directory, "mountinfo", parse_mountinfo, denied)
+                    interfaces = _value(directory, "net/dev", parse_interfaces, denied)
+            except (Gone, OSError, Unreadable):
+                continue
+            if mounts is None and not denied:
+                continue  # it has ended
+            unreadable.extend(f"{process.pid}: {why}" for why in denied)
+            return mounts or (), (interfaces or ())[:_INTERFACES_MAX]
+        return (), ()
+
+
+def _value(directory: ProcessDirectory, name: str, parse: Callable[[bytes], T], denied: list[str]) -> T | None:
+    try:
+        return parse(directory.text(name))
+    except Gone:
+        return None
+    except OSError as error:
+        # EINVAL: attr/current where no LSM answers, mountinfo of a process that is ending.
+        if error.errno != errno.EINVAL:
+            denied.append(f"{name}: {_why(error)}")
+    except Unreadable as error:
+        denied.append(f"{name}: {error}")
+    return None
+
+
+def _namespaces(directory: ProcessDirectory, denied: list[str]) -> tuple[tuple[str, int], ...]:
+    namespaces = []
+    for kind in _NAMESPACES:
+        try:
+            namespaces.append((kind, parse_namespace(directory.target(f"ns/{kind}"))))
+        except Gone:
+            continue  # the kernel has no such kind
+        except (OSError, Unreadable) as error:
+            denied.append(f"ns/{kind}: {_why(error)}")
+            break  # who may not see one may see none
+    return tuple(namespaces)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
