@@ -1,0 +1,84 @@
+"""Which container needs eyes first: what is wrong with each, and how bad it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from exporter.assess.report import ContainerReport, Finding, Report, Severity, Verdict
+from exporter.assess.storage import quota_ratio
+
+# An ended container is none of these by itself: a job may have done its work.
+_ALARMING_STATES = {"missing": Severity.CRITICAL, "dead": Severity.CRITICAL}
+_GRAVITY = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One container as the page shows it; None: nothing to compare with."""
+
+    container: ContainerReport
+    quota_ratio: float | None  # of its fullest dataset
+    state_severity: Severity | None
+    memory_severity: Severity | None
+    quota_severity: Severity | None
+    oom_severity: Severity | None
+    restarts_severity: Severity | None
+    failed: tuple[Finding, ...]  # gravest first
+
+
+def worst_first(report: Report) -> tuple[Row, ...]:
+    """Every container, the one that needs eyes most at the top."""
+    thresholds = dict(report.thresholds)
+    quotas = {dataset.name: quota_ratio(dataset) for dataset in report.datasets}
+    rows = (_row(container, quotas, thresholds) for container in report.containers)
+    return tuple(sorted(rows, key=_urgency))
+
+
+def _row(container: ContainerReport, quotas: Mapping[str, float | None], thresholds: Mapping[str, float]) -> Row:
+    fullest = max((ratio for one in container.datasets if (ratio := quotas.get(one.dataset)) is not None), default=None)
+    looping = (container.restarts or 0) >= thresholds.get("restart_loop_restarts", float("inf"))
+    failed = (finding for finding in container.findings if finding.outcome.verdict is Verdict.FAIL)
+    return Row(
+        container=container,
+        quota_ratio=fullest,
+        state_severity=_state_severity(container),
+        memory_severity=_severity(container.memory.ratio, "memory", thresholds),
+        quota_severity=_severity(fullest, "quota", thresholds),
+        oom_severity=Severity.CRITICAL if container.oom_kills else None,
+        restarts_severity=Severity.WARNING if looping else None,
+        failed=tuple(sorted(failed, key=lambda finding: _GRAVITY[finding.severity])),
+    )
+
+
+def _state_severity(container: ContainerReport) -> Severity | None:
+    if container.unit is not None and container.unit.active_state == "failed":
+        return Severity.CRITICAL
+    if container.container is not None and container.container.health == "unhealthy":
+        return Severity.CRITICAL
+    return _ALARMING_STATES.get(container.state)
+
+
+def _severity(ratio: float | None, subject: str, thresholds: Mapping[str, float]) -> Severity | None:
+    if ratio is None:
+        return None
+    for severity in (Severity.CRITICAL, Severity.WARNING):
+        if ratio >= thresholds.get(f"{subject}_{severity}_ratio", float("inf")):
+            return severity
+    return None
+
+
+def _urgency(row: Row) -> tuple[int, int, int, float, str]:
+    severities = list(_severities(row))
+    count = {severity: -severities.count(severity) for severity in Severity}
+    ratio = -(row.container.memory.ratio or 0.0)
+    return count[Severity.CRITICAL], count[Severity.WARNING], count[Severity.INFO], ratio, row.container.name
+
+
+def _severities(row: Row) -> Iterator[Severity | None]:
+    yield row.state_severity
+    yield row.memory_severity
+    yield row.quota_severity
+    yield row.oom_severity
+    yield row.restarts_severity
+    yield from (finding.severity for finding in row.failed)

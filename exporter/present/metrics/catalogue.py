@@ -1,0 +1,16 @@
+"""Every metric that Bulkhead serves, in the order of the page. A new metric is a row in one of these tables."""
+
+from __future__ import annotations
+
+from exporter.present.metrics import container, hardening, host, itself, memory, storage
+from exporter.present.metrics.family import Family
+
+SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
+    ("Containers", container.FAMILIES),
+    ("Memory", memory.FAMILIES),
+    ("ZFS", storage.FAMILIES),
+    ("Hardening", hardening.FAMILIES),
+    ("The host", host.FAMILIES),
+    ("The agent", itself.FAMILIES),
+)
+FAMILIES: tuple[Family, ...] = tuple(family for _, families in SECTIONS for family in families)

@@ -1,0 +1,78 @@
+"""Which walls stand: the verdict of every hardening check for every container, and the catalogue of checks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from exporter.assess.report import ContainerReport, Report, Severity, Verdict
+from exporter.present.metrics.family import Family, Kind, Sample, labelled_containers
+
+_VERDICTS = {Verdict.PASS: 1.0, Verdict.FAIL: 0.0}
+
+
+def _judged(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float | None]]:
+    return (((finding.check,), _VERDICTS.get(finding.outcome.verdict)) for finding in one.findings)
+
+
+def _unknown(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
+    return (((finding.check,), 1) for finding in one.findings if finding.outcome.verdict is Verdict.UNKNOWN)
+
+
+def _drift(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
+    return (((finding.check,), 1) for finding in one.findings if finding.outcome.drift)
+
+
+def _failed(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
+    if one.findings:  # who was not judged has not failed nothing
+        failed = Counter(finding.severity for finding in one.findings if finding.outcome.verdict is Verdict.FAIL)
+        for severity in Severity:
+            yield (severity.value,), failed[severity]
+
+
+def _catalogue(report: Report) -> Iterator[Sample]:
+    return (Sample((check.id, check.severity.value, check.title), 1) for check in report.checks)
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        "bulkhead_container_hardening_check",
+        "1 the check passes, 0 it fails; absent when it does not apply or could not be judged.",
+        Kind.GAUGE,
+        ("container", "check"),
+        "1 a container and check",
+        labelled_containers(_judged),
+    ),
+    Family(
+        "bulkhead_container_hardening_unknown",
+        "1 for each check that could not be judged.",
+        Kind.GAUGE,
+        ("container", "check"),
+        "up to 1 a container and check",
+        labelled_containers(_unknown),
+    ),
+    Family(
+        "bulkhead_container_hardening_drift",
+        "1 for each check where what was declared and what is in force differ.",
+        Kind.GAUGE,
+        ("container", "check"),
+        "up to 1 a container and check",
+        labelled_containers(_drift),
+    ),
+    Family(
+        "bulkhead_container_hardening_failed",
+        "How many checks of each severity fail.",
+        Kind.GAUGE,
+        ("container", "severity"),
+        "3 a container",
+        labelled_containers(_failed),
+    ),
+    Family(
+        "bulkhead_hardening_check_info",
+        "The catalogue of checks: severity, and what holds when the check passes.",
+        Kind.GAUGE,
+        ("check", "severity", "title"),
+        "1 a check",
+        _catalogue,
+    ),
+)

@@ -1,0 +1,267 @@
+"""The landing page: what this host is, what is wrong on it, and where the metrics are. One self-contained document.
+
+Everything that comes from a container goes through `_text`, which bounds and escapes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from html import escape
+
+from exporter.assess.report import CheckInfo, CollectorReport, Finding, Report, Severity, Verdict
+from exporter.present.concern import Row, worst_first
+from exporter.present.style import STYLE
+from exporter.present.untrusted import bounded
+
+EXAMPLE_BANNER = "This is an embedded example host, not your containers."
+_NOTHING = '<span class="quiet" title="not known, or none set">&ndash;</span>'
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_STEP = 1024
+_LOGO = (
+    '<svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2">'
+    '<rect x="2.5" y="4" width="19" height="16" rx="2"/><path d="M9 4v16M15.5 4v16"/></svg>'
+)
+
+
+def landing_page(report: Report) -> str:
+    """The whole page as HTML; serve it with style.CONTENT_SECURITY_POLICY."""
+    rows = worst_first(report)
+    hostname = _text(report.host.hostname if report.host else "this host")
+    banner = f'<p class="example" role="note">{EXAMPLE_BANNER}</p>' if report.is_example else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{"Example: " if report.is_example else ""}{hostname} &ndash; Bulkhead</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<header>
+<div><h1>{_LOGO}Bulkhead</h1>
+<p class="quiet">Watches the walls between containers of {hostname}{_host_words(report)}</p></div>
+<nav aria-label="Endpoints"><a href="/metrics">/metrics</a> <a href="/-/healthy">/-/healthy</a> \
+<a href="/-/ready">/-/ready</a></nav>
+</header>
+<main>
+{banner}{_tiles(report, rows)}
+<h2 id="containers">Containers, worst first</h2>
+{_containers(report, rows)}
+<h2 id="sources">Sources</h2>
+{_collectors(report.collectors)}
+</main>
+<footer>{_footer(report)}</footer>
+</body>
+</html>
+"""
+
+
+def _text(text: str) -> str:
+    # bdi: a name with right-to-left marks must not turn the words around it.
+    return f"<bdi>{escape(bounded(text))}</bdi>" if not text.isascii() else escape(bounded(text))
+
+
+def _host_words(report: Report) -> str:
+    if report.host is None:
+        return ""
+    words = [f"Linux {report.host.kernel}"]
+    if report.host.selinux_mode:
+        words.append(f"SELinux {report.host.selinux_mode}")
+    if report.host.memory_total_bytes:
+        words.append(f"{_size(report.host.memory_total_bytes)} memory")
+    return " · " + " · ".join(map(_text, words))
+
+
+def _tiles(report: Report, rows: Iterable[Row]) -> str:
+    rows = tuple(rows)
+    running = sum(row.container.state == "running" for row in rows)
+    oom_kills = sum(row.container.oom_kills or 0 for row in rows)
+    restarts = sum(row.container.restarts or 0 for row in rows)
+    critical = sum(finding.severity is Severity.CRITICAL for row in rows for finding in row.failed)
+    near = sum(row.memory_severity is not None or row.quota_severity is not None for row in rows)
+    silent = sum(one.present and not one.success for one in report.collectors)
+    tiles = (
+        ("containers running", f"{running} of {len(rows)}", None),
+        ("OOM kills", str(oom_kills), Severity.CRITICAL if oom_kills else None),
+        ("automatic restarts", str(restarts), None),
+        ("near a limit or quota", str(near), Severity.WARNING if near else None),
+        ("critical checks failing", str(critical), Severity.CRITICAL if critical else None),
+        ("sources failing", str(silent), Severity.WARNING if silent else None),
+    )
+    return '<dl class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</dl>"
+
+
+def _tile(label: str, value: str, severity: Severity | None) -> str:
+    return f"<div><dt>{label}</dt><dd{_class(severity)}>{value}</dd></div>"
+
+
+def _containers(report: Report, rows: tuple[Row, ...]) -> str:
+    if not rows:
+        return '<p class="quiet">No container is known yet. The sources below tell why.</p>'
+    target = dict(report.thresholds).get("memory_target_ratio")
+    checks = {check.id: check for check in report.checks}
+    aim = f", target {target:.0%}" if target is not None else ""
+    body = "\n".join(_container(row, target, checks) for row in rows)
+    left_out = ""
+    if report.dropped_containers:
+        left_out = (
+            f'<p class="quiet">{report.dropped_containers} more containers are beyond the configured maximum.</p>'
+        )
+    return f"""<div class="frame" tabindex="0" role="region" aria-labelledby="containers"><table>
+<thead><tr><th scope="col">Container</th><th scope="col">State</th><th scope="col">Memory of limit{aim}</th>
+<th scope="col" class="number">OOM kills</th><th scope="col" class="number">Restarts</th>
+<th scope="col">Quota</th><th scope="col">Checks</th></tr></thead>
+<tbody>
+{body}
+</tbody></table></div>{left_out}"""
+
+
+def _container(row: Row, target: float | None, checks: Mapping[str, CheckInfo]) -> str:
+    one = row.container
+    image = _image(one.container.image) if one.container else ""
+    span = f'<tr class="why"><td colspan="7">{_failed_checks(row, checks)}</td></tr>' if row.failed else ""
+    return (
+        f'<tr><th scope="row">{_text(one.name)}{image}</th><td>{_state(row)}</td>'
+        f"<td>{_memory(row, target)}</td>"
+        f"<td{_class(row.oom_severity, 'number')}>{_count(one.oom_kills)}</td>"
+        f"<td{_class(row.restarts_severity, 'number')}>{_count(one.restarts)}</td>"
+        f"<td>{_bar(row.quota_ratio, row.quota_severity, 'fullest quota')}</td>"
+        f"<td>{_checks(row)}</td></tr>{span}"
+    )
+
+
+def _image(image: str) -> str:
+    return f'<small title="{escape(bounded(image))}">{_text(image)}</small>'
+
+
+def _state(row: Row) -> str:
+    one = row.container
+    words = [one.state or "unknown"]
+    if one.container is not None and one.container.health:
+        words.append(one.container.health)
+    if one.unit is not None and one.unit.active_state not in {"active", ""}:
+        words.append(f"unit {one.unit.active_state}")
+    tone = row.state_severity or ("good" if one.state == "running" else "")
+    return _badge(", ".join(words), tone)
+
+
+def _memory(row: Row, target: float | None) -> str:
+    memory = row.container.memory
+    if memory.ratio is not None:
+        sizes = f" of {_size(memory.limit_bytes)}" if memory.limit_bytes is not None else ""
+        return _bar(memory.ratio, row.memory_severity, "memory of limit", target, sizes)
+    if memory.working_set_bytes is not None:
+        return f'<span class="bar"><small>{_size(memory.working_set_bytes)}, no limit</small></span>'
+    return _NOTHING
+
+
+def _bar(
+    ratio: float | None, severity: Severity | None, label: str, target: float | None = None, after: str = ""
+) -> str:
+    # Widths are attributes of SVG: style attributes would need a weaker content security policy.
+    if ratio is None:
+        return _NOTHING
+    mark = f'<rect class="target" x="{target * 100 - 0.5:.1f}" width="1.5" height="10"/>' if target is not None else ""
+    return (
+        f'<span{_class(severity, "bar")}><svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" '
+        f'aria-label="{label} {ratio:.0%}"><rect class="track" width="100" height="10"/>'
+        f'<rect class="fill" width="{max(0.0, min(ratio, 1.0)) * 100:.1f}" height="10"/>{mark}</svg>'
+        f"<span>{ratio:.0%}</span><small>{after}</small></span>"
+    )
+
+
+def _checks(row: Row) -> str:
+    verdicts = [finding.outcome.verdict for finding in row.container.findings]
+    judged = sum(verdict in {Verdict.PASS, Verdict.FAIL} for verdict in verdicts)
+    unknown = verdicts.count(Verdict.UNKNOWN)
+    badges = []
+    if row.failed:
+        badges.append(_badge(f"{len(row.failed)} of {judged} fail", row.failed[0].severity))
+    elif judged:
+        badges.append(_badge(f"all {judged} pass", "good"))
+    if unknown:
+        badges.append(_badge(f"{unknown} unknown", ""))
+    return " ".join(badges) or _NOTHING
+
+
+def _failed_checks(row: Row, checks: Mapping[str, CheckInfo]) -> str:
+    counts = Counter(finding.severity for finding in row.failed)
+    words = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
+    items = "".join(_failed_check(finding, checks.get(finding.check)) for finding in row.failed)
+    return f"<details><summary>Failed checks and their fixes: {words}</summary><ul>{items}</ul></details>"
+
+
+def _failed_check(finding: Finding, check: CheckInfo | None) -> str:
+    drift = f" {_badge('not as declared', Severity.WARNING)}" if finding.outcome.drift else ""
+    detail = f": {_text(finding.outcome.detail)}" if finding.outcome.detail else ""
+    title = _text(check.title if check else finding.check)
+    fix = ""
+    if check is not None:
+        fix = (
+            f'<p class="quiet">Fix: <code>{_text(check.fix_quadlet)}</code> in the quadlet, '
+            f"or <code>{_text(check.fix_podman)}</code> for podman.</p>"
+        )
+    return (
+        f"<li>{_badge(finding.severity, finding.severity)} <strong>{title}</strong>{drift}"
+        f"<p>{_text(finding.outcome.reason)}{detail}</p>{fix}</li>"
+    )
+
+
+def _collectors(collectors: Iterable[CollectorReport]) -> str:
+    body = "\n".join(
+        f'<tr><th scope="row">{_text(one.name)}</th><td>{_health(one)}</td>'
+        f'<td class="number">{_seconds(one.age_seconds)}</td><td class="number">{_seconds(one.duration_seconds)}</td>'
+        f'<td class="number">{one.events}{f", {one.events_lost} lost" if one.events_lost else ""}</td>'
+        f"<td>{_text(one.reason)}</td></tr>"
+        for one in collectors
+    )
+    return f"""<div class="frame" tabindex="0" role="region" aria-labelledby="sources"><table>
+<thead><tr><th scope="col">Source</th><th scope="col">Health</th><th scope="col" class="number">Age</th>
+<th scope="col" class="number">Read took</th><th scope="col" class="number">Events</th>
+<th scope="col">Why not</th></tr></thead>
+<tbody>
+{body}
+</tbody></table></div>"""
+
+
+def _health(one: CollectorReport) -> str:
+    if not one.present:
+        return _badge("not on this host", "")
+    return _badge("answers", "good") if one.success else _badge("failing", Severity.CRITICAL)
+
+
+def _footer(report: Report) -> str:
+    taken = datetime.fromtimestamp(report.taken_at_seconds, UTC)
+    version = f"Bulkhead {report.product_version}" + (f" ({report.revision})" if report.revision else "")
+    return (
+        f'As of <time datetime="{taken:%Y-%m-%dT%H:%M:%SZ}">{taken:%Y-%m-%d %H:%M:%S} UTC</time>. '
+        f"Kills and restarts are as the kernel and systemd count them now. {_text(version)}"
+    )
+
+
+def _badge(words: str, tone: str) -> str:
+    return f'<span class="badge{f" {tone}" if tone else ""}">{_text(words)}</span>'
+
+
+def _class(severity: Severity | None, always: str = "") -> str:
+    words = " ".join(filter(None, (always, severity)))
+    return f' class="{words}"' if words else ""
+
+
+def _count(number: int | None) -> str:
+    return _NOTHING if number is None else str(number)
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return _NOTHING
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _size(number_bytes: float) -> str:
+    power = min(int(math.log(max(number_bytes, 1), _STEP)), len(_UNITS) - 1)
+    return f"{number_bytes / _STEP**power:.3g} {_UNITS[power]}"

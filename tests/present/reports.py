@@ -1,0 +1,317 @@
+"""Reports made by hand: one rich host with a container of every kind, and pieces for more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.assess.limits import Limits
+from exporter.assess.report import (
+    CheckInfo,
+    CollectorReport,
+    ContainerReport,
+    DeliveryCount,
+    Finding,
+    LatencyHistogram,
+    MemoryJudgement,
+    MountedDataset,
+    Notifications,
+    Outcome,
+    Report,
+    Severity,
+    Verdict,
+)
+from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
+from exporter.facts.container import Container
+from exporter.facts.host import Host
+from exporter.facts.storage import Dataset, DatasetIo, Pool
+from exporter.facts.unit import Unit
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+NOW_SECONDS = 1_763_942_400.0  # 2025-11-24T00:00:00Z
+
+READ_ONLY = CheckInfo(
+    id="read_only_rootfs",
+    severity=Severity.WARNING,
+    title="The root file system is read-only",
+    why="A compromised process cannot replace the image's programs.",
+    fix_quadlet="ReadOnly=true",
+    fix_podman="--read-only",
+    references=("CIS 5.13",),
+)
+CAPABILITIES = CheckInfo(
+    id="all_capabilities_dropped",
+    severity=Severity.CRITICAL,
+    title="No process has any capability",
+    why="A process without capabilities cannot do what root can.",
+    fix_quadlet="DropCapability=all",
+    fix_podman="--cap-drop all",
+    references=("CIS 5.4",),
+)
+SELINUX = CheckInfo(
+    id="selinux_confined",
+    severity=Severity.CRITICAL,
+    title="Processes run in a confined SELinux domain and the host enforces it",
+    why="A confined process reaches nothing that is not labelled for it.",
+    fix_quadlet="SecurityLabelDisable=false",
+    fix_podman="no --security-opt label=disable",
+    references=(),
+)
+ROOTFUL = CheckInfo(
+    id="rootful",
+    severity=Severity.INFO,
+    title="The container is run by root's podman",
+    why="macvlan, idmap and private id ranges need it.",
+    fix_quadlet="Put the unit below /etc/containers/systemd",
+    fix_podman="sudo podman run",
+    references=(),
+)
+
+
+def finding(check: CheckInfo, verdict: Verdict, reason: str = "", detail: str = "", *, drift: bool = False) -> Finding:
+    """One check's outcome."""
+    return Finding(check.id, check.severity, Outcome(verdict, reason, detail, drift=drift))
+
+
+def levels(name: str, *, limit_bytes: int = 512_000_000, oom_kills: int = 0) -> tuple[CgroupLevel, ...]:
+    """The cgroups of a quadlet with the seed's limits at service and payload."""
+    events = MemoryEvents(high=40 + oom_kills, max=12 * oom_kills, oom=oom_kills, oom_kill=oom_kills)
+    service = f"/services.slice/services-{name}.slice/{name}.service"
+    return (
+        CgroupLevel(
+            f"{service}/libpod-payload-{'a' * 64}",
+            101,
+            Level.PAYLOAD,
+            memory_max_bytes=limit_bytes,
+            cpu_max_cores=4.0,
+            pids_max=2048,
+            memory_events=MemoryEvents(high=40),
+        ),
+        CgroupLevel(
+            service,
+            100,
+            Level.SERVICE,
+            memory_max_bytes=limit_bytes,
+            memory_high_bytes=limit_bytes,
+            memory_swap_max_bytes=0,
+            cpu_max_cores=4.0,
+            memory_events=events,
+        ),
+        CgroupLevel(f"/services.slice/services-{name}.slice", 99, Level.SLICE, memory_events=events),
+        CgroupLevel("/services.slice", 50, Level.ANCESTOR, memory_max_bytes=8 * GIB),
+    )
+
+
+USE = PayloadUse(
+    memory_unreclaimable_bytes=380_000_000,
+    memory_peak_bytes=431_000_000,
+    memory_swap_bytes=0,
+    cpu_pressure=Pressure(12.5, 0.25),
+    memory_pressure=Pressure(1.25, 1.0),
+    io_pressure=Pressure(3.0, 2.75),
+    cpu_user_seconds=812.5,
+    cpu_system_seconds=90.25,
+    cpu_throttled_seconds=1.5,
+    cpu_periods=91_000,
+    cpu_throttled_periods=17,
+    pids=23,
+    io_read_bytes=48 * MIB,
+    io_written_bytes=512 * MIB,
+)
+
+
+def container(name: str = "objects02", **changes: object) -> ContainerReport:
+    """The seed's container, healthy and hardened, or with changes."""
+    whole = ContainerReport(
+        name=name,
+        state="running",
+        container=Container(
+            id="97c719b8ea55" + "0" * 52,
+            name=name.rpartition("/")[2],
+            user=name.partition("/")[0] if "/" in name else "",
+            image="quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
+            image_id="14cea493d9a3" + "0" * 52,
+            state="running",
+            health="healthy",
+            pid=4242,
+            started_at_seconds=NOW_SECONDS - 86_400,
+            unit=f"{name}.service",
+            network_mode="lan",
+        ),
+        cgroups=ContainerCgroups("97c719b8ea55" + "0" * 52, 0, USE, levels(name)),
+        unit=Unit(f"{name}.service", "loaded", "active", "running"),
+        id="97c719b8ea55" + "0" * 52,
+        slice=f"services-{name}.slice",
+        memory=MemoryJudgement(
+            usage_bytes=430_000_000,
+            working_set_bytes=406_000_000,
+            limit_bytes=512_000_000,
+            limit_level=Level.SERVICE,
+            high_bytes=512_000_000,
+            ratio=0.793,
+            ratio_level=Level.SERVICE,
+            recommended_limit_bytes=538_750_000,
+        ),
+        oom_kills=0,
+        restarts=0,
+        datasets=(MountedDataset(f"tank/containers/{name}", "/data", writable=True),),
+        findings=(
+            finding(READ_ONLY, Verdict.PASS, "read-only"),
+            finding(CAPABILITIES, Verdict.PASS, "no capabilities"),
+            finding(SELINUX, Verdict.PASS, "container_t"),
+            finding(ROOTFUL, Verdict.PASS, "root's"),
+        ),
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def dataset(name: str, used_bytes: int = 38 * GIB, **changes: object) -> Dataset:
+    """A dataset with a quota of 40 GiB, or with changes."""
+    whole = Dataset(
+        name=name,
+        kind="filesystem",
+        mountpoint="/" + name,
+        used_bytes=used_bytes,
+        available_bytes=40 * GIB - used_bytes,
+        referenced_bytes=used_bytes,
+        used_by_snapshots_bytes=0,
+        used_by_dataset_bytes=used_bytes,
+        used_by_children_bytes=0,
+        logical_used_bytes=used_bytes * 2,
+        written_bytes=1 * GIB,
+        quota_bytes=40 * GIB,
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+HOST = Host(
+    hostname="lab.example.org",
+    boot_id="0b7a2c4e-1f7e-4d9e-8f63-8d7e0b6d7f10",
+    kernel="6.12.117-amd64",
+    memory_total_bytes=16 * GIB,
+    oom_kills=9,
+    selinux_mode="permissive",
+    apparmor_enabled=False,
+    cgroup_version=2,
+)
+COLLECTORS = (
+    CollectorReport("podman", present=True, success=True, duration_seconds=0.0625, age_seconds=2.5, events=41),
+    CollectorReport("cgroup", present=True, success=True, duration_seconds=0.0039, age_seconds=0.0),
+    CollectorReport("process", present=True, success=True, duration_seconds=0.0312, age_seconds=4.0),
+    CollectorReport(
+        "systemd",
+        present=True,
+        success=False,
+        duration_seconds=5.0,
+        age_seconds=310.0,
+        reason="D-Bus at /run/dbus/system_bus_socket did not answer within 5 s: see `systemctl status dbus`",
+        events=7,
+        events_lost=1,
+    ),
+    CollectorReport(
+        "zfs", present=False, success=False, duration_seconds=0.0, age_seconds=None, reason="no ZFS module is loaded"
+    ),
+)
+FAILING = (
+    finding(READ_ONLY, Verdict.FAIL, "root file system is writable", "/ is rw in mountinfo of pid 811", drift=True),
+    finding(CAPABILITIES, Verdict.FAIL, "capabilities in force", "pid 811 (httpd): CAP_CHOWN, CAP_NET_RAW"),
+    finding(SELINUX, Verdict.UNKNOWN, "label not readable", "/proc/811/attr/current: permission denied"),
+    finding(ROOTFUL, Verdict.NOT_APPLICABLE, "no user namespace"),
+)
+_SMALL_LIMIT = MemoryJudgement(
+    usage_bytes=127 * MIB,
+    working_set_bytes=126 * MIB,
+    limit_bytes=128 * MIB,
+    limit_level=Level.SLICE,
+    ratio=0.984375,
+    ratio_level=Level.SLICE,
+)
+
+
+def rich_report(**changes: object) -> Report:
+    """One host with a container of every kind, or with changes."""
+    objects02 = container()
+    bad = container("bad-everything", findings=FAILING, memory=_SMALL_LIMIT, oom_kills=4, restarts=11)
+    assert objects02.container is not None
+    assert bad.container is not None
+    whole = Report(
+        taken_at_seconds=NOW_SECONDS,
+        containers=(
+            replace(
+                bad,
+                container=replace(bad.container, health="unhealthy", image='evil"image\nwith\\quotes:latest'),
+                datasets=(
+                    MountedDataset("tank/containers/bad-everything", "/data", writable=True),
+                    MountedDataset("tank/shared", "/srv/<script>alert(1)</script>", writable=False),
+                ),
+            ),
+            container(
+                "alice/blog",
+                container=None,
+                unit=None,
+                datasets=(),
+                findings=(),
+                oom_kills=1,
+                restarts=None,
+                memory=MemoryJudgement(usage_bytes=52 * MIB, working_set_bytes=48 * MIB),
+            ),
+            ContainerReport(
+                "expected",
+                "missing",
+                unit=Unit("expected.service", "loaded", "failed", "failed", slice="services-expected.slice"),
+                slice="services-expected.slice",
+                restarts=5,
+            ),
+            objects02,
+            replace(
+                objects02,
+                name="worker",
+                state="exited",
+                container=replace(objects02.container, name="worker", health="", state="exited", exit_code=1),
+                cgroups=None,
+                memory=MemoryJudgement(),
+                datasets=(),
+                oom_kills=None,
+                restarts=2,
+            ),
+        ),
+        collectors=COLLECTORS,
+        datasets=(
+            dataset("tank/containers/bad-everything", refquota_bytes=39 * GIB),
+            dataset("tank/containers/objects02", used_bytes=12 * GIB),
+            dataset("tank/shared", quota_bytes=None, available_bytes=400 * GIB),
+        ),
+        pools=(Pool("tank", "degraded", 480 * GIB, 88 * GIB, 392 * GIB, 0.07), Pool("scratch", "online")),
+        dataset_io=(DatasetIo("tank/containers/objects02", 1200, 3400, 5 * MIB, 7 * MIB),),
+        host=HOST,
+        checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX),
+        thresholds=Limits().as_pairs(),
+        notifications=Notifications(
+            (
+                DeliveryCount("http://127.0.0.1:9093", "accepted", 12),
+                DeliveryCount("http://127.0.0.1:9093", "failed", 1),
+            ),
+            queued=2,
+            latency=LatencyHistogram(counts=(3, 4, 2, 1, 1, 0, 0, 0, 0, 0, 1), sum_seconds=412.5),
+        ),
+        product_version="0.1.0",
+        revision="0123abc",
+        python_version="3.13.5",
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def crowd(count: int) -> Report:
+    """A host with this many full containers, each with a dataset."""
+    names = [f"container{number:04d}" for number in range(count)]
+    checks = tuple(replace(READ_ONLY, id=f"check_{number:02d}") for number in range(22))
+    findings = tuple(finding(check, Verdict.PASS) for check in checks)
+    return Report(
+        taken_at_seconds=NOW_SECONDS,
+        containers=tuple(container(name, findings=findings) for name in names),
+        collectors=COLLECTORS,
+        datasets=tuple(dataset(f"tank/containers/{name}") for name in names),
+        host=HOST,
+        checks=checks,
+        thresholds=Limits().as_pairs(),
+    )
