@@ -15,6 +15,7 @@ have its shape raises Unreadable.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from exporter.facts.cgroup import MemoryEvents, Pressure
 from exporter.facts.reading import Unreadable
@@ -22,6 +23,8 @@ from exporter.facts.reading import Unreadable
 _MICROSECONDS_PER_SECOND = 1_000_000
 # 2**64 - 1 has 20 digits; Python itself refuses numbers of more than 4300.
 _DIGITS_MAX = 20
+# Limits, events and controllers seldom change, and are the same in most cgroups: their facts are shared.
+_remembered = lru_cache(maxsize=1024)
 _UNRECLAIMABLE = (b"anon", b"shmem", b"slab_unreclaimable", b"kernel_stack", b"pagetables")
 
 
@@ -49,12 +52,14 @@ def parse_count(raw: bytes) -> int:
     return _number(raw.strip())
 
 
+@_remembered
 def parse_limit(raw: bytes) -> int | None:
     """One number, or None for `max`: memory.max, memory.high, memory.swap.max, pids.max."""
     word = raw.strip()
     return None if word == b"max" else _number(word)
 
 
+@_remembered
 def parse_cpu_max(raw: bytes) -> float | None:
     """Quota over period in cores, or None for `max`."""
     match raw.split():
@@ -76,6 +81,7 @@ def parse_unreclaimable(raw: bytes) -> int | None:
     return sum(found) if found else None
 
 
+@_remembered
 def parse_memory_events(raw: bytes) -> MemoryEvents:
     """memory.events or memory.events.local."""
     return MemoryEvents(
@@ -122,6 +128,7 @@ def parse_pressure(raw: bytes) -> Pressure:
     return Pressure(some_seconds=seconds[b"some"], full_seconds=seconds.get(b"full"))
 
 
+@_remembered
 def parse_controllers(raw: bytes) -> tuple[str, ...]:
     """cgroup.controllers: the controllers that this cgroup may use."""
     return tuple(word.decode("ascii", "replace") for word in raw.split())

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.facts.cgroup import Level
+from exporter.facts.reading import NotHere
+from exporter.sources.cgroup.tree import Place, find_containers, levels_of, nested_directories, owner_uid_of
+from tests.sources.host_trees import CONTAINER_ID, OTHER_ID, add_cgroup, cgroup_mount, payload_path
+
+ANCESTOR, PAYLOAD, SERVICE, SLICE = Level.ANCESTOR, Level.PAYLOAD, Level.SERVICE, Level.SLICE
+
+
+def levels(root: Path) -> dict[str, list[tuple[str, Level]]]:
+    return {c.container_id: [(place.path, level) for place, level in c.places] for c in find_containers(root)}
+
+
+def test_a_quadlet_has_payload_service_own_slice_and_ancestor(tmp_path: Path) -> None:
+    add_cgroup(cgroup_mount(tmp_path), payload_path("web"))
+    assert levels(tmp_path)[CONTAINER_ID] == [
+        (payload_path("web"), PAYLOAD),
+        ("/services.slice/services-web.slice/web.service", SERVICE),
+        ("/services.slice/services-web.slice", SLICE),
+        ("/services.slice", ANCESTOR),
+    ]
+
+
+def test_a_scope_is_the_service_of_the_container_cgroup_in_it(tmp_path: Path) -> None:
+    scope = f"/machine.slice/libpod-{CONTAINER_ID}.scope"
+    add_cgroup(cgroup_mount(tmp_path), f"{scope}/container")
+    assert levels(tmp_path)[CONTAINER_ID] == [
+        (f"{scope}/container", PAYLOAD),
+        (scope, SERVICE),
+        ("/machine.slice", SLICE),
+    ]
+    assert find_containers(tmp_path)[0].top == scope
+
+
+def test_a_scope_without_a_container_cgroup_is_the_payload(tmp_path: Path) -> None:
+    scope = f"/machine.slice/libpod-{CONTAINER_ID}.scope"
+    add_cgroup(cgroup_mount(tmp_path), scope)
+    assert levels(tmp_path)[CONTAINER_ID] == [(scope, PAYLOAD), ("/machine.slice", SLICE)]
+
+
+def test_a_pod_is_a_slice_between(tmp_path: Path) -> None:
+    pod = f"/machine.slice/machine-libpod_pod_{OTHER_ID}.slice"
+    add_cgroup(cgroup_mount(tmp_path), f"{pod}/libpod-{CONTAINER_ID}.scope/container")
+    assert [level for _, level in levels(tmp_path)[CONTAINER_ID]] == [PAYLOAD, SERVICE, SLICE, ANCESTOR]
+
+
+def test_a_users_manager_is_an_ancestor_and_names_the_owner(tmp_path: Path) -> None:
+    manager = "/user.slice/user-1000.slice/user@1000.service"
+    add_cgroup(cgroup_mount(tmp_path), f"{manager}/app.slice/web.service/libpod-payload-{CONTAINER_ID}")
+    found = find_containers(tmp_path)[0]
+    assert found.owner_uid == 1000
+    assert [level for _, level in found.places] == [PAYLOAD, SERVICE, SLICE, ANCESTOR, ANCESTOR, ANCESTOR]
+    assert found.places[3][0].path == manager
+
+
+def test_conmon_and_cgroups_below_a_payload_are_no_containers(tmp_path: Path) -> None:
+    root = cgroup_mount(tmp_path)
+    add_cgroup(root, f"/machine.slice/libpod-conmon-{OTHER_ID}.scope")
+    add_cgroup(root, f"{payload_path('web')}/system.slice/libpod-{OTHER_ID}.scope")
+    assert list(levels(root)) == [CONTAINER_ID]
+
+
+def test_a_user_cannot_take_the_id_of_roots_container(tmp_path: Path) -> None:
+    root = cgroup_mount(tmp_path)
+    add_cgroup(root, f"/a.slice/user@1000.service/libpod-payload-{CONTAINER_ID}")
+    add_cgroup(root, payload_path("web"))
+    assert [(found.owner_uid, found.top) for found in find_containers(root)] == [(0, payload_path("web"))]
+
+
+def test_a_directory_deeper_than_any_honest_one_is_not_followed(tmp_path: Path) -> None:
+    root = cgroup_mount(tmp_path)
+    (root / "/".join(["a"] * 40) / f"libpod-payload-{CONTAINER_ID}").mkdir(parents=True)
+    assert find_containers(root) == ()
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    root = cgroup_mount(tmp_path / "cgroup")
+    add_cgroup(cgroup_mount(tmp_path / "other"), payload_path("web"))
+    (root / "link").symlink_to(tmp_path / "other")
+    assert find_containers(root) == ()
+
+
+def test_a_name_in_no_encoding_is_found(tmp_path: Path) -> None:
+    root = cgroup_mount(tmp_path)
+    add_cgroup(root, os.fsdecode(b"/\xff\n.slice/libpod-payload-" + CONTAINER_ID.encode()))
+    assert [found.container_id for found in find_containers(root)] == [CONTAINER_ID]
+
+
+@pytest.mark.parametrize(
+    ("directories", "word"),
+    [(("unified", "memory"), "hybrid"), (("memory", "systemd"), "cgroup v1"), ((), "no cgroup file system")],
+)
+def test_a_host_without_the_unified_hierarchy_is_told_in_a_word(
+    tmp_path: Path, directories: tuple[str, ...], word: str
+) -> None:
+    for directory in directories:
+        (tmp_path / directory).mkdir()
+    with pytest.raises(NotHere, match=word):
+        find_containers(tmp_path)
+
+
+def test_nested_directories_are_bounded_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.sources.cgroup.tree._NESTED_MAX", 3)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert nested_directories(str(tmp_path)) == ([str(tmp_path), f"{tmp_path}/a", f"{tmp_path}/a/b"], True)
+    (tmp_path / "c").mkdir()
+    directories, complete = nested_directories(str(tmp_path))
+    assert (len(directories), complete) == (3, False)
+    assert nested_directories(str(tmp_path / "gone")) == ([str(tmp_path / "gone")], True)
+
+
+NAMES = st.sampled_from(
+    ["a.slice", "b.service", "c.scope", "user@7.service", "user-8.slice", "plain", "user@x.service"]
+)
+
+
+@given(st.lists(NAMES, max_size=8))
+def test_every_container_has_one_payload_and_at_most_one_service_and_slice(names: list[str]) -> None:
+    path = [f"/{'/'.join(names[:length])}" for length in range(len(names), 0, -1)]
+    places = (Place(f"{path[0] if path else ''}/libpod-payload-{CONTAINER_ID}", 1), *(Place(p, 1) for p in path))
+    found = levels_of(places)
+    assert found[0] is PAYLOAD
+    assert found.count(PAYLOAD) == 1
+    assert max(found.count(SERVICE), found.count(SLICE)) <= 1
+    assert SERVICE not in found or SLICE not in found or found.index(SERVICE) < found.index(SLICE)
+    owners = [{"user@7.service": 7, "user-8.slice": 8}.get(name, 0) for name in names]
+    assert owner_uid_of(places[0].path) == next(filter(None, owners), 0)
