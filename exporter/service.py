@@ -1,0 +1,120 @@
+"""Runs an agent and its HTTP server until somebody says stop: a signal, systemd, Ctrl-C.
+
+Signals only put their number into a queue, and the main thread waits there: nothing is done in a
+handler, so nothing can be interrupted halfway. `SimpleQueue.put` is made to be safe in one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from typing import Protocol
+
+from exporter import __version__
+from exporter.agent import Agent
+from exporter.sdnotify import notify, watchdog_seconds
+
+log = logging.getLogger("bulkhead")
+
+# What ends the wait: a signal, or the server's end (an error, or None if it ended by itself).
+Happening = signal.Signals | Exception | None
+
+
+class HttpServer(Protocol):
+    """What is asked of the server: it listens already."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that it listens on."""
+
+    def serve_forever(self) -> None:
+        """Serve until closed."""
+
+    def close(self) -> None:
+        """End `serve_forever` and give the port back."""
+
+
+def run(agent: Agent, server: HttpServer, subject: str) -> bool:
+    """Serve until told to stop. False: the server ended without being told.
+
+    `subject` is what is served, in words: this host, the example host.
+    """
+    url = url_to_open(*server.address)
+    happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
+    _listen_to_signals(happenings)
+    agent.start()
+    threading.Thread(target=_serve, args=(server, happenings), name="serve", daemon=True).start()
+    log.info("serving", extra={"url": url, "subject": subject, "version": __version__, "pid": os.getpid()})
+    notify("READY=1", f"STATUS=serving {subject} at {url}")
+    if sys.stdout.isatty():
+        print(f"Bulkhead serves {subject}: open {url} (Ctrl-C ends it)", file=sys.stderr)
+    try:
+        return _wait(happenings)
+    finally:
+        notify("STOPPING=1")
+        agent.stop()
+        server.close()
+
+
+def url_to_open(host: str, port: int) -> str:
+    """The address to type into a browser on this host."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
+        host = "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def raise_open_files_limit() -> None:
+    """Allow as many open files as may be: every cgroup file of every container is kept open."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:  # some containers forbid it: the soft limit stays
+        log.debug("the limit of open files stays", extra={"reason": str(error)})
+
+
+def tell_what_root_would_add() -> None:
+    """Name once what an ordinary account cannot read; scrapes then say nothing more of it."""
+    if os.geteuid() != 0:
+        log.warning(
+            "not run as root: root's podman socket, /proc of other accounts' containers and their mounts "
+            "cannot be read, so most checks stay unknown; run it as root, and see bulkhead doctor",
+            extra={"uid": os.geteuid()},
+        )
+
+
+def _listen_to_signals(happenings: queue.SimpleQueue[Happening]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: happenings.put(signal.Signals(received)))
+
+
+def _serve(server: HttpServer, happenings: queue.SimpleQueue[Happening]) -> None:
+    try:
+        server.serve_forever()
+    except Exception as error:  # noqa: BLE001 - told by the main thread, which waits for it
+        happenings.put(error)
+    else:
+        happenings.put(None)
+
+
+def _wait(happenings: queue.SimpleQueue[Happening]) -> bool:
+    while True:
+        try:
+            happening = happenings.get(timeout=watchdog_seconds())
+        except queue.Empty:
+            notify("WATCHDOG=1")
+            continue
+        if happening is signal.SIGHUP and not sys.stdin.isatty():
+            log.info("SIGHUP changes nothing: the configuration is read at the start only, so restart to apply it")
+        elif isinstance(happening, signal.Signals):
+            log.info("stopping", extra={"signal": happening.name})
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
+            return True
+        else:
+            log.error("the HTTP server ended", extra={"reason": str(happening or "for no reason that it told")})
+            return False
