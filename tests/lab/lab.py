@@ -1,6 +1,6 @@
 """The lab: a real host in software emulation, for tests. `python3 tests/lab/lab.py up` builds and boots it.
 
-Commands: up [--fresh] [--core], stop, status, shell, run COMMAND..., push LOCAL REMOTE, fetch REMOTE LOCAL,
+Commands: up [--fresh] [--core], build, stop, status, shell, run COMMAND..., push LOCAL REMOTE, fetch REMOTE LOCAL,
 record DIRECTORY. `--name NAME` (or BULKHEAD_LAB_NAME) chooses one of several guests; BULKHEAD_LAB_CACHE the place
 of everything that is kept.
 """
@@ -56,11 +56,14 @@ def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
         lab.stop()
     with _alone():
         if lab.pid is None:
-            _build_and_boot(lab)
+            base = _build()
+            with _step(5, "booting (about 1 min)"):
+                lab.start(base)
+                lab.wait(lab.answers, "answer over ssh", timeout_seconds=400)
     _wait_for_containers(lab, core=core)
 
 
-def _build_and_boot(lab: Machine) -> None:
+def _build() -> Path:
     with _step(1, "programs of the building host"):
         build.host_packages(lambda text: print(f"      {text}", flush=True))
         build.ssh_key()
@@ -69,10 +72,7 @@ def _build_and_boot(lab: Machine) -> None:
     with _step(3, f"the ZFS module for {build.kernel_of(tree)} (about 8 min the first time, cached after)"):
         modules = build.zfs_module(tree)
     with _step(4, "the base image: labels, pool, datasets, images (about 3 min, again after a change of the guest)"):
-        base = build.base_image(tree, modules)
-    with _step(5, "booting (about 1 min)"):
-        lab.start(base)
-        lab.wait(lab.answers, "answer over ssh", timeout_seconds=400)
+        return build.base_image(tree, modules)
 
 
 def _wait_for_containers(lab: Machine, *, core: bool) -> None:
@@ -118,7 +118,13 @@ def _arguments() -> argparse.Namespace:
     starting = commands.add_parser("up", help="build what is missing, boot, and wait for the containers")
     starting.add_argument("--fresh", action="store_true", help="end a running guest and begin from the base image")
     starting.add_argument("--core", action="store_true", help="do not wait for the bad-* containers")
-    for name, help_text in (("shell", "a shell in the guest"), ("stop", "end it"), ("status", "where it is")):
+    plain = {
+        "build": "make what `up` boots, and no more",
+        "stop": "end the guest; its disks are thrown away",
+        "status": "where it is; exits 3 if it does not run",
+        "shell": "a shell in the guest",
+    }
+    for name, help_text in plain.items():
         commands.add_parser(name, help=help_text)
     commands.add_parser("run", help="run a command in the guest").add_argument("words", nargs=argparse.REMAINDER)
     for name, first, second in (("push", "local", "remote"), ("fetch", "remote", "local")):
@@ -138,6 +144,9 @@ def main() -> int:
             case "up":
                 up(lab, fresh=arguments.fresh, core=arguments.core)
                 status(lab)
+            case "build":
+                with _alone():
+                    _build()
             case "stop":
                 lab.stop()
             case "status":

@@ -28,7 +28,6 @@ PROCESS_FILES = [
     "oom_score",
     "comm",
     "cmdline",
-    "limits",
 ]
 HOST_FILES = [
     "/proc/vmstat",
@@ -118,16 +117,32 @@ class Recording:
         return self.command(f"systemd/{name}", *call, *arguments)
 
 
+# Nobody judges these, and they are a third of all files of a cgroup.
+UNWANTED_OF_CGROUP = (
+    "zswap",
+    "numa_stat",
+    "reclaim",
+    "uclamp",
+    "io.cost",
+    "cgroup.kill",
+    "cgroup.max",
+    "cgroup.threads",
+)
+OF_MINOR_CGROUP = ("memory.current", "memory.high", "memory.events", "cgroup.procs", "cgroup.controllers")
+
+
 def processes_below(cgroup: Path) -> list[int]:
     """Every process in the cgroup and those under it."""
     return sorted({int(pid) for procs in cgroup.rglob("cgroup.procs") for pid in procs.read_text().split()})
 
 
-def record_process(to: Recording, pid: int) -> None:
+def record_process(to: Recording, pid: int, *, of_host: bool = False) -> None:
+    """Of a process of the host, such as conmon, without the long list of the host's mounts."""
     directory = Path(f"/proc/{pid}")
     for name in PROCESS_FILES:
-        to.file(directory / name)
-    for link in [*directory.glob("ns/*"), directory / "root"]:
+        if not (of_host and name == "mountinfo"):
+            to.file(directory / name)
+    for link in directory.glob("ns/*"):
         try:
             target = link.readlink()
         except OSError:
@@ -137,16 +152,20 @@ def record_process(to: Recording, pid: int) -> None:
         copy.symlink_to(target)
 
 
-def record_cgroup(to: Recording, cgroup: Path) -> None:
+def record_cgroup(to: Recording, cgroup: Path, *, minor: bool) -> None:
+    """A minor cgroup, one of many alike, gives its limits and little else."""
     for path in cgroup.iterdir():
-        if path.is_file() and path.name.startswith(("memory.", "cpu.", "io.", "pids.", "cgroup.")):
+        if minor and not (path.name in OF_MINOR_CGROUP or path.name.endswith(".max")):
+            continue
+        known = path.name.startswith(("memory.", "cpu.", "io.", "pids.", "cgroup."))
+        if known and path.is_file() and not any(word in path.name for word in UNWANTED_OF_CGROUP):
             to.file(path)
 
 
 def record_containers(to: Recording) -> list[str]:
     """podman's and the kernel's word on each container; returns the units."""
     units: list[str] = []
-    cgroups: set[Path] = set()
+    cgroups: dict[Path, bool] = {}
     for row in json.loads(to.podman("containers.json", "/libpod/containers/json?all=true")):
         name = row["Names"][0]
         inspect = json.loads(to.podman(f"inspect/{name}.json", f"/libpod/containers/{row['Id']}/json") or b"{}")
@@ -156,7 +175,7 @@ def record_containers(to: Recording) -> list[str]:
             to.put(f"podman/config/{name}.json", Path(inspect["OCIConfigPath"]).read_bytes())
         units.append((row["Labels"] or {}).get("PODMAN_SYSTEMD_UNIT", ""))
         if inspect["State"].get("CgroupPath"):
-            cgroups.add(CGROUP / inspect["State"]["CgroupPath"].lstrip("/"))
+            cgroups[CGROUP / inspect["State"]["CgroupPath"].lstrip("/")] = name.startswith("bad-")
         for mount in inspect["Mounts"]:
             source = mount["Source"]
             to.command(
@@ -166,19 +185,33 @@ def record_containers(to: Recording) -> list[str]:
             fields = [n for n in dir(sizes) if n.startswith("f_")]
             to.put(f"statvfs{source}.json", json.dumps({n: getattr(sizes, n) for n in fields}).encode())
     # Containers of ordinary users, which root's podman does not show.
-    cgroups |= {path for path in (CGROUP / "user.slice").rglob("libpod-payload-*") if path.is_dir()}
-    wanted: set[Path] = set()
-    for payload in cgroups:
-        wanted |= {payload, *payload.rglob("*/"), *payload.parent.glob("*/")}
-        wanted |= {up for up in payload.parents if up == CGROUP or CGROUP in up.parents}
-    pids = {1}
-    for cgroup in wanted:
-        record_cgroup(to, cgroup)
-        if cgroup in cgroups or (cgroup.parent in {p.parent for p in cgroups} and cgroup.name == "runtime"):
-            pids.update(processes_below(cgroup))
-    for pid in sorted(pids):
-        record_process(to, pid)
+    for path in (CGROUP / "user.slice").rglob("libpod-payload-*"):
+        cgroups[path] = False
+    record_processes_and_cgroups(to, cgroups)
     return sorted({unit for unit in units if unit})
+
+
+def record_processes_and_cgroups(to: Recording, payloads: dict[Path, bool]) -> None:
+    """Each payload's processes and its cgroups up to the root; of a minor one (True) the first process alone."""
+    record_process(to, 1, of_host=True)
+    recorded: set[Path] = set()
+    for payload, minor in sorted(payloads.items(), key=lambda entry: entry[1]):
+        inside = processes_below(payload)
+        for pid in inside[:1] if minor else inside:
+            record_process(to, pid)
+        beside = [] if minor else [path for path in payload.parent.glob("*/") if path not in payloads]
+        for cgroup in beside:
+            for pid in processes_below(cgroup):
+                record_process(to, pid, of_host=True)
+        above = [up for up in payload.parents if up == CGROUP or CGROUP in up.parents]
+        for cgroup in [payload, *payload.glob("*/"), *beside, *above]:
+            if cgroup not in recorded:
+                recorded.add(cgroup)
+                record_cgroup(to, cgroup, minor=minor)
+    # A slice outlives its container and remembers its kills, also between two starts.
+    for cgroup in (CGROUP / "services.slice").glob("*.slice"):
+        if cgroup not in recorded:
+            record_cgroup(to, cgroup, minor=False)
 
 
 def record_systemd(to: Recording, units: list[str]) -> None:
