@@ -20,7 +20,7 @@ class Unit:
     control_group: str = ""  # ControlGroup
     restarts: int | None = None  # NRestarts; back to 0 on a manual start
     result: str = ""  # Result: success, exit-code, signal, oom-kill, start-limit-hit, ...
-    main_exit_code: int | None = None  # ExecMainStatus, only once the main process has ended
+    main_exit_code: int | None = None  # ExecMainStatus, 128 + signal; only once the main process has ended
     restart_policy: str = ""  # Restart
     restart_delay_seconds: float | None = None  # RestartUSec
     memory_accounting: bool | None = None  # MemoryAccounting
@@ -41,4 +41,4 @@ class Quadlet:
     unit: str  # web.service
     container: str  # --name of its ExecStart
     source_path: str  # SourcePath: the .container file
-    wanted: bool  # a *.wants or *.requires link asks for it at boot
+    wanted: bool  # a .wants, .requires or .upholds link asks for it, or for what pulls it in (its pod)
