@@ -79,13 +79,13 @@ class Machine:
 
     @property
     def pid(self) -> int | None:
-        """The emulator's process, None if it does not run. The start of its name guards against a reused pid."""
+        """The emulator's process, None if it does not run. Its command line guards against a reused pid and a zombie."""
         pid = self._state().get("pid")
         try:
-            name = Path(f"/proc/{pid}/comm").read_text()
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return None
-        return pid if name.startswith("qemu-system") else None
+        return pid if str(self.serial_log).encode() in command else None
 
     @property
     def ssh_port(self) -> int:
