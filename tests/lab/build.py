@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.lab import containers, image
-from tests.lab.machine import KERNEL_ARGUMENTS, LabError, cache_directory, qemu_command
+from tests.lab.machine import DISKS, KERNEL_ARGUMENTS, LabError, cache_directory, qemu_command
 
 RELEASE = "trixie"
 MIRROR = os.environ.get("BULKHEAD_LAB_MIRROR", "http://deb.debian.org/debian")
@@ -267,7 +267,7 @@ def base_image(tree: Path, modules: Path) -> Path:
 def _provision(directory: Path, *, timeout_seconds: float = 600) -> None:
     """Boot once into lab-provision.service, which makes what only a running kernel can, and powers off."""
     serial = cache_directory() / "provision-serial.log"
-    disks = [(directory / f"{name}.img", "raw") for name in ("root", "tank")]
+    disks = [(directory / f"{name}.img", "raw") for name in DISKS]
     append = f"{KERNEL_ARGUMENTS} systemd.unit=lab-provision.service"
     command = qemu_command(directory, disks, serial, forwards="", append=append)
     try:
