@@ -28,9 +28,6 @@ class Lab:
         program.write_text(f'#!/bin/sh\nfor pool; do :; done\necho "$0 $pool" >> {self._programs}/calls\n{lines}\n')
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
-    def remove(self, name: str) -> None:
-        (self._programs / name).unlink()
-
     def pool(self, name: str, state: str) -> None:
         (self.kstat / name).mkdir(exist_ok=True)
         (self.kstat / name / "state").write_text(f"{state}\n")
@@ -147,11 +144,10 @@ def test_a_faulted_pool_that_does_not_answer_still_shows_its_state(lab: Lab) -> 
 
 def test_a_missing_command_says_what_to_install(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
-    lab.remove("zfs")
-    lab.remove("zpool")
+    source = ZfsSource(lab.kstat, commands=Commands("/nonexistent"))
 
     with pytest.raises(Unreadable, match="install zfsutils-linux"):
-        lab.source().read()
+        source.read()
 
 
 def test_a_device_that_may_not_be_opened_says_what_to_allow(lab: Lab) -> None:

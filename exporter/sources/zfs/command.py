@@ -59,7 +59,7 @@ class Commands:
             if hung.poll() is None:
                 raise Unreadable(
                     f"Pool {pool}: process {hung.pid} of an earlier read still hangs in the kernel; "
-                    "no other is started until it ends: see `zpool status` and `dmesg`"
+                    "no other is started until it ends: see `dmesg` for what its devices do"
                 )
             del self._hung[pool]
         program = shutil.which(command[0], path=self._search_path)
@@ -84,7 +84,7 @@ class Commands:
             return _answer_of(child, time.monotonic() + deadline_seconds, self._max_output_bytes)
         except TimeoutError as error:
             raise Unreadable(
-                f"Pool {pool}: `{name}` did not end within {deadline_seconds:g} s: see `zpool status {pool}`"
+                f"Pool {pool}: `{name}` did not end within {deadline_seconds:g} s: see `dmesg` for what its devices do"
             ) from error
         except OverflowError as error:
             raise Unreadable(f"Pool {pool}: `{name}` printed more than {self._max_output_bytes} bytes") from error

@@ -74,7 +74,7 @@ class ChannelProgram:
         if self.hangs(pool):
             raise Unreadable(
                 f"Pool {pool}: a channel program of an earlier read has not come back; "
-                "no other is started until it does: see `zpool status` and `dmesg`"
+                "no other is started until it does: see `dmesg` for what its devices do"
             )
         thread, answers = _begin(lambda: self._run(pool, names))
         try:
@@ -82,8 +82,8 @@ class ChannelProgram:
         except queue.Empty:
             self._hung[pool] = thread
             raise Unreadable(
-                f"Pool {pool}: a channel program of {len(names)} datasets did not end within {deadline_seconds:g} s: "
-                f"see `zpool status {pool}`"
+                f"Pool {pool}: a channel program did not end within {deadline_seconds:g} s: "
+                "see `dmesg` for what its devices do"
             ) from None
         if isinstance(reply, Exception):
             raise Unreadable(f"Pool {pool}: the channel program failed: {_complaint(reply)}") from reply
