@@ -119,7 +119,7 @@ class Machine:
         (self.directory / "state.json").write_text(json.dumps({"pid": qemu.pid, **ports}))
 
     def stop(self) -> None:
-        """End the emulator and throw its disks away; the guest is not asked, its thirty containers would take minutes."""
+        """End the emulator and throw its disks away; the guest is not asked: its containers take minutes."""
         pid = self.pid
         if pid is None:
             return
