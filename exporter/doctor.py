@@ -17,7 +17,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -40,6 +40,7 @@ T = TypeVar("T")
 DEADLINE_SECONDS = 30.0
 _DOCUMENT_VERSION = 1
 _LONGEST_LINE = 1000
+_MOST_HINTS = 3
 
 
 class State(StrEnum):
@@ -83,7 +84,7 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
 
     podman = ask(sources.podman.read, lambda: sources.podman.problems)
     sources.interest.containers = lambda: fresh(podman) or ()
-    yield _podman_finding(podman, fresh(cgroup) or ())
+    yield _podman_finding(podman, fresh(cgroup) or (), fresh(host), config)
 
     process = ask(sources.process.read)
     sources.interest.processes = lambda: fresh(process)
@@ -172,7 +173,7 @@ def _no_report() -> NoReturn:
 def _bulkhead_answers(listen: str) -> bool:
     host, port = listen_address(listen)
     try:
-        with contextlib.closing(http.client.HTTPConnection(host or "localhost", port, timeout=2)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(host or "localhost", port, timeout=1)) as connection:
             connection.request("GET", "/-/healthy")
             return connection.getresponse().read(100) == b"healthy\n"
     except (OSError, http.client.HTTPException):
@@ -222,9 +223,9 @@ def _finding(name: str, reading: Reading[T], words: Callable[[T], str], remedy: 
     match reading:
         case Read(value=value, problems=()):
             return Finding(name, State.OK, words(value), duration_seconds=reading.duration_seconds)
-        case Read(value=value, problems=problems):
+        case Read(value=value, problems=problems):  # each problem says itself what to do
             found = f"{words(value)}, but: {'; '.join(problems)}"
-            return Finding(name, State.CANNOT, found, remedy, reading.duration_seconds)
+            return Finding(name, State.CANNOT, found, duration_seconds=reading.duration_seconds)
         case Absent(reason=reason):
             return Finding(name, State.NOT_HERE, reason, duration_seconds=reading.duration_seconds)
         case Failed(reason=reason):
@@ -240,12 +241,26 @@ def _cgroup_finding(reading: Reading[tuple[ContainerCgroups, ...]], host: Host |
     return _finding("cgroup", reading, _cgroup_words, remedy)
 
 
-def _podman_finding(reading: Reading[tuple[Container, ...]], in_tree: tuple[ContainerCgroups, ...]) -> Finding:
+def _podman_finding(
+    reading: Reading[tuple[Container, ...]], in_tree: tuple[ContainerCgroups, ...], host: Host | None, config: Config
+) -> Finding:
     remedy = "systemctl enable --now podman.socket, and run as root"
     if isinstance(reading, Absent) and in_tree:
         found = f"{reading.reason}, yet the cgroup tree shows {_count(len(in_tree), 'running container')}"
         return Finding("podman", State.CANNOT, found, remedy, reading.duration_seconds)
-    return _finding("podman", reading, _podman_words, remedy)
+    finding = _finding("podman", reading, _podman_words, remedy)
+    hints = [
+        f"; podman of {user} is not asked: --podman-socket {user}=/run/user/{uid}/podman/podman.sock"
+        for uid, user in _rootless_users(in_tree, host)
+        if user not in {socket.user for socket in config.podman_sockets}
+    ]
+    return replace(finding, found=finding.found + "".join(hints[:_MOST_HINTS]))
+
+
+def _rootless_users(in_tree: tuple[ContainerCgroups, ...], host: Host | None) -> list[tuple[int, str]]:
+    names = {uid: name for name, uid in host.account_uids} if host else {}
+    uids = {container.owner_uid for container in in_tree if container.owner_uid}
+    return [(uid, names.get(uid, str(uid))) for uid in sorted(uids)]
 
 
 def _process_finding(reading: Reading[ProcessTable]) -> Finding:
