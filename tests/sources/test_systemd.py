@@ -115,6 +115,17 @@ def test_a_signal_of_a_unit_that_is_not_wanted_is_nothing(bus: BusOfSystemd) -> 
         assert (pokes.count, systemd.events) == (2, 1)
 
 
+def test_a_signal_of_a_slice_is_nothing_because_reading_may_cause_it(bus: BusOfSystemd) -> None:
+    systemd, pokes = source_on(bus), Pokes()
+    with following(systemd, pokes):
+        pokes.wait(1)
+        systemd.read()
+        bus.changed(f"{ROOT}/unit/services_2dobjects02_2eslice")
+        bus.changed(OOMLOOP)
+        pokes.wait(2)
+        assert (pokes.count, systemd.events) == (2, 1)
+
+
 def test_another_state_in_the_list_makes_a_unit_be_read_again_without_a_signal(bus: BusOfSystemd) -> None:
     systemd, pokes = source_on(bus), Pokes()
     with following(systemd, pokes):

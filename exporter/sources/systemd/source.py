@@ -56,14 +56,14 @@ class SystemdSource:
         self._reader = Bus(bus_address, timeout_seconds)
         self._follower = Bus(bus_address, timeout_seconds)
         self._known: dict[str, _Known] = {}  # by object path; only read() touches it
-        self._paths: frozenset[str] = frozenset()  # what read() saw last: signals of others are not ours
+        self._followed: frozenset[str] = frozenset()  # what read() saw last, by object path: other signals are not ours
         self._following = False
         self._generation = 0  # another one: what was kept before is not to be trusted
         self._changes: dict[str, int] = {}  # by object path: signals in all
         self.calls = 0
         """Calls made over the bus."""
         self.events = 0
-        """Signals about wanted units."""
+        """Signals about wanted services, and reloads."""
         self.events_lost = 0
         """Times that the stream of signals broke off."""
 
@@ -83,14 +83,16 @@ class SystemdSource:
                 raise
             raise NotHere(f"systemd does not run here: {self._runtime} is missing.") from error
         rows = {row[0]: row for row in reply.unpack()[0]}
-        self._paths = frozenset(row[6] for row in rows.values())
-        for path in self._known.keys() - self._paths:
+        # Asking for a service that is not loaded loads it, which changes its slice, and again when it is unloaded
+        # (systemd 257): following slices, each read would cause the next. They change with daemon-reload or resync.
+        self._followed = frozenset(row[6] for name, row in rows.items() if not name.endswith(".slice"))
+        for path in self._known.keys() - {row[6] for row in rows.values()}:
             del self._known[path]
             self._changes.pop(path, None)
         return tuple(self._unit(row) for _, row in sorted(rows.items()))
 
     def follow(self, on_change: Callable[[], None], stop: threading.Event) -> None:
-        """Call `on_change` whenever a wanted unit may have changed, until `stop` is set; outlives the bus."""
+        """Call `on_change` whenever a wanted service may have changed, until `stop` is set; outlives the bus."""
         delay = self._retry_seconds
         while not stop.is_set():
             try:
@@ -150,7 +152,7 @@ class SystemdSource:
             on_change()
 
         def unit_changed(path: str, _: object) -> None:
-            if path in self._paths:
+            if path in self._followed:
                 self.events += 1
                 self._changes[path] = self._changes.get(path, 0) + 1
                 on_change()
