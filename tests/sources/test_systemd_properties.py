@@ -90,13 +90,11 @@ def test_a_signal_is_an_exit_code_of_128_and_more() -> None:
 
 def test_a_unit_that_never_ran_has_no_invocation() -> None:
     assert unit({"InvocationID": []}).invocation_id == ""
+    assert unit({"InvocationID": ""}).invocation_id == ""
 
 
-_ODD = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=5,
-)
+_SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+_ODD = _SCALAR | st.lists(_SCALAR, max_size=4)
 
 
 @given(

@@ -79,6 +79,8 @@ def _exit_code(code: object, status: object) -> int | None:
 
 
 def _hex(value: object) -> str:
-    if not isinstance(value, Sequence) or not all(isinstance(byte, int) and 0 <= byte <= 255 for byte in value):  # noqa: PLR2004 - a byte
-        return ""
-    return bytes(value).hex()
+    match value:
+        case list() | tuple() if all(isinstance(byte, int) and byte in range(256) for byte in value):
+            return bytes(value).hex()
+        case _:
+            return ""
