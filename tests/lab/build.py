@@ -93,6 +93,8 @@ NOT_AT_BOOT = [
     "systemd-networkd-wait-online.service",
     "podman-auto-update.timer",
     "podman-restart.service",
+    "modprobe@drm.service",
+    "modprobe@efi_pstore.service",
 ]
 """Costs much in emulation and gives a test nothing; tests start Prometheus with settings of their own."""
 

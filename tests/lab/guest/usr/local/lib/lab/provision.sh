@@ -19,6 +19,9 @@ podman load --input /usr/local/lib/lab/image.tar
 install -d -m 0700 -o alice -g alice /run/user/1000
 cd /
 runuser -u alice -- env HOME=/home/alice XDG_RUNTIME_DIR=/run/user/1000 podman load --input /usr/local/lib/lab/image.tar
+# A pod's pause image is built at the first use.
+podman pod create --name first --network none
+podman pod rm first
 touch /etc/lab/provisioned
 sync
 echo LAB-PROVISIONED

@@ -136,7 +136,7 @@ def processes_below(cgroup: Path) -> list[int]:
     return sorted({int(pid) for procs in cgroup.rglob("cgroup.procs") for pid in procs.read_text().split()})
 
 
-def record_process(to: Recording, pid: int, *, of_host: bool = False) -> None:
+def record_process(to: Recording, pid: int, *, of_host: bool) -> None:
     """Of a process of the host, such as conmon, without the long list of the host's mounts."""
     directory = Path(f"/proc/{pid}")
     for name in PROCESS_FILES:
@@ -193,21 +193,20 @@ def record_containers(to: Recording) -> list[str]:
 
 def record_processes_and_cgroups(to: Recording, payloads: dict[Path, bool]) -> None:
     """Each payload's processes and its cgroups up to the root; of a minor one (True) the first process alone."""
-    record_process(to, 1, of_host=True)
+    pids = {1: True}
     recorded: set[Path] = set()
     for payload, minor in sorted(payloads.items(), key=lambda entry: entry[1]):
         inside = processes_below(payload)
-        for pid in inside[:1] if minor else inside:
-            record_process(to, pid)
+        pids |= dict.fromkeys(inside[:1] if minor else inside, False)
         beside = [] if minor else [path for path in payload.parent.glob("*/") if path not in payloads]
-        for cgroup in beside:
-            for pid in processes_below(cgroup):
-                record_process(to, pid, of_host=True)
+        pids = {pid: True for cgroup in beside for pid in processes_below(cgroup)} | pids
         above = [up for up in payload.parents if up == CGROUP or CGROUP in up.parents]
         for cgroup in [payload, *payload.glob("*/"), *beside, *above]:
             if cgroup not in recorded:
                 recorded.add(cgroup)
                 record_cgroup(to, cgroup, minor=minor)
+    for pid, of_host in pids.items():
+        record_process(to, pid, of_host=of_host)
     # A slice outlives its container and remembers its kills, also between two starts.
     for cgroup in (CGROUP / "services.slice").glob("*.slice"):
         if cgroup not in recorded:
