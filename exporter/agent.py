@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from exporter.assess.report import Report
 from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, latest
@@ -145,7 +145,7 @@ class Agent:
 
     def __init__(
         self,
-        pollers: tuple[Poller[object], ...],
+        pollers: tuple[Poller[Any], ...],
         followers: tuple[Callable[[threading.Event], None], ...],
         make_report: Callable[[], Report],
     ) -> None:

@@ -16,7 +16,7 @@ from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups, slice_of, unit_of
 from exporter.facts.container import Container
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Failed, Reading
+from exporter.facts.reading import Failed, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet
 from exporter.sources.cgroup import CgroupSource
@@ -78,7 +78,7 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
         systemd=SystemdSource("unix:path=/run/dbus/system_bus_socket", interest.units),
         quadlet=QuadletSource(root),
         zfs=ZfsSource(root / "proc/spl/kstat/zfs"),
-        zfs_mounted=MountedDatasetSource(interest.datasets),
+        zfs_mounted=MountedDatasetSource(interest.datasets, root / "proc/spl/kstat/zfs"),
         host=HostSource(root),
         interest=interest,
     )
@@ -96,7 +96,12 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         "quadlet", sources.quadlet.read, Clock(clocks.quadlet_seconds, 30), lambda: sources.quadlet.problems
     )
     zfs = Poller("zfs", sources.zfs.read, Clock(clocks.zfs_seconds, 90), lambda: sources.zfs.problems)
-    zfs_mounted = Poller("zfs_mounted", sources.zfs_mounted.read, Clock(clocks.zfs_mounted_seconds, 60))
+    zfs_mounted = Poller(
+        "zfs_mounted",
+        sources.zfs_mounted.read,
+        Clock(clocks.zfs_mounted_seconds, 60),
+        lambda: sources.zfs_mounted.problems,
+    )
     host = Poller("host", sources.host.read, Clock(clocks.host_seconds, 30))
     tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree_seconds, 30))
 
@@ -110,7 +115,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
 
     def snapshot() -> Snapshot:
         nonlocal cgroup_before
-        cgroup_before = read_once(sources.cgroup.read, no_problems, cgroup_before)
+        cgroup_before = _with_unreadable_files(read_once(sources.cgroup.read, no_problems, cgroup_before))
         return Snapshot(
             taken_at_seconds=time.time(),
             podman=podman.reading(),
@@ -139,6 +144,12 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         ),
         make_report=lambda: assess(snapshot(), config.thresholds, build),
     )
+
+
+def _with_unreadable_files(reading: Reading[tuple[ContainerCgroups, ...]]) -> Reading[tuple[ContainerCgroups, ...]]:
+    if not isinstance(reading, Read):
+        return reading
+    return replace(reading, problems=tuple(reason for tree in reading.value for reason in tree.unreadable)[:5])
 
 
 def build_example_agent(config: Config) -> Agent:

@@ -110,7 +110,8 @@ def _unlisted(
     accounts: dict[int, str],
 ) -> Resident:
     user = "" if tree.owner_uid == 0 else accounts.get(tree.owner_uid, str(tree.owner_uid))
-    own_name = conmon.name if conmon else tree.container_id[:12]
+    # Any process may call itself conmon and claim any container: only one of the container's own user is believed.
+    own_name = conmon.name if conmon and conmon.owner_uid == tree.owner_uid else tree.container_id[:12]
     return Resident(
         name=full_name(user, own_name),
         user=user,

@@ -19,6 +19,8 @@ def judge_limited(
     holders = [
         level.level.value for level in subject.cgroups.levels if level.level in own and in_force(level) is not None
     ]
+    if not holders and subject.cgroups.unreadable:
+        return unknown("a cgroup file not readable", "; ".join(subject.cgroups.unreadable[:3]))
     if not holders:
         return failed(f"{noun} not limited", "no level of its cgroup has a limit", drift=declared is True)
     return passed(f"{noun} limited", drift=declared is False)

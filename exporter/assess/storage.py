@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.assess.report import MountedDataset
 from exporter.facts.process import ContainerProcesses, ProcessTable
-from exporter.facts.storage import Dataset
+from exporter.facts.storage import Dataset, with_newer_figures
 
 
 def datasets_of(processes: ContainerProcesses | None) -> tuple[MountedDataset, ...]:
@@ -29,7 +29,10 @@ def mounted_datasets(table: ProcessTable | None) -> frozenset[str]:
 
 def merged_datasets(slow: tuple[Dataset, ...], quick: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
     """All datasets; the quick clock's figures stand where it has read one."""
-    merged = {dataset.name: dataset for dataset in slow} | {dataset.name: dataset for dataset in quick}
+    merged = {dataset.name: dataset for dataset in slow}
+    for dataset in quick:
+        known = merged.get(dataset.name)
+        merged[dataset.name] = with_newer_figures(known, dataset) if known else dataset
     return tuple(merged[name] for name in sorted(merged))
 
 

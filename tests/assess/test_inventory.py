@@ -94,3 +94,9 @@ def test_podmans_words_become_the_pages_words() -> None:
 def test_a_container_without_the_label_finds_its_unit_through_its_quadlet() -> None:
     snapshot = replace(SNAPSHOT, podman=answered((replace(CONTAINER, unit=""),)))
     assert by_name(snapshot)["objects02"].unit == UNIT
+
+
+def test_a_conmon_of_another_user_names_nobody() -> None:
+    impostor = Conmon(ID, "innocent", 77, 1000)
+    snapshot = replace(SNAPSHOT, podman=silent(), process=answered(ProcessTable((), (impostor,))))
+    assert "innocent" not in by_name(snapshot)

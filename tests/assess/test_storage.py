@@ -50,3 +50,9 @@ def test_the_fill_honours_what_is_available() -> None:
 def test_a_fill_ratio_is_never_outside_zero_and_one(used: int, available: int) -> None:
     ratio = fill_ratio(replace(DATASET, used_bytes=used, available_bytes=available))
     assert ratio is None or 0 <= ratio <= 1
+
+
+def test_the_quick_clock_reads_few_figures_and_takes_none_away() -> None:
+    slow = replace(DATASET, written_bytes=5, reservation_bytes=7)
+    (merged,) = merged_datasets((slow,), (replace(DATASET, used_bytes=900),))
+    assert (merged.used_bytes, merged.written_bytes, merged.reservation_bytes) == (900, 5, 7)

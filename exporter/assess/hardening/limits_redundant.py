@@ -27,6 +27,8 @@ def examine(subject: Subject) -> Outcome:
         lacking.append("CPU by podman")
     if all(level.cpu_max_cores is None for level in kept):
         lacking.append("CPU by the unit")
+    if lacking and subject.cgroups.unreadable:
+        return unknown("a cgroup file not readable", "; ".join(subject.cgroups.unreadable[:3]))
     if lacking:
         return failed("limits stand once or not at all", f"not limited: {', '.join(lacking)}")
     return passed("limits stand twice")

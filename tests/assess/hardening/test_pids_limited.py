@@ -43,3 +43,8 @@ def test_no_limit_that_nobody_asked_for_fails_without_drift() -> None:
 
 def test_no_cgroup_is_unknown() -> None:
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
+
+
+def test_a_cgroup_file_that_could_not_be_read_makes_it_unknown_and_never_a_failure_of_the_container() -> None:
+    subject = replace(SECURE, cgroups=replace(UNLIMITED, unreadable=("/x: denied",)))
+    assert verdict(CHECK, subject) is Verdict.UNKNOWN
