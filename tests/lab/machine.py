@@ -53,6 +53,15 @@ def qemu_command(boot: Path, disks: list[tuple[Path, str]], serial: Path, *, for
 KERNEL_ARGUMENTS = "console=ttyS0 root=/dev/vda rw selinux=1 security=selinux enforcing=0 net.ifnames=0 loglevel=4"
 
 
+def _start_of(pid: int) -> int | None:
+    """When the process began, which tells it from a later one of the same id; None if it ended, reaped or not."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else int(fields[18])
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """One guest, named, with its state in a directory; this object itself holds no state."""
@@ -81,13 +90,9 @@ class Machine:
 
     @property
     def pid(self) -> int | None:
-        """The emulator's process, None if it does not run. Its command line tells it from a reused pid and a zombie."""
-        pid = self._state().get("pid")
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return None
-        return pid if str(self.serial_log).encode() in command else None
+        """The emulator's process, None if it does not run."""
+        state = self._state()
+        return state["pid"] if state and state["start"] == _start_of(state["pid"]) else None
 
     @property
     def ssh_port(self) -> int:
@@ -116,7 +121,7 @@ class Machine:
         command = qemu_command(base, disks, self.serial_log, forwards=forwards, append=KERNEL_ARGUMENTS)
         with (self.directory / "qemu.log").open("wb") as log:
             qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        (self.directory / "state.json").write_text(json.dumps({"pid": qemu.pid, **ports}))
+        (self.directory / "state.json").write_text(json.dumps({"pid": qemu.pid, "start": _start_of(qemu.pid), **ports}))
 
     def stop(self) -> None:
         """End the emulator and throw its disks away; the guest is not asked: its containers take minutes."""
