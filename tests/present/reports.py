@@ -277,7 +277,12 @@ def rich_report(**changes: object) -> Report:
         ),
         collectors=COLLECTORS,
         datasets=(
-            dataset("tank/containers/bad-everything", refquota_bytes=39 * GIB),
+            dataset(
+                "tank/containers/bad-everything",
+                refquota_bytes=39 * GIB,
+                reservation_bytes=1 * GIB,
+                refreservation_bytes=1 * GIB,
+            ),
             dataset("tank/containers/objects02", used_bytes=12 * GIB),
             dataset("tank/shared", quota_bytes=None, available_bytes=400 * GIB),
         ),

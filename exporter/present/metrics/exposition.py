@@ -50,16 +50,22 @@ class Exposition:
         rows: list[Row] = [(family, tuple(family.samples(report))) for family in self._families]
         metrics: dict[str, Metric] = {}
         for family, samples in self._fitting(rows, report):
-            metrics[family.name], duplicates = _metric(family, samples)
-            self._dropped["duplicate"] += duplicates
+            metrics[family.name] = metric = _metric(family)
+            self._dropped["duplicate"] += _fill(metric, family, samples)
         if SERIES_DROPPED.name in metrics:
             counted = replace(report, series_dropped=tuple(self._dropped.items()))
-            metrics[SERIES_DROPPED.name], _ = _metric(SERIES_DROPPED, SERIES_DROPPED.samples(counted))
+            metrics[SERIES_DROPPED.name] = metric = _metric(SERIES_DROPPED)
+            _fill(metric, SERIES_DROPPED, SERIES_DROPPED.samples(counted))
         page = _Page([metric for metric in metrics.values() if metric.samples])
-        if accepts_openmetrics(accept):
-            body: bytes = openmetrics_page(page)  # type: ignore[no-untyped-call]
-            return body, OPENMETRICS_CONTENT_TYPE
-        return text_page(page), TEXT_CONTENT_TYPE
+        if not accepts_openmetrics(accept):
+            return text_page(page), TEXT_CONTENT_TYPE
+        # OpenMetrics calls a counter by its name without _total. Where a gauge has that name, the counter
+        # is of unknown type there: the only way to keep both names (zfs_dataset_written_bytes).
+        for name, metric in metrics.items():
+            if metric.name != name and metric.name in metrics:
+                metric.name, metric.type = name, "unknown"
+        body: bytes = openmetrics_page(page)  # type: ignore[no-untyped-call]
+        return body, OPENMETRICS_CONTENT_TYPE
 
     def _fitting(self, rows: list[Row], report: Report) -> list[Row]:
         counts = series_by_owner(rows)
@@ -95,9 +101,12 @@ class _Page:
         return self._metrics
 
 
-def _metric(family: Family, samples: Iterable[Sample]) -> tuple[Metric, int]:
+def _metric(family: Family) -> Metric:
+    return Metric(family.name.removesuffix("_total"), family.help, family.kind.value)
+
+
+def _fill(metric: Metric, family: Family, samples: Iterable[Sample]) -> int:
     # prometheus_client checks none of this in custom families: too few label values would silently drop labels.
-    metric = Metric(family.name.removesuffix("_total"), family.help, family.kind.value)
     duplicates = 0
     seen: set[tuple[str, tuple[str, ...]]] = set()
     for sample in samples:
@@ -115,7 +124,7 @@ def _metric(family: Family, samples: Iterable[Sample]) -> tuple[Metric, int]:
             continue
         seen.add(key)
         metric.samples.append(ClientSample(family.name + sample.suffix, dict(zip(names, values, strict=True)), value))
-    return metric, duplicates
+    return duplicates
 
 
 def _label_names(family: Family, sample: Sample) -> tuple[str, ...]:

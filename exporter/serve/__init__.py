@@ -1,0 +1,65 @@
+"""HTTP: /metrics, the landing page at /, /-/healthy and /-/ready."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from exporter.assess.report import Report
+from exporter.present.metrics.exposition import Exposition
+from exporter.present.metrics.guard import Bounds
+from exporter.serve.http import HttpServer, Patience
+from exporter.serve.listen import ServeError, resolved, unusable
+from exporter.serve.pages import Pages
+
+__all__ = ["Patience", "ServeError", "Server"]
+
+_BOUNDS = Bounds()
+_PATIENCE = Patience()
+
+
+class Server:
+    """Listens from its construction on. `listen` is HOST:PORT, [IPV6]:PORT or :PORT; raises ServeError."""
+
+    def __init__(
+        self,
+        listen: str,
+        report: Callable[[], Report],
+        ready: Callable[[], bool],
+        *,
+        max_series: int = _BOUNDS.max_series,
+        patience: Patience = _PATIENCE,
+    ) -> None:
+        family, host, port = resolved(listen)
+        pages = Pages(report, ready, Exposition(Bounds(max_series=max_series)))
+        try:
+            self._http = HttpServer((host, port), family, pages, patience)
+        except OSError as error:
+            raise unusable(listen, error) from error
+        self._state = threading.Lock()
+        self._serving = self._closed = False
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are listened on; the port is the real one where 0 was asked for."""
+        host, port = self._http.socket.getsockname()[:2]
+        return host, port
+
+    def serve_forever(self) -> None:
+        """Answer until `close` is called from another thread."""
+        with self._state:
+            if self._closed:
+                return
+            self._serving = True
+        self._http.serve_forever(poll_interval=0.1)
+
+    def close(self) -> None:
+        """Take no new connection, let running answers finish, give the port back. May be called again."""
+        with self._state:
+            if self._closed:
+                return
+            self._closed = True
+        if self._serving:
+            self._http.shutdown()
+        self._http.server_close()
+        self._http.end_connections()

@@ -1,0 +1,242 @@
+"""HTTP over the standard library's server, with the bounds that it lacks.
+
+A number of workers; a deadline for a whole request (a client that sends a byte a second is cut
+off); an end that lets answers finish. RFC 9110, RFC 9112.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import io
+import logging
+import re
+import socket
+import socketserver
+import threading
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from exporter.present.negotiation import accepts_gzip
+from exporter.present.style import CONTENT_SECURITY_POLICY
+from exporter.serve.pages import Answer, Pages
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer  # only type checkers have it
+
+log = logging.getLogger("bulkhead")
+
+_GZIP_LEVEL = 6  # level 9 takes four times as long for a few per cent
+_GZIP_FROM_BYTES = 1024
+_MAX_DISCARDED_BYTES = 65536
+_LINGER_SECONDS = 1.0
+_OUT_OF_FILES_PAUSE_SECONDS = 0.2
+_ORIGIN = re.compile(r"^http://[^/?]*", re.IGNORECASE)
+_ALLOWED = "GET, HEAD"
+_SECURITY_HEADERS = (
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nServer: bulkhead\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Retry-After: 1\r\nContent-Length: 27\r\nConnection: close\r\n\r\nbusy: too many connections\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How much the server takes from its clients."""
+
+    workers: int = 40  # connections at once; who comes beyond gets 503
+    timeout_seconds: float = 10  # for a whole request to arrive, idling included, and for an answer to leave
+
+
+class HttpServer(ThreadingHTTPServer):
+    """A bounded number of threads, one a connection. Its construction binds and raises OSError."""
+
+    daemon_threads = True
+    block_on_close = False  # end_connections waits, with a deadline
+    request_queue_size = 128
+    allow_reuse_port = False  # an address in use has to be told
+
+    def __init__(
+        self, address: tuple[str, int], family: socket.AddressFamily, pages: Pages, patience: Patience
+    ) -> None:
+        self.address_family = family
+        self.pages = pages
+        self.patience = patience
+        self._free_workers = threading.BoundedSemaphore(patience.workers)
+        self._connections: set[socket.socket] = set()
+        self._changed = threading.Condition()
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind: one socket for IPv4 and IPv6 where every address is asked for."""
+        if self.address_family is socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, self.server_address[0] != "::")
+        # HTTPServer's own looks the name up in DNS, which can take long and is used by nobody.
+        socketserver.TCPServer.server_bind(self)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection and its address."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            # The connection stays in the queue, so the accepting loop would spin.
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                time.sleep(_OUT_OF_FILES_PAUSE_SECONDS)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give the connection to a thread of its own, or refuse it when all are taken."""
+        if not self._free_workers.acquire(blocking=False):
+            _refuse(request)
+            self.shutdown_request(request)
+            return
+        with self._changed:
+            self._connections.add(request)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self._forget(request)
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve the connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._forget(request)
+
+    def end_connections(self) -> None:
+        """Who waits for a next request is told that there is none; who is being answered gets the answer."""
+        with self._changed:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
+            if not self._changed.wait_for(lambda: not self._connections, self.patience.timeout_seconds):
+                for connection in self._connections:
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
+        """Only what a client does to its connection comes here: errors in a page are answered with 500."""
+        log.debug("a connection ended early", exc_info=True)  # noqa: LOG014 - called while an exception is handled
+
+    def _forget(self, request: socket.socket) -> None:
+        with self._changed:
+            self._connections.discard(request)
+            self._changed.notify_all()
+        self._free_workers.release()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # the base's 0.9 would answer garbage without a status line
+    server: HttpServer
+    connection: socket.socket
+
+    def setup(self) -> None:
+        super().setup()
+        self._deadline = _Deadline(self.connection)
+        self.rfile = io.BufferedReader(self._deadline)
+
+    def version_string(self) -> str:
+        return "bulkhead"
+
+    def handle_one_request(self) -> None:
+        self._deadline.begin(self.server.patience.timeout_seconds)
+        super().handle_one_request()
+
+    def do_GET(self) -> None:
+        path = _ORIGIN.sub("", self.path).partition("?")[0] or "/"
+        try:
+            answer = self.server.pages.answer(path, self.headers.get("Accept"))
+        except Exception:  # a bug in one family must be seen, and must not end the server
+            log.exception("a page could not be made", extra={"path": path})
+            words = b"internal error: the log of bulkhead has the details\n"
+            answer = Answer(words, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._send(answer)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - the base's signature
+        # The base's page repeats what the client sent; this one says nothing that the client chose.
+        status = HTTPStatus(code)
+        if status is HTTPStatus.NOT_IMPLEMENTED:
+            status = HTTPStatus.METHOD_NOT_ALLOWED  # there is no other method here, known or not
+        self.close_connection = True
+        self._send(Answer(f"{status.phrase.lower()}\n".encode(), status=status))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's signature
+        log.debug("http: %s", format % args, extra={"client": self.client_address[0]})
+
+    def _send(self, answer: Answer) -> None:
+        headers = getattr(self, "headers", None)  # not there when the request line was garbage
+        body = answer.body
+        self.connection.settimeout(self.server.patience.timeout_seconds)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        if answer.varies:
+            self.send_header("Vary", "Accept, Accept-Encoding")
+            if len(body) >= _GZIP_FROM_BYTES and headers and accepts_gzip(headers.get("Accept-Encoding")):
+                body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+                self.send_header("Content-Encoding", "gzip")
+        if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", _ALLOWED)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in _SECURITY_HEADERS:
+            self.send_header(name, value)
+        if headers and ("Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"):
+            self.close_connection = True  # nothing here takes a body: it must not be read as the next request
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def finish(self) -> None:
+        # To close with something unread would send a reset, and that can take the answer with it.
+        self._deadline.begin(_LINGER_SECONDS)
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.rfile.read(_MAX_DISCARDED_BYTES)
+        super().finish()
+
+
+class _Deadline(io.RawIOBase):
+    """What a connection sends, until the deadline of the request: a timeout of each read would not end slow clients."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._ends_at = 0.0
+
+    def begin(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request took too long to arrive")
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
+def _refuse(connection: socket.socket) -> None:
+    # In the accepting thread: this may not wait for anything.
+    with contextlib.suppress(OSError):
+        connection.setblocking(False)
+        connection.send(_BUSY)
+        connection.recv(_MAX_DISCARDED_BYTES)

@@ -1,0 +1,46 @@
+"""For all tests: the `--update-golden` option, which rewrites golden files instead of comparing with them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A machine that is busy with other work must not fail a property.
+settings.register_profile("bulkhead", deadline=None)
+settings.load_profile("bulkhead")
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files; read the diff")
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be rewritten."""
+    return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture
+def golden(update_golden: bool) -> Callable[[str, str], None]:  # noqa: FBT001 - pytest passes fixtures by name
+    """`golden(name, text)`: the text equals the file of that name below tests/golden, byte for byte."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if update_golden:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="")
+            return
+        if not path.exists():
+            pytest.fail(f"{path} is not there: run `make golden` and read it")
+        wanted = path.read_bytes().decode()
+        if wanted != text:
+            difference = difflib.unified_diff(wanted.splitlines(), text.splitlines(), "golden", "now", lineterm="", n=1)
+            pytest.fail("not as the golden file; if rightly, run `make golden`:\n" + "\n".join(difference))
+
+    return compare

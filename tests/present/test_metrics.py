@@ -1,0 +1,184 @@
+"""What the tables say of the rich host: one test for each promise of a help text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.assess.report import CollectorReport
+from exporter.facts.cgroup import MemoryEvents
+from tests.present.pages import samples, states, value
+from tests.present.reports import HOST, container, levels, rich_report
+
+PAGE = samples(rich_report())
+
+
+def test_a_state_is_one_of_all_states() -> None:
+    assert states(PAGE, "container_state", "state", container="expected") == {
+        "created": 0,
+        "running": 0,
+        "paused": 0,
+        "stopping": 0,
+        "exited": 0,
+        "dead": 0,
+        "missing": 1,
+    }
+
+
+def test_a_state_that_nobody_knows_is_absent() -> None:
+    page = samples(rich_report(containers=(container(state=""),)))
+    assert states(page, "container_state", "state", container="objects02") == {}
+
+
+def test_health_is_there_only_with_a_health_check() -> None:
+    assert states(PAGE, "container_health", "state", container="bad-everything")["unhealthy"] == 1
+    assert states(PAGE, "container_health", "state", container="worker") == {}
+    assert states(PAGE, "container_health", "state", container="alice/blog") == {}
+
+
+def test_the_units_state_is_there_for_a_missing_container_too() -> None:
+    assert states(PAGE, "container_unit_state", "state", container="expected")["failed"] == 1
+    assert states(PAGE, "container_unit_state", "state", container="alice/blog") == {}
+
+
+def test_info_names_the_user_also_where_that_users_podman_is_not_asked() -> None:
+    users = states(PAGE, "container_info", "user")
+    assert set(users) == {"root", "alice"}
+
+
+def test_no_limit_is_no_sample() -> None:
+    assert value(PAGE, "container_memory_usage_bytes", container="alice/blog") == 52 * 1024 * 1024
+    for name in ("limit_bytes", "ratio", "high_bytes", "recommended_limit_bytes"):
+        assert value(PAGE, f"container_memory_{name}", container="alice/blog") is None
+    assert states(PAGE, "container_memory_limit_level", "level", container="alice/blog") == {}
+
+
+def test_the_level_of_the_limit_is_a_state_set() -> None:
+    assert states(PAGE, "container_memory_limit_level", "level", container="bad-everything") == {
+        "payload": 0,
+        "service": 0,
+        "slice": 1,
+        "ancestor": 0,
+    }
+
+
+def test_an_ended_container_has_no_figures_of_its_cgroup() -> None:
+    assert value(PAGE, "container_memory_usage_bytes", container="worker") is None
+    assert value(PAGE, "container_oom_kills_total", container="worker") is None
+    assert value(PAGE, "container_pids", container="worker") is None
+    assert value(PAGE, "container_restarts_total", container="worker") == 2
+
+
+def test_memory_events_are_those_of_the_containers_own_outermost_cgroup() -> None:
+    page = samples(rich_report(containers=(container(memory_events=MemoryEvents(high=5, max=3, oom=2)),)))
+    assert states(page, "container_memory_events_total", "event", container="objects02") == {
+        "high": 5,
+        "max": 3,
+        "oom": 2,
+    }
+
+
+def test_memory_events_fall_back_to_the_service_where_the_limit_was_hit() -> None:
+    cgroups = container().cgroups
+    assert cgroups is not None
+    killed = container(cgroups=replace(cgroups, levels=levels("objects02", oom_kills=2)))
+    page = samples(rich_report(containers=(killed,)))
+    assert value(page, "container_memory_events_total", container="objects02", event="oom") == 2
+
+
+def test_pressure_without_a_full_line_has_no_stalled_sample() -> None:
+    one = container()
+    assert one.cgroups is not None
+    assert one.cgroups.use.cpu_pressure is not None
+    use = replace(one.cgroups.use, cpu_pressure=replace(one.cgroups.use.cpu_pressure, full_seconds=None))
+    page = samples(rich_report(containers=(replace(one, cgroups=replace(one.cgroups, use=use)),)))
+    assert value(page, "container_pressure_cpu_waiting_seconds_total", container="objects02") == 12.5
+    assert value(page, "container_pressure_cpu_stalled_seconds_total", container="objects02") is None
+
+
+def test_a_limit_in_force_is_told_of_each_level_that_has_one() -> None:
+    in_force = {
+        (dict(labels)["resource"], dict(labels)["level"]): number
+        for (name, labels), number in PAGE.items()
+        if name == "bulkhead_container_limit_in_force" and ("container", "objects02") in labels
+    }
+    assert in_force == {
+        ("memory_bytes", "payload"): 512_000_000,
+        ("memory_bytes", "service"): 512_000_000,
+        ("memory_bytes", "ancestor"): 8 * 1024**3,
+        ("memory_high_bytes", "service"): 512_000_000,
+        ("memory_swap_bytes", "service"): 0,
+        ("cpu_cores", "payload"): 4,
+        ("cpu_cores", "service"): 4,
+        ("pids", "payload"): 2048,
+    }
+
+
+def test_the_quota_ratio_is_of_the_fuller_quota_and_absent_without_one() -> None:
+    assert value(PAGE, "zfs_dataset_quota_ratio", dataset="tank/containers/bad-everything") == 38 / 39
+    assert value(PAGE, "zfs_dataset_quota_ratio", dataset="tank/shared") is None
+    assert value(PAGE, "zfs_dataset_fill_ratio", dataset="tank/shared") == 38 / 438
+
+
+def test_a_pool_that_said_nothing_of_its_size_has_a_state_alone() -> None:
+    assert states(PAGE, "zfs_pool_state", "state", pool="scratch")["online"] == 1
+    assert value(PAGE, "zfs_pool_size_bytes", pool="scratch") is None
+
+
+def test_a_mount_says_whether_the_container_may_write() -> None:
+    modes = states(PAGE, "container_dataset_info", "mode", container="bad-everything")
+    assert set(modes) == {"rw", "ro"}
+
+
+def test_unknown_is_never_a_verdict() -> None:
+    assert states(PAGE, "container_hardening_check", "check", container="bad-everything") == {
+        "read_only_rootfs": 0,
+        "all_capabilities_dropped": 0,
+    }
+    unknown = states(PAGE, "container_hardening_unknown", "check", container="bad-everything")
+    assert unknown == {"selinux_confined": 1}
+    assert states(PAGE, "container_hardening_drift", "check", container="bad-everything") == {"read_only_rootfs": 1}
+
+
+def test_failures_are_counted_by_severity_and_only_of_who_was_judged() -> None:
+    assert states(PAGE, "container_hardening_failed", "severity", container="bad-everything") == {
+        "critical": 1,
+        "warning": 1,
+        "info": 0,
+    }
+    assert set(states(PAGE, "container_hardening_failed", "severity", container="objects02").values()) == {0}
+    assert states(PAGE, "container_hardening_failed", "severity", container="alice/blog") == {}
+
+
+def test_success_is_absent_for_what_is_not_on_this_host() -> None:
+    assert states(PAGE, "scrape_collector_success", "collector") == {
+        "podman": 1,
+        "cgroup": 1,
+        "process": 1,
+        "systemd": 0,
+    }
+    assert states(PAGE, "scrape_collector_present", "collector")["zfs"] == 0
+    assert value(PAGE, "collector_age_seconds", collector="zfs") is None
+
+
+def test_a_collector_that_never_answered_has_no_age() -> None:
+    silent = CollectorReport("podman", present=True, success=False, duration_seconds=10.0, age_seconds=None)
+    page = samples(rich_report(collectors=(silent,)))
+    assert value(page, "scrape_collector_success", collector="podman") == 0
+    assert value(page, "collector_age_seconds", collector="podman") is None
+
+
+def test_without_selinux_there_is_no_mode() -> None:
+    assert states(PAGE, "selinux_mode", "mode") == {"enforcing": 0, "permissive": 1, "disabled": 0}
+    page = samples(rich_report(host=replace(HOST, selinux_mode=None, oom_kills=None)))
+    assert states(page, "selinux_mode", "mode") == {}
+    assert value(page, "host_oom_kills_total") is None
+
+
+def test_buckets_of_the_latency_add_up() -> None:
+    assert value(PAGE, "notification_latency_seconds_bucket", le="0.25") == 7
+    assert value(PAGE, "notification_latency_seconds_bucket", le="+Inf") == 12
+    assert value(PAGE, "notification_latency_seconds_count") == 12
+
+
+def test_every_threshold_is_served() -> None:
+    assert states(PAGE, "threshold", "name") == dict(rich_report().thresholds)

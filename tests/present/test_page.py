@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.assess.report import MemoryJudgement, Report
+from exporter.present.concern import worst_first
+from exporter.present.page import EXAMPLE_BANNER, landing_page
+from exporter.present.style import CONTENT_SECURITY_POLICY, STYLE
+from tests.present.reports import CAPABILITIES, FAILING, NOW_SECONDS, container, rich_report
+
+_VOID = frozenset({"meta", "rect", "path", "br"})
+
+
+class _Outline(HTMLParser):
+    """The tags, attributes and words of a page; fails on tags that do not match."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.extend((name, value or "") for name, value in attrs)
+        if tag not in _VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.extend((name, value or "") for name, value in attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open[-1:] != ["style"]:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_the_page_is_whole_and_takes_nothing_from_elsewhere() -> None:
+    outline = _Outline(landing_page(rich_report()))
+    assert {"script", "link", "img", "iframe", "form", "base", "object"}.isdisjoint(outline.tags)
+    assert {value for name, value in outline.attributes if name == "href"} == {"/metrics", "/-/healthy", "/-/ready"}
+    assert not [name for name, _ in outline.attributes if name in {"src", "style"} or name.startswith("on")]
+    assert "url(" not in STYLE
+    assert "@import" not in STYLE
+
+
+def test_the_policy_lets_nothing_in_but_the_style_sheet() -> None:
+    assert CONTENT_SECURITY_POLICY.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert f"<style>{STYLE}</style>" in landing_page(rich_report())
+
+
+def test_the_example_is_told_in_a_banner_and_in_the_title() -> None:
+    example = _Outline(landing_page(rich_report(is_example=True))).text
+    assert EXAMPLE_BANNER in example
+    assert example.startswith("Example: lab.example.org")
+    assert EXAMPLE_BANNER not in landing_page(rich_report())
+
+
+def test_the_worst_comes_first() -> None:
+    names = [row.container.name for row in worst_first(rich_report())]
+    assert names == ["bad-everything", "expected", "alice/blog", "objects02", "worker"]
+
+
+def test_thresholds_decide_what_is_near_a_limit() -> None:
+    near = container("near", memory=MemoryJudgement(ratio=0.93), datasets=())
+    report = rich_report(containers=(near,))
+    assert worst_first(report)[0].memory_severity == "warning"
+    assert worst_first(replace(report, thresholds=()))[0].memory_severity is None
+
+
+def test_a_failed_check_tells_its_reason_and_its_fix() -> None:
+    text = _Outline(landing_page(rich_report())).text
+    assert "2 of 2 fail 1 unknown" in text
+    assert CAPABILITIES.title in text
+    assert "capabilities in force : pid 811 (httpd): CAP_CHOWN, CAP_NET_RAW" in text.replace("force:", "force :")
+    assert "DropCapability=all" in text
+    assert "--cap-drop all" in text
+
+
+def test_a_check_that_is_not_in_the_catalogue_is_named_by_its_id() -> None:
+    report = rich_report(containers=(container(findings=FAILING),), checks=())
+    assert "all_capabilities_dropped" in _Outline(landing_page(report)).text
+
+
+def test_a_failing_source_says_why() -> None:
+    text = _Outline(landing_page(rich_report())).text
+    assert "failing 310.0 s 5.0 s 7, 1 lost D-Bus at /run/dbus/system_bus_socket did not answer" in text
+    assert "not on this host" in text
+
+
+def test_before_the_first_reading_the_page_says_so() -> None:
+    text = _Outline(landing_page(Report(NOW_SECONDS, (), ()))).text
+    assert "No container is known yet" in text
+
+
+def test_what_is_left_out_is_told() -> None:
+    assert "12 more containers" in _Outline(landing_page(rich_report(dropped_containers=12))).text
+
+
+def test_a_ratio_beyond_one_keeps_the_bar_in_its_frame() -> None:
+    over = rich_report(containers=(container(memory=MemoryJudgement(ratio=1.7, limit_bytes=1)),), datasets=())
+    page = landing_page(over)
+    assert 'class="fill" width="100.0"' in page
+    assert "170%" in page
+
+
+@given(st.text())
+def test_whatever_a_container_says_stays_text(text: str) -> None:
+    hostile = f"<script>{text}</script><b onclick='x'>\"&"
+    one = container("x")
+    assert one.container is not None
+    findings = tuple(
+        replace(finding, outcome=replace(finding.outcome, reason=hostile, detail=hostile)) for finding in FAILING
+    )
+    named = replace(one, name=hostile, container=replace(one.container, image=hostile, health=hostile))
+    page = landing_page(rich_report(containers=(replace(named, findings=findings, state=hostile),)))
+    outline = _Outline(page)
+    assert {"script", "b"}.isdisjoint(outline.tags)
+    assert "onclick" not in {name for name, _ in outline.attributes}
+    page.encode("utf-8")
