@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
@@ -111,6 +112,9 @@ class Api:
     @contextmanager
     def _reply(self, path: str, parameters: Mapping[str, str] | None) -> Iterator[APIResponse]:
         try:
+            if self._where.path:
+                # podman-py leaves the socket of a failed connection to the garbage collector: do not come to that.
+                Path(self._where.path).stat()
             # The deadline goes with each call: as the constructor's it may not be a pair of connect and read.
             with closing(
                 self._client.get(path, params=parameters, stream=True, timeout=self._timeout_seconds)

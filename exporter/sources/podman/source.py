@@ -134,6 +134,7 @@ class PodmanSource:
                 f"podman at {where.place} did not finish within {patience:g} s; see: journalctl -u podman.service"
             )
         self._late.discard(where)
+        del self._answers[where]  # an error would keep all that led to it
         return answer.result()
 
 
