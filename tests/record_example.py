@@ -1,6 +1,6 @@
 """Records the example host: asks every source of the host that it runs on, once, and prints the answers.
 
-Run in the emulated host, with `oomloop` and `exitloop` alive:
+Run in the emulated host while all its containers are up:
 
     python3 -m tests.record_example > host.json
 """

@@ -14,8 +14,8 @@ from exporter.facts.unit import Unit
 from exporter.sources.example.motion import Life, dying, filled, id_in_life, intruded, life_at, swinging
 from exporter.sources.example.recording import Recording
 
-KILLED = "oomloop"
-LOOPING = "exitloop"
+KILLED = "slice-binds"
+LOOPING = "bad-restart-always-fast"
 INTRUDED = "good01"
 FILLING = "objects02"
 
