@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +17,17 @@ README = Path(__file__).parent.parent / "README.md"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 
+def _page(accept: str | None) -> str:
+    # prometheus_client 0.21 writes e+011 where later ones write e+11: the same number.
+    return re.sub(r"e\+0(\d\d)$", r"e+\1", render(rich_report(), accept)[0].decode(), flags=re.MULTILINE)
+
+
 def test_the_metrics_page_in_text_format(golden: Callable[[str, str], None]) -> None:
-    golden("rich.prom", render(rich_report(), None)[0].decode())
+    golden("rich.prom", _page(None))
 
 
 def test_the_metrics_page_in_openmetrics(golden: Callable[[str, str], None]) -> None:
-    golden("rich.openmetrics", render(rich_report(), OPENMETRICS)[0].decode())
+    golden("rich.openmetrics", _page(OPENMETRICS))
 
 
 def test_the_landing_page(golden: Callable[[str, str], None]) -> None:
