@@ -1,0 +1,39 @@
+"""The recorded host, from its facts to the pages that a person and Prometheus are shown."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from exporter.assess.host import Build, assess
+from exporter.assess.limits import Limits
+from exporter.assess.report import Report
+from exporter.present.metrics.exposition import render
+from exporter.present.page import landing_page
+from exporter.sources.example import ExampleHost, load_recording
+
+BEGAN = 1_800_000_000.0
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    snapshot = ExampleHost(load_recording(), BEGAN).snapshot(BEGAN + 300)
+    return assess(snapshot, Limits(), Build(product_version="0", is_example=True))
+
+
+def test_the_page_of_the_recorded_host_is_the_golden_one(report: Report, golden: Callable[[str, str], None]) -> None:
+    golden("recorded-host.prom", render(report, None)[0].decode())
+
+
+def test_promtool_finds_nothing_to_say_of_it(report: Report) -> None:
+    found = subprocess.run(
+        ["promtool", "check", "metrics"], input=render(report, None)[0], capture_output=True, timeout=60, check=False
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, b"", b"")
+
+
+def test_every_page_says_that_it_is_an_example(report: Report) -> None:
+    assert "bulkhead_example_host 1" in render(report, None)[0].decode()
+    assert "example host" in landing_page(report).lower()
