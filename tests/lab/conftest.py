@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.lab.agent import install_agent
 from tests.lab.lab import up
 from tests.lab.machine import LabError, Machine
 
@@ -17,3 +18,13 @@ def lab() -> Machine:
     except LabError as problem:
         pytest.fail(f"the lab did not start: {problem}")
     return machine
+
+
+@pytest.fixture(scope="session")
+def agent(lab: Machine) -> Machine:
+    """The guest with this working tree's Bulkhead running in it."""
+    try:
+        install_agent(lab)
+    except LabError as problem:
+        pytest.fail(f"Bulkhead did not start in the lab: {problem}")
+    return lab
