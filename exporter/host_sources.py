@@ -72,10 +72,10 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
     cgroup = CgroupSource(root / "sys/fs/cgroup")
     sockets = tuple(PodmanSocket(socket.url, socket.user) for socket in config.podman_sockets)
     return Sources(
-        podman=PodmanSource(sockets),
+        podman=PodmanSource(sockets, timeout_seconds=20),
         cgroup=cgroup,
         process=ProcessSource(root / "proc", cgroup.members),
-        systemd=SystemdSource("unix:path=/run/dbus/system_bus_socket", interest.units),
+        systemd=SystemdSource("unix:path=/run/dbus/system_bus_socket", interest.units, timeout_seconds=10),
         quadlet=QuadletSource(root),
         zfs=ZfsSource(root / "proc/spl/kstat/zfs"),
         zfs_mounted=MountedDatasetSource(interest.datasets, root / "proc/spl/kstat/zfs"),
@@ -89,9 +89,9 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     sources = build_sources(config, root)
     clocks = config.clocks
 
-    podman = Poller("podman", sources.podman.read, Clock(clocks.podman_seconds, 45), lambda: sources.podman.problems)
+    podman = Poller("podman", sources.podman.read, Clock(clocks.podman_seconds, 150), lambda: sources.podman.problems)
     process = Poller("process", sources.process.read, Clock(clocks.process_seconds, 30))
-    systemd = Poller("systemd", sources.systemd.read, Clock(clocks.systemd_seconds, 30))
+    systemd = Poller("systemd", sources.systemd.read, Clock(clocks.systemd_seconds, 60))
     quadlet = Poller(
         "quadlet", sources.quadlet.read, Clock(clocks.quadlet_seconds, 30), lambda: sources.quadlet.problems
     )
