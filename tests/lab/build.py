@@ -98,6 +98,9 @@ NOT_AT_BOOT = [
 ]
 """Costs much in emulation and gives a test nothing; tests start Prometheus with settings of their own."""
 
+KEPT_UNUSED_SECONDS = 86400
+"""A layer that nobody used for so long is removed; a guest that runs from it keeps its open files."""
+
 
 def _run(command: list[str], log: Path, what: str) -> None:
     """Run a step with its output in `log`; its failure is one sentence that says where to read on."""
@@ -123,7 +126,7 @@ def _layer(name: str, key: str, make: Callable[[Path, Path], None]) -> Path:
         make(partial, log)
         partial.rename(directory)
     for old in cache_directory().glob(f"{name}-*"):
-        if old != directory and time.time() - old.stat().st_mtime > 86400 * 7:
+        if old != directory and time.time() - old.stat().st_mtime > KEPT_UNUSED_SECONDS:
             _remove(old)
     os.utime(directory)
     return directory

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -38,14 +37,14 @@ def _step(number: int, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Two builds at once would write the same layers: the second waits, and then finds them made."""
-    cache_directory().mkdir(parents=True, exist_ok=True)
-    with (cache_directory() / "lock").open("w") as lock:
+def _alone(directory: Path) -> Iterator[None]:
+    """Two at once would write the same files: the second waits, and then finds them made."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("waiting for another build of the lab", flush=True)
+            print("waiting for another `lab.py up`", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -54,46 +53,53 @@ def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
     """Have a running guest with its containers started: build what is missing, boot unless it runs, wait."""
     if fresh:
         lab.stop()
-    with _alone():
-        if lab.pid is None:
+    with _alone(lab.directory):
+        running = lab.pid is not None
+        if running:
+            print("already running, as it was built then; `up --fresh` boots the guest of the present tree", flush=True)
+        else:
             base = _build()
             with _step(5, "booting (about 1 min)"):
                 lab.start(base)
-                lab.wait(lab.answers, "answer over ssh", timeout_seconds=400)
-    _wait_for_containers(lab, core=core)
+                lab.wait(lab.answers, "answer over ssh", timeout_seconds=900)
+    absent = _wait_for_containers(lab, core=core)
+    if absent and running:
+        print(f"      not running in it, as somebody left it: {', '.join(absent)}", flush=True)
+    elif absent:
+        raise LabError(f"in the guest, {', '.join(absent)} did not start: see `lab.py run journalctl -u NAME`")
 
 
 def _build() -> Path:
-    with _step(1, "programs of the building host"):
-        build.host_packages(lambda text: print(f"      {text}", flush=True))
-        build.ssh_key()
-    with _step(2, "the root tree, Debian 13 with podman and ZFS (about 3 min the first time, cached after)"):
-        tree = build.root_tree()
-    with _step(3, f"the ZFS module for {build.kernel_of(tree)} (about 8 min the first time, cached after)"):
-        modules = build.zfs_module(tree)
-    with _step(4, "the base image: labels, pool, datasets, images (about 3 min, again after a change of the guest)"):
-        return build.base_image(tree, modules)
+    with _alone(cache_directory()):
+        with _step(1, "programs of the building host"):
+            build.host_packages(lambda text: print(f"      {text}", flush=True))
+            build.ssh_key()
+        with _step(2, "the root tree, Debian 13 with podman and ZFS (about 3 min the first time, cached after)"):
+            tree = build.root_tree()
+        with _step(3, f"the ZFS module for {build.kernel_of(tree)} (about 8 min the first time, cached after)"):
+            modules = build.zfs_module(tree)
+        with _step(
+            4, "the base image: labels, pool, datasets, images (about 3 min, again after a change of the guest)"
+        ):
+            return build.base_image(tree, modules)
 
 
-def _wait_for_containers(lab: Machine, *, core: bool) -> None:
+def _wait_for_containers(lab: Machine, *, core: bool) -> list[str]:
+    """Until the boot is over, or with `core` until those containers run; the names of those that then do not run."""
     wanted = [c.name for c in (CORE if core else ALL) if c.at_boot and c.name != "missing1"]
-    units = " ".join(f"{name}.service" for name in wanted)
-    last = -1
+    ask = f"systemctl is-system-running; systemctl is-active {' '.join(f'{name}.service' for name in wanted)}"
+    states: list[str] = []
 
     def started() -> bool:
-        nonlocal last
-        states = lab.ssh(f"systemctl is-active {units}", check=False).split()
-        if any(state == "failed" for state in states):
-            failed = [name for name, state in zip(wanted, states, strict=True) if state == "failed"]
-            raise LabError(f"in the guest, {', '.join(failed)} failed to start: see `lab.py run journalctl -u NAME`")
-        active = states.count("active")
-        if active != last:
-            last = active
-            print(f"      {active} of {len(wanted)}", flush=True)
-        return active == len(wanted) and (core or lab.ssh("systemctl is-active podrestart", check=False) == "active\n")
+        before = states.count("active")
+        booted, *states[:] = lab.ssh(ask, check=False).split()
+        if states.count("active") != before:
+            print(f"      {states.count('active')} of {len(wanted)}", flush=True)
+        return booted in {"running", "degraded"} or (core and states.count("active") == len(wanted))
 
     with _step(6, f"containers, {len(wanted)} of them (about 2 min)"):
-        lab.wait(started, "start of all containers", timeout_seconds=1200, pause_seconds=3)
+        lab.wait(started, "end of the boot", timeout_seconds=1800, pause_seconds=3)
+    return [name for name, state in zip(wanted, states, strict=True) if state != "active"]
 
 
 def status(lab: Machine) -> None:
@@ -145,8 +151,7 @@ def main() -> int:
                 up(lab, fresh=arguments.fresh, core=arguments.core)
                 status(lab)
             case "build":
-                with _alone():
-                    _build()
+                _build()
             case "stop":
                 lab.stop()
             case "status":
@@ -161,7 +166,7 @@ def main() -> int:
                 lab.fetch(arguments.remote, arguments.local)
             case "record":
                 record(lab, arguments.directory)
-    except (LabError, subprocess.TimeoutExpired) as problem:
+    except LabError as problem:
         print(f"lab: {problem}", file=sys.stderr)
         return 1
     return 0

@@ -53,6 +53,10 @@ def qemu_command(boot: Path, disks: list[tuple[Path, str]], serial: Path, *, for
 KERNEL_ARGUMENTS = "console=ttyS0 root=/dev/vda rw selinux=1 security=selinux enforcing=0 net.ifnames=0 loglevel=4"
 
 
+def _shown(command: str) -> str:
+    return shlex.quote(command if len(command) < 200 else f"{command[:200]}...")
+
+
 def _start_of(pid: int) -> int | None:
     """When the process began, which tells it from a later one of the same id; None if it ended, reaped or not."""
     try:
@@ -151,7 +155,7 @@ class Machine:
         """Whether a command can be run in it."""
         try:
             return self.run("true", timeout_seconds=20, check=False).returncode == 0
-        except (LabError, subprocess.TimeoutExpired):
+        except LabError:
             return False
 
     # --- commands and files ---
@@ -186,13 +190,19 @@ class Machine:
     def run(
         self, command: str, *, timeout_seconds: float = 120, stdin: bytes = b"", check: bool = True
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a shell command in the guest as root; with `check`, a failure is a LabError with what it said."""
-        done = subprocess.run(
-            self.ssh_command(command), check=False, capture_output=True, timeout=timeout_seconds, input=stdin
-        )
+        """Run a shell command in the guest as root.
+
+        Not ending in time is a LabError; so is, with `check`, a failure, with what the command said.
+        """
+        try:
+            done = subprocess.run(
+                self.ssh_command(command), check=False, capture_output=True, timeout=timeout_seconds, input=stdin
+            )
+        except subprocess.TimeoutExpired as late:
+            raise LabError(f"in the guest, {_shown(command)} did not end within {timeout_seconds:.0f} s") from late
         if check and done.returncode:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()[-2000:]
-            raise LabError(f"in the guest, {shlex.quote(command[:500])} exited {done.returncode}: {said}")
+            raise LabError(f"in the guest, {_shown(command)} exited {done.returncode}: {said}")
         return done
 
     def ssh(self, command: str, *, timeout_seconds: float = 120, stdin: bytes = b"", check: bool = True) -> str:
