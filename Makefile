@@ -49,7 +49,7 @@ lock: $(STAMP) ## resolve the development dependencies anew, newest and lowest
 	@bash tests/lock.sh
 
 bench: $(STAMP) ## performance claims, as ratios measured side by side
-	$(PY) tests/bench.py
+	$(PY) -m tests.bench
 
 lab: ## build and boot the emulated host (about 15 min the first time, 1 min after)
 	@python3 tests/lab/lab.py up

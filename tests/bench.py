@@ -1,0 +1,54 @@
+"""Performance claims, as ratios of two things measured side by side on this machine: `make bench`.
+
+1. cgroup files kept open and read with pread, against open, read and close each time.
+2. the parts of one scrape of the recorded host: facts, judgement and rendering, as shares of the whole.
+3. a page with gzip against the page without.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable
+
+from exporter.assess.host import Build, assess
+from exporter.assess.limits import Limits
+from exporter.present.metrics.exposition import render
+from exporter.sources.example import ExampleHost, load_recording
+from tests import bench_cgroup
+
+ROUNDS = 20
+
+
+def best_seconds(work: Callable[[], object]) -> float:
+    """The quickest of some rounds: what the work costs when nothing disturbs it."""
+    found = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def main() -> None:
+    """Measure and print."""
+    print(f"open, read, close over kept open: {bench_cgroup.ratio():.2f}")  # noqa: T201 - a bench prints
+
+    host = ExampleHost(load_recording(), 0.0)
+    snapshot = host.snapshot(300.0)
+    report = assess(snapshot, Limits(), Build())
+    page = render(report, None)[0]
+    parts = {
+        "judge": best_seconds(lambda: assess(snapshot, Limits(), Build())),
+        "render": best_seconds(lambda: render(report, None)),
+        "gzip": best_seconds(lambda: gzip.compress(page, 6)),
+    }
+    whole = sum(parts.values())
+    samples = sum(1 for line in page.splitlines() if not line.startswith(b"#"))
+    print(f"{len(report.containers)} containers, {samples} samples, {whole * 1000:.0f} ms a scrape without its reads:")  # noqa: T201 - a bench prints
+    for name, seconds in parts.items():
+        print(f"  {name:7} {seconds / whole:4.0%}")  # noqa: T201 - a bench prints
+
+
+if __name__ == "__main__":
+    main()
