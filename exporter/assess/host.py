@@ -11,7 +11,7 @@ from exporter.assess.inventory import Resident, residents
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
-from exporter.assess.restarts import oom_kills, restarts, tenants
+from exporter.assess.restarts import own_memory_events, restarts, tenants
 from exporter.assess.storage import datasets_of, merged_datasets
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
@@ -72,6 +72,7 @@ class _House:
 
 def _container_report(resident: Resident, house: _House) -> ContainerReport:
     slice_name = slice_of(resident.cgroups.levels[0].path) if resident.cgroups and resident.cgroups.levels else ""
+    events = own_memory_events(resident.cgroups, house.living)
     return ContainerReport(
         name=resident.name,
         state=resident.state,
@@ -81,7 +82,8 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         id=resident.id,
         slice=slice_name or (resident.unit.slice if resident.unit else ""),
         memory=judge_memory(resident.cgroups, house.limits),
-        oom_kills=oom_kills(resident.cgroups, house.living),
+        oom_kills=events.oom_kill if events else None,
+        memory_events=events,
         restarts=restarts(resident),
         datasets=datasets_of(resident.processes),
         findings=_findings(resident, house),

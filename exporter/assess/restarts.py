@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.assess.inventory import Resident
-from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level
+from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents
 
 # These are every unit's home, never one container's own.
 _COMMON_SLICES = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
@@ -36,13 +36,11 @@ def tenants(trees: tuple[ContainerCgroups, ...]) -> dict[str, frozenset[str]]:
     return {path: frozenset(ids) for path, ids in found.items()}
 
 
-def oom_kills(cgroups: ContainerCgroups | None, living: Mapping[str, frozenset[str]]) -> int | None:
-    """Processes killed for want of memory below the container's outermost own cgroup."""
-    if cgroups is None:
-        return None
-    for level in reversed(own_levels(cgroups, living)):
+def own_memory_events(cgroups: ContainerCgroups | None, living: Mapping[str, frozenset[str]]) -> MemoryEvents | None:
+    """memory.events of the container's outermost own cgroup: what it and its dead have met with."""
+    for level in reversed(own_levels(cgroups, living) if cgroups else ()):
         if level.memory_events is not None:
-            return level.memory_events.oom_kill
+            return level.memory_events
     return None
 
 

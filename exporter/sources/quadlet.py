@@ -19,7 +19,8 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,9 @@ from exporter.facts.unit import Quadlet
 # Of a name that two have, systemd takes the first (systemd.unit(5), "Unit File Load Path").
 _GENERATED = ("run/systemd/generator.early", "run/systemd/generator", "run/systemd/generator.late")
 _WRITTEN = ("etc/systemd/system", "run/systemd/system")
+# Generators run for up to a second or two on a busy host (systemd.generator(7): in parallel, all anew).
+_SETTLE_READS = 5
+_SETTLE_SECONDS = 1.0
 _PULLS = (".wants", ".requires", ".upholds")
 _MAX_FILE_BYTES = 1 << 20
 _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\@-]*)?\.service")  # unit_name_is_valid()
@@ -47,8 +51,10 @@ class GeneratedUnit:
 class QuadletSource:
     """Reads the container units of the system manager below `root` (`/` on a real host)."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, pause: Callable[[float], None] = time.sleep) -> None:
         self._root = root
+        self._pause = pause
+        self._last: tuple[Quadlet, ...] = ()
         self.problems: tuple[str, ...] = ()
         """What the last read had to leave out, and why: a sentence each."""
 
@@ -56,7 +62,21 @@ class QuadletSource:
         """Every container that a quadlet describes, by unit name; none on a host of systemd without quadlets.
 
         NotHere where systemd does not run; Unreadable when a generator's directory cannot be listed.
+        While quadlets vanish, it is read again until two readings agree: a daemon-reload empties the
+        directories and lets the generators fill them anew, and nobody is missing meanwhile.
         """
+        found = self._read()
+        for _ in range(_SETTLE_READS):
+            if {one.unit for one in self._last} <= {one.unit for one in found}:
+                break
+            self._pause(_SETTLE_SECONDS)
+            before, found = found, self._read()
+            if found and found == before:
+                break
+        self._last = found
+        return found
+
+    def _read(self) -> tuple[Quadlet, ...]:
         if not (self._root / "run/systemd").is_dir():
             raise NotHere(
                 f"systemd does not run here ({self._root / 'run/systemd'} is missing): there are no quadlets."

@@ -3,10 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.inventory import residents
-from exporter.assess.restarts import oom_kills, own_levels, restarts, tenants
+from exporter.assess.restarts import own_levels, own_memory_events, restarts, tenants
 from exporter.facts.cgroup import ContainerCgroups, Level, MemoryEvents
 from tests.assess.secure import CGROUPS, CONTAINER, UNIT
 from tests.assess.snapshots import SNAPSHOT, answered
+
+
+def oom_kills(tree: ContainerCgroups | None, living: dict[str, frozenset[str]]) -> int | None:
+    events = own_memory_events(tree, living)
+    return events.oom_kill if events else None
 
 
 def with_kills(payload: int, service: int, own_slice: int, ancestor: int) -> ContainerCgroups:

@@ -153,6 +153,7 @@ def container(name: str = "objects02", **changes: object) -> ContainerReport:
             recommended_limit_bytes=538_750_000,
         ),
         oom_kills=0,
+        memory_events=MemoryEvents(high=40),
         restarts=0,
         datasets=(MountedDataset(f"tank/containers/{name}", "/data", writable=True),),
         findings=(
@@ -272,6 +273,7 @@ def rich_report(**changes: object) -> Report:
                 memory=MemoryJudgement(),
                 datasets=(),
                 oom_kills=None,
+                memory_events=None,
                 restarts=2,
             ),
         ),

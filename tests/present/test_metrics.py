@@ -7,7 +7,7 @@ from dataclasses import replace
 from exporter.assess.report import CollectorReport
 from exporter.facts.cgroup import MemoryEvents
 from tests.present.pages import samples, states, value
-from tests.present.reports import HOST, container, levels, rich_report
+from tests.present.reports import HOST, container, rich_report
 
 PAGE = samples(rich_report())
 
@@ -77,12 +77,12 @@ def test_memory_events_are_those_of_the_containers_own_outermost_cgroup() -> Non
     }
 
 
-def test_memory_events_fall_back_to_the_service_where_the_limit_was_hit() -> None:
-    cgroups = container().cgroups
-    assert cgroups is not None
-    killed = container(cgroups=replace(cgroups, levels=levels("objects02", oom_kills=2)))
+def test_memory_events_are_those_of_the_outermost_own_cgroup() -> None:
+    killed = container(memory_events=MemoryEvents(high=1, max=3, oom=2, oom_kill=2))
     page = samples(rich_report(containers=(killed,)))
     assert value(page, "container_memory_events_total", container="objects02", event="oom") == 2
+    page = samples(rich_report(containers=(container(memory_events=None),)))
+    assert value(page, "container_memory_events_total", container="objects02", event="oom") is None
 
 
 def test_pressure_without_a_full_line_has_no_stalled_sample() -> None:

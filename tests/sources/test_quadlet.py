@@ -216,3 +216,37 @@ def test_an_arbitrary_command_line_gives_a_name_or_says_why_not(command: str, un
 def test_every_name_that_podman_takes_comes_through(name: str) -> None:
     assert container_name(f"podman run --name {name} --replace", "web.service") == name
     assert container_name(f"podman run --name={name} --replace", "web.service") == name
+
+
+def test_a_daemon_reload_that_is_under_way_makes_no_quadlet_missing(tmp_path: Path) -> None:
+    path = write(tmp_path, "web.service")
+    content = path.read_bytes()
+
+    def generators_end(_: float) -> None:
+        path.write_bytes(content)
+
+    source = QuadletSource(tmp_path, pause=generators_end)
+    assert [quadlet.container for quadlet in source.read()] == ["web"]
+    path.unlink()
+    assert [quadlet.container for quadlet in source.read()] == ["web"]
+
+
+def test_a_quadlet_that_was_removed_is_gone_once_two_readings_agree(tmp_path: Path) -> None:
+    gone = write(tmp_path, "web.service")
+    write(tmp_path, "job.service", run="--name job")
+    paused: list[float] = []
+    source = QuadletSource(tmp_path, pause=paused.append)
+    assert len(source.read()) == 2
+    gone.unlink()
+    assert [quadlet.container for quadlet in source.read()] == ["job"]
+    assert len(paused) == 1
+    assert [quadlet.container for quadlet in source.read()] == ["job"]
+    assert len(paused) == 1
+
+
+def test_the_last_quadlet_that_was_removed_is_gone_in_the_end(tmp_path: Path) -> None:
+    path = write(tmp_path, "web.service")
+    source = QuadletSource(tmp_path, pause=lambda _: None)
+    source.read()
+    path.unlink()
+    assert source.read() == ()

@@ -23,7 +23,7 @@ _REASONS = {"container": "too_many_containers", "dataset": "too_many_datasets"}
 class Bounds:
     """How many series a page may have."""
 
-    max_series: int = 50_000
+    max_series: int = 100_000
     max_series_per_container: int = 2_000  # some 120 is usual
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from exporter.assess.report import ContainerReport, Report
-from exporter.facts.cgroup import Level, MemoryEvents, PayloadUse, Pressure
+from exporter.facts.cgroup import Level, PayloadUse, Pressure
 from exporter.present.metrics.family import Family, Kind, Sample, labelled_containers, of_containers, state_set
 
 _CONTAINER = ("container",)
@@ -25,16 +25,8 @@ def _stalled(pressure: Callable[[PayloadUse], Pressure | None]) -> Callable[[Rep
     return _used(lambda use: found.full_seconds if (found := pressure(use)) else None)
 
 
-def _own_events(one: ContainerReport) -> MemoryEvents | None:
-    if one.memory_events is not None or one.cgroups is None:
-        return one.memory_events
-    # Events are booked where the limit was hit and propagate upwards: the service's cgroup has the payload's too.
-    own = [level.memory_events for level in one.cgroups.levels if level.level in {Level.PAYLOAD, Level.SERVICE}]
-    return own[-1] if own else None
-
-
 def _events(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
-    found = _own_events(one)
+    found = one.memory_events
     if found is not None:
         yield ("high",), found.high
         yield ("max",), found.max
