@@ -43,7 +43,7 @@ def install_agent(lab: Machine) -> None:
         return
     lab.run(f"rm -rf {HOME} && mkdir -p {HOME} && tar -C {HOME} --no-same-owner -x", stdin=packed)
     lab.run("install -D -m 755 /dev/stdin /usr/bin/bulkhead", stdin=LAUNCHER.encode())
-    lab.run("install -D -m 644 /dev/stdin /etc/bulkhead/config.toml", stdin=CONFIG.encode())
+    lab.run("install -d -m 700 /etc/bulkhead && cat >/etc/bulkhead/config.toml", stdin=CONFIG.encode())
     lab.run(f"install -m 644 {HOME}/systemd/bulkhead.service /etc/systemd/system/bulkhead.service")
     # Compiled once: otherwise each start in the emulated guest compiles everything again.
     lab.run(f"python3 -m compileall -q {HOME}/exporter && systemctl daemon-reload", timeout_seconds=300)
