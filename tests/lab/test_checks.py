@@ -1,0 +1,174 @@
+"""The verdicts of /metrics are those that the lab's containers were built for, and what /proc says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+
+from tests.lab.agent import Page, metrics
+from tests.lab.containers import ALL
+from tests.lab.machine import LabError, Machine
+
+pytestmark = pytest.mark.lab
+
+EVERYWHERE = {"selinux_confined"}
+"""The lab's policy is not enforced, so no label confines anything."""
+
+FAILING: dict[str, set[str]] = {
+    # podman's own defaults, and ids of alice's own range: it asks for none of the practices.
+    "alice/rootless1": {
+        "rootful",
+        "all_capabilities_dropped",
+        "no_new_privileges",
+        "private_user_namespace",
+        "read_only_rootfs",
+        "own_slice",
+        "memory_limited",
+        "cpu_limited",
+        "limits_redundant",
+    },
+    # It asks for UserNS=auto, and silently gets its pod's: the host's.
+    "inpod1": {"private_user_namespace"},
+    # `podman run --restart` in machine.slice, with a memory limit, read-only, and nothing else.
+    "podrestart": {
+        "auto_remove",
+        "all_capabilities_dropped",
+        "no_new_privileges",
+        "private_user_namespace",
+        "own_slice",
+        "cpu_limited",
+        "limits_redundant",
+    },
+    # The pod's own container, to which a quadlet can give none of the practices.
+    "stack-infra": {
+        "auto_remove",
+        "all_capabilities_dropped",
+        "no_new_privileges",
+        "private_user_namespace",
+        "read_only_rootfs",
+        "memory_limited",
+        "cpu_limited",
+        "limits_redundant",
+        "restart_paced",
+    },
+    "noslice": {"own_slice"},
+    "privileged1": {
+        "all_capabilities_dropped",
+        "no_new_privileges",
+        "private_user_namespace",
+        "read_only_rootfs",
+        "seccomp_filtered",
+    },
+    "bad-writable-rootfs": {"read_only_rootfs"},
+    "bad-kept": {"auto_remove"},
+    "bad-capability": {"all_capabilities_dropped"},
+    "bad-new-privileges": {"no_new_privileges"},
+    "bad-no-userns": {"private_user_namespace"},
+    "bad-seccomp-unconfined": {"seccomp_filtered"},
+    "bad-shared-slice": {"own_slice"},
+    "bad-shared-slice-peer": {"own_slice"},
+    # What is not limited at all is not limited twice either.
+    "bad-no-memory-limit": {"memory_limited", "limits_redundant"},
+    "bad-no-cpu-limit": {"cpu_limited", "limits_redundant"},
+    "bad-no-pids-limit": {"pids_limited"},
+    "bad-limit-once": {"limits_redundant"},
+    "bad-bridge": {"macvlan_network"},
+    "bad-restart-always-fast": {"restart_paced"},
+}
+"""Beside `EVERYWHERE`. A container that is not here passes the rest."""
+
+UNKNOWN: dict[str, set[str]] = {
+    # Nobody asks alice's podman, and her units are those of her own systemd.
+    "alice/rootless1": {"auto_remove", "macvlan_network", "restart_paced"},
+}
+
+
+def verdicts(page: Page, name: str) -> dict[str, dict[str, float]]:
+    """By container and check, the value of that family."""
+    found: dict[str, dict[str, float]] = {}
+    for labels, value in page.get(name, []):
+        found.setdefault(labels["container"], {})[labels["check"]] = value
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(agent: Machine) -> Page:
+    """A page on which nothing is unknown for want of a source: in the slow guest the first round takes its time."""
+    found: Page = {}
+
+    def known() -> bool:
+        nonlocal found
+        found = metrics(agent)
+        return set(verdicts(found, "bulkhead_container_hardening_unknown")) <= set(UNKNOWN)
+
+    with contextlib.suppress(LabError):  # the tests say better what is wrong
+        agent.wait(known, "page on which every check is known", timeout_seconds=240, pause_seconds=5)
+    return found
+
+
+def test_every_container_fails_exactly_the_checks_of_the_practice_that_it_breaks(page: Page) -> None:
+    shown = {
+        name: {check for check, value in checks.items() if value == 0}
+        for name, checks in verdicts(page, "bulkhead_container_hardening_check").items()
+    }
+    running = {one.name for one in ALL if one.at_boot and one.name != "missing1"} | set(FAILING)
+    assert {name: shown.get(name) for name in running} == {
+        name: EVERYWHERE | FAILING.get(name, set()) for name in running
+    }
+
+
+def test_what_is_not_failed_is_passed_or_named_as_unknown(page: Page) -> None:
+    catalogue = {labels["check"] for labels, _ in page["bulkhead_hardening_check_info"]}
+    judged = verdicts(page, "bulkhead_container_hardening_check")
+    unknown = verdicts(page, "bulkhead_container_hardening_unknown")
+    assert {name: set(checks) for name, checks in unknown.items()} == UNKNOWN
+    for name in ("objects02", "good01", *UNKNOWN):
+        assert set(judged[name]) | set(unknown.get(name, ())) == catalogue, name
+
+
+# What each process of each container is allowed, read from /proc alone.
+EVERY_PROCESS = r"""
+import glob, json, os, re
+def text(path):
+    try:
+        return open(path).read()
+    except OSError:
+        return None
+first = {name: min(int(line.split(":")[1]) for line in open(f"/etc/{name}") if line.startswith("containers:"))
+         for name in ("subuid", "subgid")}
+def private(pid, kind):
+    lines = [line.split() for line in (text(f"/proc/{pid}/{kind}_map") or "").splitlines()]
+    return bool(lines) and all(int(outside) >= first[f"sub{kind}"] for _, outside, _ in lines)
+capabilities = ["Cap" + one for one in ("Bnd", "Prm", "Eff", "Inh", "Amb")]
+result = {}
+for directory in glob.glob("/proc/[0-9]*"):
+    pid = os.path.basename(directory)
+    name = re.search(r"/libpod-(?:payload-)?([0-9a-f]{64})(?:\.scope)?(?:/|\n)", text(directory + "/cgroup") or "")
+    said, mounts = text(directory + "/status"), text(directory + "/mountinfo")
+    if not name or not said or not mounts:
+        continue
+    status = dict(line.split(":\t", 1) for line in said.splitlines() if ":\t" in line)
+    root = [line.split() for line in mounts.splitlines() if line.split()[4] == "/"][-1]
+    held = result.setdefault(name[1], {})
+    for check, holds in (
+        ("all_capabilities_dropped", not any(int(status[one], 16) for one in capabilities)),
+        ("no_new_privileges", status["NoNewPrivs"] == "1"),
+        ("seccomp_filtered", status["Seccomp"] == "2"),
+        ("private_user_namespace", private(pid, "uid") and private(pid, "gid")),
+        ("read_only_rootfs", "ro" in root[5].split(",")),
+    ):
+        held[check] = held.get(check, True) and holds
+print(json.dumps(result))
+"""
+
+
+def test_verdicts_equal_what_proc_says_of_every_process(agent: Machine, page: Page) -> None:
+    told = json.loads(agent.ssh("python3 -", stdin=EVERY_PROCESS.encode()))
+    shown = verdicts(page, "bulkhead_container_hardening_check")
+    ids = {labels["container"]: labels["id"] for labels, _ in page["bulkhead_container_info"] if labels["id"]}
+    assert len(told) >= len(ALL) - 4
+    for name, identity in ids.items():
+        if identity in told:
+            assert {check: shown[name].get(check) for check in told[identity]} == told[identity], name
