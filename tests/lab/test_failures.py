@@ -1,0 +1,103 @@
+"""One source that fails leaves the rest served, and its own series tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.lab.agent import Page, by_collector, by_container, metrics, wait_until_ready
+from tests.lab.machine import Machine
+
+pytestmark = pytest.mark.lab
+
+SUCCESS = "bulkhead_scrape_collector_success"
+PRESENT = "bulkhead_scrape_collector_present"
+USAGE = "bulkhead_container_memory_usage_bytes"
+CHECK = "bulkhead_container_hardening_check"
+DEADLINE_SECONDS = 180
+CONFIG = "--config /dev/null"
+"""The installed configuration is root's alone to read."""
+WITHOUT_ZFS = "http://127.0.0.1:9947"
+
+
+def page_when(lab: Machine, holds: Callable[[Page], bool], what: str) -> Page:
+    """The first page on which `holds`; every page until then has to be served."""
+    last: Page = {}
+
+    def seen() -> bool:
+        nonlocal last
+        last = metrics(lab)
+        return holds(last)
+
+    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=3)
+    return last
+
+
+def succeeds(page: Page, collector: str) -> float | None:
+    return by_collector(page, SUCCESS).get(collector)
+
+
+def another_agent(lab: Machine, name: str, url: str, *properties: str) -> Iterator[str]:
+    """A second agent under restrictions of its own, as a unit that leaves nothing behind."""
+    address = url.removeprefix("http://")
+    options = " ".join(f"-p {one}" for one in properties)
+    lab.run(f"systemctl stop {name}; systemctl reset-failed {name}", check=False)
+    lab.run(f"systemd-run --collect --unit={name} {options} /usr/bin/bulkhead serve {CONFIG} --listen {address}")
+    try:
+        wait_until_ready(lab, url)
+        yield url
+    finally:
+        lab.run(f"systemctl stop {name}", check=False)
+
+
+def test_a_stopped_podman_is_told_and_memory_goes_on(agent: Machine) -> None:
+    before = page_when(agent, lambda page: succeeds(page, "podman") == 1, "podman that answers")
+    agent.run("systemctl stop podman.socket podman.service")
+    try:
+        during = page_when(agent, lambda page: succeeds(page, "podman") == 0, "word of a stopped podman")
+        assert by_collector(during, PRESENT)["podman"] == 1
+        assert succeeds(during, "cgroup") == 1
+        assert set(by_container(before, USAGE)) == set(by_container(during, USAGE))
+        assert {labels["container"] for labels, _ in during[CHECK]} >= set(by_container(during, USAGE))
+    finally:
+        agent.run("systemctl start podman.socket")
+    page_when(agent, lambda page: succeeds(page, "podman") == 1, "podman that answers again")
+
+
+def test_a_dbus_that_hangs_is_told_and_the_rest_goes_on(agent: Machine) -> None:
+    before = page_when(agent, lambda page: succeeds(page, "systemd") == 1, "systemd that answers")
+    # Stopped as a process, not as a unit: the guest's own sessions live through it, and it hides no socket.
+    daemon = "systemctl show -p MainPID --value dbus.service"
+    agent.run(f"kill -STOP $({daemon})")
+    try:
+        during = page_when(agent, lambda page: succeeds(page, "systemd") == 0, "word of a hanging D-Bus")
+        assert by_collector(during, PRESENT)["systemd"] == 1
+        assert succeeds(during, "cgroup") == 1
+        assert set(by_container(before, USAGE)) == set(by_container(during, USAGE))
+        assert during["bulkhead_zfs_dataset_used_bytes"]
+    finally:
+        agent.run(f"kill -CONT $({daemon})")
+    page_when(agent, lambda page: succeeds(page, "systemd") == 1, "systemd that answers again")
+
+
+@pytest.fixture(scope="module")
+def without_zfs(agent: Machine) -> Iterator[str]:
+    hidden = "InaccessiblePaths='/proc/spl /dev/zfs /run/dbus/system_bus_socket'"
+    yield from another_agent(agent, "bulkhead-without-zfs", WITHOUT_ZFS, hidden)
+
+
+def test_zfs_that_is_not_there_is_absent_not_failed(agent: Machine, without_zfs: str) -> None:
+    page = metrics(agent, without_zfs)
+    present, success = by_collector(page, PRESENT), by_collector(page, SUCCESS)
+    assert (present["zfs"], present["zfs_mounted"]) == (0, 0)
+    assert not {"zfs", "zfs_mounted"} & set(success)
+    assert "bulkhead_zfs_dataset_used_bytes" not in page
+    assert by_container(page, USAGE)["objects02"] > 0
+    assert {labels["container"] for labels, _ in page[CHECK]} >= {"objects02", "privileged1"}
+
+
+def test_a_dbus_that_nobody_listens_on_is_told(agent: Machine, without_zfs: str) -> None:
+    page = metrics(agent, without_zfs)
+    assert succeeds(page, "systemd") != 1
+    assert succeeds(page, "process") == 1
