@@ -51,7 +51,7 @@ lock: $(STAMP) ## resolve the development dependencies anew, newest and lowest
 bench: $(STAMP) ## performance claims, as ratios measured side by side
 	$(PY) -m tests.bench
 
-lab: ## build and boot the emulated host (about 15 min the first time, 1 min after)
+lab: ## build and boot the emulated host (about 15 min the first time, 4 min after)
 	@python3 tests/lab/lab.py up
 
 lab-shell: ## a shell in the emulated host

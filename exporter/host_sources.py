@@ -18,8 +18,8 @@ from exporter.facts.container import Container
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Failed, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
-from exporter.facts.unit import Quadlet
-from exporter.sources.cgroup import CgroupSource
+from exporter.facts.unit import Quadlet, Unit
+from exporter.sources.cgroup import CgroupSource, SliceSource
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource
 from exporter.sources.podman import PodmanSocket, PodmanSource
@@ -37,6 +37,7 @@ class Interest:
     cgroup_paths: Callable[[], tuple[str, ...]] = tuple
     quadlets: Callable[[], tuple[Quadlet, ...]] = tuple
     processes: Callable[[], ProcessTable | None] = lambda: None
+    unit_facts: Callable[[], tuple[Unit, ...]] = tuple
 
     def units(self) -> frozenset[str]:
         """Every service and slice that a container of root's lives in, or is expected in."""
@@ -45,6 +46,13 @@ class Interest:
         names |= {container.unit for container in self.containers() if not container.user}
         names |= {quadlet.unit for quadlet in self.quadlets()}
         return frozenset(name for name in names if name and not name.startswith("libpod-"))
+
+    def empty_slices(self) -> frozenset[str]:
+        """Slices of units whose container is not alive now."""
+        alive = {slice_of(path) for path in self.cgroup_paths()}
+        return (
+            frozenset(unit.slice for unit in self.unit_facts() if unit.slice and unit.name.endswith(".service")) - alive
+        )
 
     def datasets(self) -> frozenset[str]:
         """Every dataset that a container mounts."""
@@ -57,6 +65,7 @@ class Sources:
 
     podman: PodmanSource
     cgroup: CgroupSource
+    slices: SliceSource
     process: ProcessSource
     systemd: SystemdSource
     quadlet: QuadletSource
@@ -74,6 +83,7 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
     return Sources(
         podman=PodmanSource(sockets, timeout_seconds=20),
         cgroup=cgroup,
+        slices=SliceSource(root / "sys/fs/cgroup", interest.empty_slices),
         process=ProcessSource(root / "proc", cgroup.members),
         systemd=SystemdSource("unix:path=/run/dbus/system_bus_socket", interest.units, timeout_seconds=10),
         quadlet=QuadletSource(root),
@@ -109,6 +119,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     sources.interest.quadlets = lambda: quadlet.value() or ()
     sources.interest.cgroup_paths = sources.cgroup.paths
     sources.interest.processes = process.value
+    sources.interest.unit_facts = lambda: systemd.value() or ()
 
     build = build_of(config)
     cgroup_before: Reading[tuple[ContainerCgroups, ...]] = Failed("has not answered yet", 0.0)
@@ -130,6 +141,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
                 EventCount("podman", sources.podman.events, sources.podman.events_lost),
                 EventCount("systemd", sources.systemd.events, sources.systemd.events_lost),
             ),
+            empty_slices=sources.slices.read(),
         )
 
     def containers_changed() -> None:

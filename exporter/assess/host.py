@@ -11,7 +11,7 @@ from exporter.assess.inventory import Resident, residents
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
-from exporter.assess.restarts import own_memory_events, restarts, tenants
+from exporter.assess.restarts import memory_events_of_the_dead, own_memory_events, restarts, tenants
 from exporter.assess.storage import datasets_of, merged_datasets
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
@@ -72,7 +72,10 @@ class _House:
 
 def _container_report(resident: Resident, house: _House) -> ContainerReport:
     slice_name = slice_of(resident.cgroups.levels[0].path) if resident.cgroups and resident.cgroups.levels else ""
-    events = own_memory_events(resident.cgroups, house.living)
+    if resident.cgroups is not None:
+        events = own_memory_events(resident.cgroups, house.living)
+    else:
+        events = memory_events_of_the_dead(resident.unit, house.snapshot)
     return ContainerReport(
         name=resident.name,
         state=resident.state,
@@ -109,7 +112,7 @@ def _findings(resident: Resident, house: _House) -> tuple[Finding, ...]:
     return tuple(
         Finding(check.id, check.severity, check.examine(subject))
         for check in CHECKS
-        if subject.running or (check.judges_stopped and resident.state != "missing")
+        if subject.running or (check.judges_stopped and resident.container is not None)
     )
 
 

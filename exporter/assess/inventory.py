@@ -85,10 +85,11 @@ def residents(snapshot: Snapshot) -> tuple[Resident, ...]:
     for container_id, tree in cgroups.items():
         if container_id not in asked_about:
             settle(_unlisted(tree, conmons.get(container_id), processes.get(container_id), units, accounts))
-    if isinstance(snapshot.podman, Read):
-        for quadlet in quadlets:
-            if quadlet.container not in found and _is_expected(quadlet, units.get(quadlet.unit)):
-                found[quadlet.container] = _missing(quadlet, units.get(quadlet.unit))
+    # Only a podman that answers can be missing something; a silent one leaves the state open, and the counts stay.
+    state = "missing" if isinstance(snapshot.podman, Read) else ""
+    for quadlet in quadlets:
+        if quadlet.container not in found and _is_expected(quadlet, units.get(quadlet.unit)):
+            found[quadlet.container] = _expected(quadlet, units.get(quadlet.unit), state)
     return tuple(found[name] for name in sorted(found))
 
 
@@ -128,12 +129,12 @@ def _is_expected(quadlet: Quadlet, unit: Unit | None) -> bool:
     return quadlet.wanted or (unit is not None and unit.active_state in _AWAKE)
 
 
-def _missing(quadlet: Quadlet, unit: Unit | None) -> Resident:
+def _expected(quadlet: Quadlet, unit: Unit | None, state: str) -> Resident:
     return Resident(
         name=quadlet.container,
         user="",
         id="",
-        state="missing",
+        state=state,
         container=None,
         cgroups=None,
         processes=None,

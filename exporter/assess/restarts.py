@@ -11,6 +11,9 @@ from collections.abc import Mapping
 
 from exporter.assess.inventory import Resident
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents
+from exporter.facts.reading import latest
+from exporter.facts.snapshot import Snapshot
+from exporter.facts.unit import Unit
 
 # These are every unit's home, never one container's own.
 _COMMON_SLICES = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
@@ -40,6 +43,19 @@ def own_memory_events(cgroups: ContainerCgroups | None, living: Mapping[str, fro
     """memory.events of the container's outermost own cgroup: what it and its dead have met with."""
     for level in reversed(own_levels(cgroups, living) if cgroups else ()):
         if level.memory_events is not None:
+            return level.memory_events
+    return None
+
+
+def memory_events_of_the_dead(unit: Unit | None, snapshot: Snapshot) -> MemoryEvents | None:
+    """memory.events of the slice that a container left behind, if no other unit is told to live there too."""
+    if unit is None or not unit.slice or unit.slice in _COMMON_SLICES:
+        return None
+    units = latest(snapshot.systemd) or ()
+    if sum(one.slice == unit.slice and one.name.endswith(".service") for one in units) > 1:
+        return None
+    for level in snapshot.empty_slices:
+        if level.path.rsplit("/", 1)[-1] == unit.slice:
             return level.memory_events
     return None
 

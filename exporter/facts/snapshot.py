@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.facts.cgroup import ContainerCgroups
+from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
@@ -36,3 +36,4 @@ class Snapshot:
     zfs_mounted: Reading[tuple[Dataset, ...]]  # what containers mount, on a quick clock
     host: Reading[Host]
     events: tuple[EventCount, ...] = ()
+    empty_slices: tuple[CgroupLevel, ...] = ()  # of containers that are known and not alive: their counts outlive them

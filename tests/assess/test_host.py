@@ -9,6 +9,7 @@ from exporter.assess.hardening import CHECKS
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
 from exporter.assess.report import CollectorReport, Report, Verdict
+from exporter.facts.cgroup import MemoryEvents
 from exporter.facts.container import Container
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Read
@@ -51,6 +52,12 @@ def test_a_missing_container_is_not_judged() -> None:
     report = report_of(replace(SNAPSHOT, podman=answered(()), cgroup=answered(())))
     assert report.containers[0].state == "missing"
     assert report.containers[0].findings == ()
+
+
+def test_an_oom_killed_container_that_is_away_is_still_counted() -> None:
+    left = replace(CGROUPS.levels[2], memory_events=MemoryEvents(oom_kill=3))
+    report = report_of(replace(SNAPSHOT, podman=silent(), cgroup=answered(()), empty_slices=(left,)))
+    assert [(one.name, one.oom_kills, one.restarts) for one in report.containers] == [("objects02", 3, 0)]
 
 
 def test_of_an_ended_container_only_its_removal_is_judged() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.inventory import residents
-from exporter.assess.restarts import own_levels, own_memory_events, restarts, tenants
+from exporter.assess.restarts import memory_events_of_the_dead, own_levels, own_memory_events, restarts, tenants
 from exporter.facts.cgroup import ContainerCgroups, Level, MemoryEvents
 from tests.assess.secure import CGROUPS, CONTAINER, UNIT
 from tests.assess.snapshots import SNAPSHOT, answered
@@ -62,3 +62,24 @@ def test_podman_counts_the_restarts_of_a_container_without_a_unit() -> None:
     alone = replace(CONTAINER, unit="", restart_policy="always", restarts=5)
     snapshot = replace(SNAPSHOT, podman=answered((alone,)), quadlet=answered(()))
     assert restarts(residents(snapshot)[0]) == 5
+
+
+LEFT_BEHIND = replace(with_kills(0, 0, 7, 9).levels[2])
+AWAY = replace(SNAPSHOT, podman=answered(()), cgroup=answered(()), empty_slices=(LEFT_BEHIND,))
+
+
+def test_a_container_that_died_of_it_keeps_its_count_in_the_slice_that_it_left() -> None:
+    events = memory_events_of_the_dead(UNIT, AWAY)
+    assert events is not None
+    assert events.oom_kill == 7
+
+
+def test_a_slice_that_several_units_share_is_nobodys_count() -> None:
+    other = replace(UNIT, name="good01.service")
+    assert memory_events_of_the_dead(UNIT, replace(AWAY, systemd=answered((UNIT, other)))) is None
+
+
+def test_a_common_slice_a_gone_slice_and_no_unit_tell_nothing() -> None:
+    assert memory_events_of_the_dead(replace(UNIT, slice="system.slice"), AWAY) is None
+    assert memory_events_of_the_dead(UNIT, replace(AWAY, empty_slices=())) is None
+    assert memory_events_of_the_dead(None, AWAY) is None

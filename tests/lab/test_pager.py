@@ -35,7 +35,7 @@ READY = ("http://127.0.0.1:9095/", "http://127.0.0.1:9093/-/ready", f"{PROMETHEU
 
 SCRAPE_SECONDS = 30
 START_SECONDS = 180
-TELL_SECONDS = 300
+TELL_SECONDS = 600
 
 VARIABLES = {
     "$job": ".*",
@@ -183,6 +183,19 @@ def test_every_query_of_the_dashboard_answers(pager: Pager) -> None:
     ]
     assert not empty, "\n".join(empty)
     assert all(any(query.startswith(start) for query in queries) for start in MAY_BE_EMPTY)
+
+
+@pytest.mark.parametrize(("container", "alert"), [("oomloop", "BulkheadOomKill"), ("exitloop", "BulkheadRestartLoop")])
+def test_a_kill_and_a_restart_loop_reach_the_pager(pager: Pager, container: str, alert: str) -> None:
+    try:
+        pager.lab.run(f"systemctl start --no-block {container}")
+        told = pager.wait_told(alert, container, "firing")
+    finally:
+        stop = f"systemctl stop {container}; systemctl reset-failed {container}"
+        pager.lab.run(stop, check=False, timeout_seconds=300)
+    assert told["labels"]["severity"] in {"warning", "critical"}
+    assert container in told["annotations"]["summary"]
+    assert told["annotations"]["runbook_url"].endswith(f"/alerts/runbooks/{alert}.md")
 
 
 # Last, since it changes what the others see. missing1 is the lab's container whose unit fails at every start.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.facts.cgroup import ContainerCgroups
+from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level
 from exporter.facts.container import Container
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses, ProcessTable
@@ -62,6 +62,7 @@ class ExampleHost:
                 EventCount("podman", len(recording.podman) * 3 + deaths * _EVENTS_A_LIFE, 0),
                 EventCount("systemd", deaths * 20, 0),
             ),
+            empty_slices=_left_behind(recording, names, lives[KILLED]),
         )
 
     def _containers(self, lives: dict[str, Life], now_seconds: float) -> tuple[Container, ...]:
@@ -109,6 +110,14 @@ def _trees(
         elif life.is_up:
             trees.append(dying(tree, life) if name == KILLED else _exiting(tree, life))
     return tuple(trees)
+
+
+def _left_behind(recording: Recording, names: dict[str, str], life: Life) -> tuple[CgroupLevel, ...]:
+    """The slice of the killed container while it is away: it remembers."""
+    if life.is_up:
+        return ()
+    killed = (tree for tree in recording.cgroup if names.get(tree.container_id) == KILLED)
+    return tuple(level for tree in killed for level in dying(tree, life).levels if level.level is Level.SLICE)
 
 
 def _exiting(tree: ContainerCgroups, life: Life) -> ContainerCgroups:

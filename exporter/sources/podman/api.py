@@ -25,6 +25,7 @@ LINE_LIMIT_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 16
 WHY_WIDTH = 200
 HTTP_NOT_FOUND = 404
+NO_SUCH = b"no such container"  # define.ErrNoSuchCtr of libpod
 HTTP_ERRORS = 400
 
 
@@ -85,7 +86,8 @@ class Api:
                     )
                 if time.monotonic() > ends_at:
                     raise TimeoutError
-            if reply.status_code == HTTP_NOT_FOUND:
+            # A container that is removed while podman looks at it is told as an error of the server.
+            if reply.status_code == HTTP_NOT_FOUND or (reply.status_code >= HTTP_ERRORS and NO_SUCH in body):
                 raise Gone(f"podman at {self._where.place} knows no {path}")
             if reply.status_code >= HTTP_ERRORS:
                 why = bytes(body[:WHY_WIDTH]).decode("utf-8", "replace").strip()

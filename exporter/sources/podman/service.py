@@ -17,7 +17,7 @@ from pathlib import Path
 
 from exporter.facts.container import Container
 from exporter.facts.reading import SourceError, Unreadable
-from exporter.sources.podman.api import Api, PodmanSocket
+from exporter.sources.podman.api import Api, Gone, PodmanSocket
 from exporter.sources.podman.declared import Declared, container, declare
 from exporter.sources.podman.replies import (
     Event,
@@ -124,6 +124,8 @@ class Podman:
                 if self._clock() - now > self._inspect_seconds:
                     raise Unreadable("the time for one round is over")
                 declared, why_no_config = self._declared(listing.id)
+            except Gone:  # removed since the list was made: the next list says so
+                known[listing.id] = replace(before, failures=before.failures + 1)
             except SourceError as error:
                 known[listing.id] = replace(before, failures=before.failures + 1)
                 failed.append(f"{(listing.names or [listing.id])[0][:64]}: {error}")
