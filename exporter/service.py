@@ -21,6 +21,9 @@ from exporter.sdnotify import notify, watchdog_seconds
 
 log = logging.getLogger("bulkhead")
 
+# Python runs a signal's handler between two instructions of the main thread: a signal that comes just before the
+# wait begins does not end it, and its handler would run with the next signal only.
+_WAKE_SECONDS = 1.0
 # What ends the wait: a signal, or the server's end (an error, or None if it ended by itself).
 Happening = signal.Signals | Exception | None
 
@@ -104,7 +107,7 @@ def _serve(server: HttpServer, happenings: queue.SimpleQueue[Happening]) -> None
 def _wait(happenings: queue.SimpleQueue[Happening]) -> bool:
     while True:
         try:
-            happening = happenings.get(timeout=watchdog_seconds())
+            happening = happenings.get(timeout=min(watchdog_seconds() or _WAKE_SECONDS, _WAKE_SECONDS))
         except queue.Empty:
             notify("WATCHDOG=1")
             continue
