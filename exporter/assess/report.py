@@ -163,7 +163,7 @@ class Report:
     host: Host | None = None
     checks: tuple[CheckInfo, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
-    dropped_containers: int = 0  # beyond the cap on series; counted since start
+    dropped_containers: int = 0  # beyond the cap, at this moment
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
     notifications: Notifications = Notifications()
     product_version: str = ""
