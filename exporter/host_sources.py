@@ -126,7 +126,9 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
 
     def snapshot() -> Snapshot:
         nonlocal cgroup_before
-        cgroup_before = _with_unreadable_files(read_once(sources.cgroup.read, no_problems, cgroup_before))
+        empty_slices = sources.slices.read()
+        cgroup_before = read_once(sources.cgroup.read, no_problems, cgroup_before)
+        cgroup_before = _with_problems(cgroup_before, sources.slices.problems)
         return Snapshot(
             taken_at_seconds=time.time(),
             podman=podman.reading(),
@@ -141,7 +143,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
                 EventCount("podman", sources.podman.events, sources.podman.events_lost),
                 EventCount("systemd", sources.systemd.events, sources.systemd.events_lost),
             ),
-            empty_slices=sources.slices.read(),
+            empty_slices=empty_slices,
         )
 
     def containers_changed() -> None:
@@ -158,10 +160,13 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     )
 
 
-def _with_unreadable_files(reading: Reading[tuple[ContainerCgroups, ...]]) -> Reading[tuple[ContainerCgroups, ...]]:
+def _with_problems(
+    reading: Reading[tuple[ContainerCgroups, ...]], of_slices: tuple[str, ...]
+) -> Reading[tuple[ContainerCgroups, ...]]:
     if not isinstance(reading, Read):
         return reading
-    return replace(reading, problems=tuple(reason for tree in reading.value for reason in tree.unreadable)[:5])
+    of_files = tuple(reason for tree in reading.value for reason in tree.unreadable)
+    return replace(reading, problems=(of_files + of_slices)[:5])
 
 
 def build_example_agent(config: Config) -> Agent:

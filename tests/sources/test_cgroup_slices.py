@@ -33,11 +33,21 @@ def test_a_slice_without_containers_tells_what_its_dead_met_with(tmp_path: Path)
     assert level.memory_events == MemoryEvents(high=1, max=50, oom=4, oom_kill=3)
 
 
-def test_a_slice_whose_file_makes_no_sense_is_left_out(tmp_path: Path) -> None:
+def test_a_slice_whose_file_makes_no_sense_is_left_out_and_told(tmp_path: Path) -> None:
     directory = tmp_path / "web.slice"
     directory.mkdir()
     (directory / "memory.events").write_bytes(b"oom_kill many\n")
-    assert SliceSource(tmp_path, lambda: frozenset({"web.slice"})).read() == ()
+    source = SliceSource(tmp_path, lambda: frozenset({"web.slice", "gone.slice"}))
+    assert source.read() == ()
+    assert len(source.problems) == 1
+    assert source.problems[0].startswith("/web.slice/memory.events: ")
+
+
+def test_a_slice_that_cannot_be_read_is_told_and_one_that_is_gone_is_not(tmp_path: Path) -> None:
+    (tmp_path / "web.slice" / "memory.events").mkdir(parents=True)  # reading a directory is refused, also to root
+    source = SliceSource(tmp_path, lambda: frozenset({"web.slice", "gone.slice"}))
+    assert source.read() == ()
+    assert source.problems == ("/web.slice/memory.events: Is a directory",)
 
 
 @given(st.text(max_size=60))

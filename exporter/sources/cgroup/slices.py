@@ -9,6 +9,7 @@ descendants met with. `services-web.slice` lies at `services.slice/services-web.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from exporter.facts.cgroup import CgroupLevel, Level
 from exporter.facts.reading import SourceError
 from exporter.sources.cgroup.parse import parse_memory_events
 
+# The slice was ended, or ends while it is read.
+_GONE = frozenset({errno.ENOENT, errno.ENODEV})
 _NAME = re.compile(r"[A-Za-z0-9:_.\\]+(-[A-Za-z0-9:_.\\]+)*\.slice")
 
 
@@ -26,12 +29,17 @@ class SliceSource:
     def __init__(self, root: Path, names: Callable[[], frozenset[str]]) -> None:
         self._root = root
         self._names = names
+        self.problems: tuple[str, ...] = ()
+        """What the last read could not read, and why: a sentence each."""
 
     def read(self) -> tuple[CgroupLevel, ...]:
-        """The slices that exist, by name, with their memory events alone. Never raises: who is gone is not here."""
-        return tuple(level for name in sorted(self._names()) if (level := self._level(name)) is not None)
+        """The slices that exist, by name, with their memory events alone. Never raises: see `problems`."""
+        problems: list[str] = []
+        levels = tuple(level for name in sorted(self._names()) if (level := self._level(name, problems)) is not None)
+        self.problems = tuple(problems)
+        return levels
 
-    def _level(self, name: str) -> CgroupLevel | None:
+    def _level(self, name: str, problems: list[str]) -> CgroupLevel | None:
         path = path_of_slice(name)
         if not path:
             return None
@@ -39,8 +47,12 @@ class SliceSource:
         try:
             events = parse_memory_events((directory / "memory.events").read_bytes())
             return CgroupLevel(path, directory.stat().st_ino, Level.SLICE, memory_events=events)
-        except (OSError, SourceError):
-            return None
+        except OSError as error:
+            if error.errno not in _GONE:
+                problems.append(f"{path}/memory.events: {error.strerror}")
+        except SourceError as error:
+            problems.append(f"{path}/memory.events: {error}")
+        return None
 
 
 def path_of_slice(name: str) -> str:
