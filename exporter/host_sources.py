@@ -19,6 +19,7 @@ from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Failed, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
+from exporter.host_ledger import HostLedger, Neighbours
 from exporter.sources.cgroup import CgroupSource, SliceSource
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource
@@ -122,6 +123,8 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     sources.interest.unit_facts = lambda: systemd.value() or ()
 
     build = build_of(config)
+    neighbours = Neighbours(podman, process, systemd, quadlet, host, tree)
+    books = HostLedger(config, root, sources.cgroup, sources.podman, neighbours)
     cgroup_before: Reading[tuple[ContainerCgroups, ...]] = Failed("has not answered yet", 0.0)
 
     def snapshot() -> Snapshot:
@@ -142,8 +145,13 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             events=(
                 EventCount("podman", sources.podman.events, sources.podman.events_lost),
                 EventCount("systemd", sources.systemd.events, sources.systemd.events_lost),
+                *books.event_counts(),
             ),
             empty_slices=empty_slices,
+            totals=books.ledger.totals(),
+            journal=books.journal_reading(),
+            kernel_log=books.kernel_log_reading(),
+            ledger=books.ledger_reading(),
         )
 
     def containers_changed() -> None:
@@ -155,6 +163,8 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         followers=(
             lambda stop: sources.podman.follow(containers_changed, stop),
             lambda stop: sources.systemd.follow(systemd.poke, stop),
+            books.journal.follow,
+            books.keeper.run,
         ),
         make_report=lambda: assess(snapshot(), config.thresholds, build),
     )

@@ -125,7 +125,9 @@ def test_a_problem_of_the_file_reads_as_editors_jump_to_it_and_one_of_a_flag_nam
 
 def test_an_unknown_table_is_one_problem(tmp_path: Path) -> None:
     told = problems_of(tmp_path, "\n[clock]\na = 1\nb = 2\n")
-    assert told == [(2, "unknown table clock: did you mean clocks? allowed here: clocks, thresholds, series, log")]
+    assert told == [
+        (2, "unknown table clock: did you mean clocks? allowed here: clocks, thresholds, series, ledger, log")
+    ]
 
 
 @pytest.mark.parametrize(

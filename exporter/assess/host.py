@@ -11,9 +11,16 @@ from exporter.assess.inventory import Resident, residents
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
-from exporter.assess.restarts import memory_events_of_the_dead, own_memory_events, restarts, tenants
+from exporter.assess.restarts import (
+    memory_events_of_the_dead,
+    own_memory_events,
+    restart_loop,
+    restarts,
+    tenants,
+)
 from exporter.assess.storage import datasets_of, merged_datasets
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
+from exporter.facts.counts import Counts
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 
@@ -39,6 +46,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build) -> Report:
         limits,
         living=tenants(fresh(snapshot.cgroup) or ()),
         names={resident.id: resident.name for resident in everyone},
+        counts={counts.name: counts for counts in snapshot.totals.containers} if snapshot.totals else {},
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
@@ -50,6 +58,8 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build) -> Report:
         pools=storage.pools if storage else (),
         dataset_io=storage.io if storage else (),
         host=latest(snapshot.host),
+        gone=_gone(house, everyone, build.max_containers - len(shown)),
+        totals=replace(snapshot.totals, containers=()) if snapshot.totals else None,
         checks=tuple(_catalogue_entry(check) for check in CHECKS),
         thresholds=limits.as_pairs(),
         dropped_containers=len(everyone) - len(shown),
@@ -68,6 +78,12 @@ class _House:
     limits: Limits
     living: Mapping[str, frozenset[str]]  # cgroup path -> container ids
     names: Mapping[str, str]  # container id -> name
+    counts: Mapping[str, Counts]  # name -> what the ledger has counted
+
+
+def _gone(house: _House, everyone: tuple[Resident, ...], room: int) -> tuple[Counts, ...]:
+    here = {resident.name for resident in everyone}
+    return tuple(counts for name, counts in house.counts.items() if name not in here)[: max(0, room)]
 
 
 def _container_report(resident: Resident, house: _House) -> ContainerReport:
@@ -76,6 +92,9 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         events = own_memory_events(resident.cgroups, house.living)
     else:
         events = memory_events_of_the_dead(resident.unit, house.snapshot)
+    counts = house.counts.get(resident.name)
+    # Where totals are kept, a number of now would look like a fall or a rise.
+    has_ledger = house.snapshot.totals is not None
     return ContainerReport(
         name=resident.name,
         state=resident.state,
@@ -85,9 +104,11 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         id=resident.id,
         slice=slice_name or (resident.unit.slice if resident.unit else ""),
         memory=judge_memory(resident.cgroups, house.limits),
-        oom_kills=events.oom_kill if events else None,
+        oom_kills=counts.oom_kills if counts else events.oom_kill if events and not has_ledger else None,
         memory_events=events,
-        restarts=restarts(resident),
+        restarts=counts.restarts if counts else None if has_ledger else restarts(resident),
+        counts=counts,
+        restart_loop=restart_loop(counts, resident.unit, house.snapshot.totals, house.limits),
         datasets=datasets_of(resident.processes),
         findings=_findings(resident, house),
     )

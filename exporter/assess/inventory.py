@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.facts.cgroup import ContainerCgroups, unit_of
-from exporter.facts.container import Container
+from exporter.facts.container import Container, full_name
 from exporter.facts.process import Conmon, ContainerProcesses
 from exporter.facts.reading import Read, fresh, latest
 from exporter.facts.snapshot import Snapshot
@@ -91,11 +91,6 @@ def residents(snapshot: Snapshot) -> tuple[Resident, ...]:
         if quadlet.container not in found and _is_expected(quadlet, units.get(quadlet.unit)):
             found[quadlet.container] = _expected(quadlet, units.get(quadlet.unit), state)
     return tuple(found[name] for name in sorted(found))
-
-
-def full_name(user: str, name: str) -> str:
-    """NAME for root's containers, USER/NAME for a rootless one."""
-    return f"{user}/{name}" if user else name
 
 
 def _accounts(snapshot: Snapshot) -> dict[int, str]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from exporter.facts.cgroup import ContainerCgroups, Level, MemoryEvents
 from exporter.facts.container import Container
+from exporter.facts.counts import Counts, Totals
 from exporter.facts.host import Host
 from exporter.facts.storage import Dataset, DatasetIo, Pool
 from exporter.facts.unit import Unit
@@ -102,8 +103,10 @@ class ContainerReport:
     id: str = ""
     slice: str = ""
     memory: MemoryJudgement = MemoryJudgement()
-    oom_kills: int | None = None  # as the kernel counts them now, at the outermost cgroup that is this container's own
-    restarts: int | None = None  # as systemd or podman's policy counts them now
+    oom_kills: int | None = None  # the ledger's total; without one as the kernel counts at the outermost own cgroup
+    restarts: int | None = None  # the ledger's total; without one as systemd or podman's policy counts them now
+    counts: Counts | None = None  # all that the ledger has counted; None: there is no ledger
+    restart_loop: bool | None = None  # None: not known without a ledger
     memory_events: MemoryEvents | None = None  # of that same outermost own cgroup
     datasets: tuple[MountedDataset, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -161,6 +164,8 @@ class Report:
     pools: tuple[Pool, ...] = ()
     dataset_io: tuple[DatasetIo, ...] = ()
     host: Host | None = None
+    gone: tuple[Counts, ...] = ()  # of containers that are no longer there, until they are forgotten
+    totals: Totals | None = None  # of the host; without its containers
     checks: tuple[CheckInfo, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
     dropped_containers: int = 0  # beyond the cap, at this moment

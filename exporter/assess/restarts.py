@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.assess.inventory import Resident
+from exporter.assess.limits import Limits
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents
+from exporter.facts.counts import Counts, Totals
 from exporter.facts.reading import latest
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.unit import Unit
@@ -65,3 +67,13 @@ def restarts(resident: Resident) -> int | None:
     if resident.unit is not None and resident.unit.restarts is not None:
         return resident.unit.restarts
     return resident.container.restarts if resident.container is not None else None
+
+
+def restart_loop(counts: Counts | None, unit: Unit | None, totals: Totals | None, limits: Limits) -> bool | None:
+    """Whether the container restarts again and again, or systemd has given up on it; None without a ledger."""
+    if unit is not None and unit.result == "start-limit-hit":
+        return True
+    if counts is None or totals is None:
+        return None
+    since_us = totals.taken_at_us - limits.restart_loop_window_seconds * 1e6
+    return sum(at_us >= since_us for at_us in counts.recent_restarts_us) >= limits.restart_loop_restarts

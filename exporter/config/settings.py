@@ -11,6 +11,7 @@ from exporter.config.values import (
     ABSOLUTE_PATH,
     ADDRESS,
     COUNT,
+    DAYS,
     LOG_LEVEL,
     PODMAN_SOCKETS,
     RATIO,
@@ -44,6 +45,14 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """How much of what is gone the ledger remembers."""
+
+    forget_days: float = 7
+    max_containers: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """The log on stderr."""
 
@@ -60,16 +69,18 @@ class Config:
     clocks: Clocks = field(default_factory=Clocks)
     thresholds: Limits = field(default_factory=Limits)
     series: Series = field(default_factory=Series)
+    ledger: Memory = field(default_factory=Memory)
     log: Log = field(default_factory=Log)
     read_from: Path | None = None  # the file that was read; None: there is none
 
 
-TABLES: dict[str, type] = {"clocks": Clocks, "thresholds": Limits, "series": Series, "log": Log}
+TABLES: dict[str, type] = {"clocks": Clocks, "thresholds": Limits, "series": Series, "ledger": Memory, "log": Log}
 # The unit is in the name, so the name tells what is allowed.
 _KIND_OF_LAST_WORD = {
     "seconds": SECONDS,
     "ratio": RATIO,
     "restarts": RESTARTS,
+    "days": DAYS,
     "containers": COUNT,
     "series": COUNT,
     "level": LOG_LEVEL,

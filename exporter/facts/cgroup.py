@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+_SLICE_NAME = re.compile(r"[A-Za-z0-9:_.\\]+(-[A-Za-z0-9:_.\\]+)*\.slice")
 _PAYLOAD = re.compile(r"^libpod-(?:payload-)?([0-9a-f]{64})(?:\.scope)?$")
 
 
@@ -120,3 +121,11 @@ def slice_of(cgroup_path: str) -> str:
         if part.endswith(".slice"):
             return part
     return ""
+
+
+def path_of_slice(name: str) -> str:
+    """Where a slice lies below the cgroup mount; "" for what is no slice's name, and for the root slice."""
+    if not _SLICE_NAME.fullmatch(name):
+        return ""
+    words = name.removesuffix(".slice").split("-")
+    return "".join(f"/{'-'.join(words[:depth])}.slice" for depth in range(1, len(words) + 1))

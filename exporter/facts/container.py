@@ -105,3 +105,8 @@ class Container:
     limits: DeclaredLimits = DeclaredLimits()
     security: DeclaredSecurity = DeclaredSecurity()
     inspected: bool = True  # False: vanished or failed between list and inspect; limits and security say nothing
+
+
+def full_name(user: str, name: str) -> str:
+    """NAME for root's containers, USER/NAME for a rootless one."""
+    return f"{user}/{name}" if user else name

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.facts.container import Container
+from exporter.facts.counts import Totals
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Reading
@@ -36,4 +37,8 @@ class Snapshot:
     zfs_mounted: Reading[tuple[Dataset, ...]]  # what containers mount, on a quick clock
     host: Reading[Host]
     events: tuple[EventCount, ...] = ()
+    journal: Reading[None] | None = None  # whether it is followed; None: nobody tried
+    kernel_log: Reading[None] | None = None
+    ledger: Reading[None] | None = None  # whether totals are written to disk
+    totals: Totals | None = None  # what the ledger has counted; None: there is no ledger
     empty_slices: tuple[CgroupLevel, ...] = ()  # of containers that are known and not alive: their counts outlive them

@@ -239,7 +239,7 @@ def _footer(report: Report) -> str:
     version = f"Bulkhead {report.product_version}" + (f" ({report.revision})" if report.revision else "")
     return (
         f'As of <time datetime="{taken:%Y-%m-%dT%H:%M:%SZ}">{taken:%Y-%m-%d %H:%M:%S} UTC</time>. '
-        f"Kills and restarts are as the kernel and systemd count them now. {_text(version)}"
+        f"Kills and restarts are counted once each, since their container is known. {_text(version)}"
     )
 
 

@@ -22,6 +22,7 @@ from exporter.assess.report import (
 )
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container
+from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
 from exporter.facts.host import Host
 from exporter.facts.storage import Dataset, DatasetIo, Pool
 from exporter.facts.unit import Unit
@@ -229,10 +230,34 @@ _SMALL_LIMIT = MemoryJudgement(
 )
 
 
+def counts(name: str, **changes: object) -> Counts:
+    """What the ledger has counted of a container that nothing happened to, or with changes."""
+    calm = Counts(
+        name,
+        oom_kills_by_limit=tuple(dict.fromkeys(OOM_LIMITS, 0).items()),
+        starts=1,
+        exits=tuple(dict.fromkeys(EXIT_REASONS, 0).items()),
+    )
+    return replace(calm, **changes)  # type: ignore[arg-type]
+
+
 def rich_report(**changes: object) -> Report:
     """One host with a container of every kind, or with changes."""
     objects02 = container()
+    told = counts(
+        "bad-everything",
+        oom_kills=4,
+        oom_kills_by_limit=tuple((dict.fromkeys(OOM_LIMITS, 0) | {"slice": 3, "payload": 1}).items()),
+        last_oom_kill_seconds=NOW_SECONDS - 90,
+        restarts=11,
+        recent_restarts_us=(1, 2, 3),
+        starts=13,
+        exits=tuple((dict.fromkeys(EXIT_REASONS, 0) | {"oom": 4, "error": 7, "stopped": 1}).items()),
+        last_exit_code=137,
+        last_exit_seconds=NOW_SECONDS - 88.5,
+    )
     bad = container("bad-everything", findings=FAILING, memory=_SMALL_LIMIT, oom_kills=4, restarts=11)
+    bad = replace(bad, counts=told, restart_loop=True)
     assert objects02.container is not None
     assert bad.container is not None
     whole = Report(
@@ -263,7 +288,7 @@ def rich_report(**changes: object) -> Report:
                 slice="services-expected.slice",
                 restarts=5,
             ),
-            objects02,
+            replace(objects02, counts=counts("objects02"), restart_loop=False),
             replace(
                 objects02,
                 name="worker",
@@ -291,6 +316,8 @@ def rich_report(**changes: object) -> Report:
         pools=(Pool("tank", "degraded", 480 * GIB, 88 * GIB, 392 * GIB, 0.07), Pool("scratch", "online")),
         dataset_io=(DatasetIo("tank/containers/objects02", 1200, 3400, 5 * MIB, 7 * MIB),),
         host=HOST,
+        gone=(counts("job-7f3a", oom_kills=1, restarts=2, starts=3),),
+        totals=Totals(10**12, (), host_oom_kills=9, unattributed_oom_kills=1, forgotten_containers=2, writes=40),
         checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX),
         thresholds=Limits().as_pairs(),
         notifications=Notifications(

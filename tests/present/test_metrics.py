@@ -171,7 +171,12 @@ def test_without_selinux_there_is_no_mode() -> None:
     assert states(PAGE, "selinux_mode", "mode") == {"enforcing": 0, "permissive": 1, "disabled": 0}
     page = samples(rich_report(host=replace(HOST, selinux_mode=None, oom_kills=None)))
     assert states(page, "selinux_mode", "mode") == {}
-    assert value(page, "host_oom_kills_total") is None
+
+
+def test_the_hosts_oom_kills_are_the_ledgers_or_without_one_the_kernels() -> None:
+    assert value(PAGE, "host_oom_kills_total") == 9
+    assert value(samples(rich_report(totals=None)), "host_oom_kills_total") == HOST.oom_kills
+    assert value(samples(rich_report(totals=None, host=replace(HOST, oom_kills=None))), "host_oom_kills_total") is None
 
 
 def test_buckets_of_the_latency_add_up() -> None:

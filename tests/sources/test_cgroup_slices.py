@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.facts.cgroup import MemoryEvents
-from exporter.sources.cgroup.slices import SliceSource, path_of_slice
+from exporter.facts.cgroup import MemoryEvents, path_of_slice
+from exporter.sources.cgroup.slices import SliceSource
 
 RAW = b"low 0\nhigh 1\nmax 50\noom 4\noom_kill 3\noom_group_kill 0\n"
 

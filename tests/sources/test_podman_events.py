@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.sources.podman import PodmanSocket, PodmanSource, events
 from exporter.sources.podman.api import Api
-from exporter.sources.podman.events import EventStream, lines
+from exporter.sources.podman.events import OVERLAP_SECONDS, EventStream, lines
 from tests.sources.podman_service import END, EVENTS, HOST, Handler, PodmanService, podman_at
 
 PATIENCE_SECONDS = 5.0
@@ -142,7 +142,7 @@ def test_after_a_break_events_are_replayed_from_the_last_and_counted_once(podman
         podman.events.put(END)
         settle(lambda: source.events == 3)
         pokes.reach(5)  # two connections, three events
-        assert podman.questions[-1]["since"] == [str(10**9)]
+        assert podman.questions[-1]["since"] == [str(10**9 - OVERLAP_SECONDS)]
         assert source.events_lost == 0
 
 

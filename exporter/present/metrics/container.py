@@ -114,22 +114,6 @@ FAMILIES: tuple[Family, ...] = (
         of_containers(lambda one: one.container.started_at_seconds if one.container else None),
     ),
     Family(
-        "bulkhead_container_oom_kills_total",
-        "Processes of the container that the kernel killed for want of memory.",
-        Kind.COUNTER,
-        _CONTAINER,
-        _EACH,
-        of_containers(lambda one: one.oom_kills),
-    ),
-    Family(
-        "bulkhead_container_restarts_total",
-        "Automatic restarts of the container, by systemd or by podman's own restart policy.",
-        Kind.COUNTER,
-        _CONTAINER,
-        _EACH,
-        of_containers(lambda one: one.restarts),
-    ),
-    Family(
         "bulkhead_container_limit_in_force",
         "What the kernel enforces at each cgroup level, the smallest of several ancestors; absent without a limit.",
         Kind.GAUGE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporter.assess.report import Report
-from exporter.present.metrics.family import Family, Kind, Sample, of_report, state_set
+from exporter.present.metrics.family import Family, Kind, Sample, state_set
 
 SELINUX_MODES = ("enforcing", "permissive", "disabled")
 
@@ -16,14 +16,6 @@ def _selinux_mode(report: Report) -> Iterator[Sample]:
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family(
-        "bulkhead_host_oom_kills_total",
-        "Processes that the kernel killed for want of memory on the whole host since boot (oom_kill of /proc/vmstat).",
-        Kind.COUNTER,
-        (),
-        "1",
-        of_report(lambda report: report.host.oom_kills if report.host else None),
-    ),
     Family(
         "bulkhead_selinux_mode",
         "1 for the mode of SELinux, 0 for the others; absent when the kernel has no SELinux.",

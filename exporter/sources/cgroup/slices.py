@@ -10,17 +10,15 @@ descendants met with. `services-web.slice` lies at `services.slice/services-web.
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Callable
 from pathlib import Path
 
-from exporter.facts.cgroup import CgroupLevel, Level
+from exporter.facts.cgroup import CgroupLevel, Level, path_of_slice
 from exporter.facts.reading import SourceError
 from exporter.sources.cgroup.parse import parse_memory_events
 
 # The slice was ended, or ends while it is read.
 _GONE = frozenset({errno.ENOENT, errno.ENODEV})
-_NAME = re.compile(r"[A-Za-z0-9:_.\\]+(-[A-Za-z0-9:_.\\]+)*\.slice")
 
 
 class SliceSource:
@@ -53,11 +51,3 @@ class SliceSource:
         except SourceError as error:
             problems.append(f"{path}/memory.events: {error}")
         return None
-
-
-def path_of_slice(name: str) -> str:
-    """Where a slice lies below the cgroup mount; "" for what is no slice's name, and for the root slice."""
-    if not _NAME.fullmatch(name):
-        return ""
-    words = name.removesuffix(".slice").split("-")
-    return "".join(f"/{'-'.join(words[:depth])}.slice" for depth in range(1, len(words) + 1))

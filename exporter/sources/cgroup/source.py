@@ -67,6 +67,10 @@ class CgroupSource:
             self.discover()
         return {container.container_id: self._pids(container.top) for container in self._containers or ()}
 
+    def found(self) -> tuple[FoundContainer, ...]:
+        """Every container found at the last walk; none before the first."""
+        return self._containers or ()
+
     def paths(self) -> tuple[str, ...]:
         """The payload's path of each container found at the last walk: below the mount, starts with /."""
         return tuple(printable(container.places[0][0].path) for container in self._containers or ())

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level
 from exporter.facts.container import Container
+from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Read
@@ -62,6 +63,7 @@ class ExampleHost:
                 EventCount("podman", len(recording.podman) * 3 + deaths * _EVENTS_A_LIFE, 0),
                 EventCount("systemd", deaths * 20, 0),
             ),
+            totals=_totals(recording, lives, now_seconds, elapsed),
             empty_slices=_left_behind(recording, names, lives[KILLED]),
         )
 
@@ -159,3 +161,31 @@ def _units(recording: Recording, lives: dict[str, Life]) -> tuple[Unit, ...]:
 def _host(recording: Recording, killed: Life) -> Host:
     kills = recording.host.oom_kills
     return replace(recording.host, oom_kills=None if kills is None else kills + killed.generation)
+
+
+def _totals(recording: Recording, lives: dict[str, Life], now_seconds: float, elapsed: float) -> Totals:
+    """What the ledger would have counted: the one is killed again and again, the other ends with an error."""
+    began = now_seconds - elapsed
+    names = {container.name for container in recording.podman} | {quadlet.container for quadlet in recording.quadlet}
+    counts = [_counts(name, lives.get(name), began) for name in sorted(names)]
+    host = _host(recording, lives[KILLED])
+    return Totals(int(elapsed * 1e6), tuple(counts), host_oom_kills=host.oom_kills)
+
+
+def _counts(name: str, life: Life | None, began: float) -> Counts:
+    deaths = life.generation if life else 0
+    kills = deaths if name == KILLED else 0
+    cycle = life.started_at_seconds / max(1, deaths) if life and deaths else 0.0
+    ended = [began + number * cycle for number in range(1, deaths + 1)]
+    return Counts(
+        name=name,
+        oom_kills=kills,
+        oom_kills_by_limit=tuple((limit, kills if limit == "slice" else 0) for limit in OOM_LIMITS),
+        last_oom_kill_seconds=ended[-1] if kills else None,
+        restarts=deaths - (0 if life is None or life.is_up else 1),
+        recent_restarts_us=tuple(int((at - began) * 1e6) for at in ended[-64:]),
+        starts=1 + deaths - (0 if life is None or life.is_up else 1),
+        exits=tuple((reason, deaths if reason == ("oom" if kills else "error") else 0) for reason in EXIT_REASONS),
+        last_exit_code=(137 if kills else 1) if deaths else None,
+        last_exit_seconds=ended[-1] if deaths else None,
+    )

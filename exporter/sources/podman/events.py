@@ -1,4 +1,4 @@
-"""The event stream of one podman: it says when to read the containers again. No fact is taken from it.
+"""The event stream of one podman: it says when to read the containers again, and tells of each start and end.
 
 `GET /libpod/events?stream=true&since=SECONDS` sends one JSON object a line. After a break it is asked for everything
 since the last event; if that last event is not among what comes back, some may be missing: a gap, counted as such.
@@ -41,6 +41,8 @@ FIRST_DELAY_SECONDS = 1.0
 LAST_DELAY_SECONDS = 60.0
 SEEN_LIMIT = 2048
 NANOSECONDS = 10**9
+# Events are written by several processes of podman, not always in the order of their times.
+OVERLAP_SECONDS = 5
 
 Key = tuple[int, str, str]
 
@@ -53,14 +55,18 @@ class EventStream:
         api: Api,
         is_news: Callable[[Event], bool],
         *,
+        hear: Callable[[Event], None] = lambda _: None,
         first_delay_seconds: float = FIRST_DELAY_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.resume_seconds = 0.0
+        """Unix time from which on events are of interest at the first connection; 0 for those that come."""
         self.events = 0
         self.events_lost = 0
         self.problem = ""
         self._api = api
         self._is_news = is_news
+        self._hear = hear
         self._first_delay_seconds = first_delay_seconds
         self._clock = clock
         self._seen: dict[Key, None] = {}
@@ -100,7 +106,9 @@ class EventStream:
         self._awaited = self._newest
         if self._newest is not None:
             # A clock that was set back since must not hide what happens now.
-            parameters["since"] = str(min(self._newest[0] // NANOSECONDS, int(self._clock())))
+            parameters["since"] = str(min(self._newest[0] // NANOSECONDS, int(self._clock())) - OVERLAP_SECONDS)
+        elif self.resume_seconds:
+            parameters["since"] = str(int(min(self.resume_seconds, self._clock())) - OVERLAP_SECONDS)
         with self._api.stream("/events", parameters) as (chunks, channel):
             self._channel = channel
             try:
@@ -137,6 +145,7 @@ class EventStream:
             self.events_lost += 1
         self.events += 1
         self._newest = max(self._newest or key, key)
+        self._hear(event)
         return event.action in ACTIONS and self._is_news(event)
 
 

@@ -20,12 +20,16 @@ from typing import Annotated, TypeVar
 
 from msgspec import UNSET, Meta, MsgspecError, Raw, Struct, UnsetType, field, json
 
+from exporter.facts.container import full_name
+from exporter.facts.evidence import ContainerEvent
 from exporter.facts.reading import Unreadable
 
 T = TypeVar("T")
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 WHY_WIDTH = 200
+NAME_WIDTH = 256
 ID = re.compile(r"[0-9a-f]{64}")
+EXIT_CODE = re.compile(r"-?[0-9]{1,5}")
 
 
 class Labels(Struct):
@@ -207,10 +211,19 @@ class OciConfig(Struct):
     mounts: list[OciMount] | None = None
 
 
+class Attributes(Struct):
+    """What an event tells of its container: all its labels are in it, of which one is read."""
+
+    name: str = ""
+    exit_code: str = field(name="containerExitCode", default="")
+    unit: str = field(name="PODMAN_SYSTEMD_UNIT", default="")
+
+
 class Actor(Struct):
     """Whom an event is about."""
 
     id: str = field(name="ID", default="")
+    attributes: Attributes | None = field(name="Attributes", default=None)
 
 
 class Event(Struct):
@@ -225,6 +238,23 @@ class Event(Struct):
     def id(self) -> str:
         """The container's id; empty for an event of podman itself."""
         return self.actor.id if self.actor else ""
+
+    def told(self, user: str) -> ContainerEvent | None:
+        """The event as the ledger takes it; None for one that is about no container."""
+        attributes = self.actor.attributes if self.actor else None
+        if attributes is None or not ID.fullmatch(self.id) or not attributes.name:
+            return None
+        # podman 4 sends the code 0 with every event: it counts with `died` alone.
+        code = attributes.exit_code if self.action == "died" and EXIT_CODE.fullmatch(attributes.exit_code) else None
+        return ContainerEvent(
+            time_nanoseconds=self.time_nanoseconds,
+            container_id=self.id,
+            name=full_name(user, attributes.name[:NAME_WIDTH]),
+            action=self.action,
+            unit="" if user else attributes.unit[:NAME_WIDTH],
+            exit_code=int(code) if code is not None else None,
+            health=self.health,
+        )
 
 
 def decode(body: bytes, kind: type[T], what: str) -> T:

@@ -10,12 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 
 from exporter.facts.container import Container
+from exporter.facts.evidence import ContainerEvent
 from exporter.facts.reading import NotHere, SourceError, Unreadable
 from exporter.sources.podman.api import Api, PodmanSocket
 from exporter.sources.podman.events import FIRST_DELAY_SECONDS, EventStream
+from exporter.sources.podman.replies import Event
 from exporter.sources.podman.service import Podman
 
 ROOT_TIMEOUTS = 6  # the list, the inspects together, the networks, and one to spare
@@ -39,11 +42,18 @@ class PodmanSource:
         root: Path = SLASH,
         first_delay_seconds: float = FIRST_DELAY_SECONDS,
     ) -> None:
+        self.hear: Callable[[ContainerEvent], None] = lambda _: None
+        """Called, from several threads, with each event of a container."""
         ordered = sorted(dict.fromkeys(sockets), key=lambda one: one.user != "")
         self._timeout_seconds = timeout_seconds
         self._podmans = tuple(Podman(where, timeout_seconds, root) for where in ordered)
         self._streams = tuple(
-            EventStream(Api(podman.where, timeout_seconds), podman.is_news, first_delay_seconds=first_delay_seconds)
+            EventStream(
+                Api(podman.where, timeout_seconds),
+                podman.is_news,
+                hear=partial(self._tell, podman.where.user),
+                first_delay_seconds=first_delay_seconds,
+            )
             for podman in self._podmans
         )
         self._answers: dict[PodmanSocket, Answer] = {}
@@ -108,6 +118,16 @@ class PodmanSource:
             raise kind("; ".join(str(failure) for failure in failures))
         self._problems = (*(str(failure) for failure in failures), *problems)
         return tuple(containers.values())
+
+    def resume(self, since_seconds: float) -> None:
+        """Have the streams begin with the events since that unix time. Call it before `follow`."""
+        for stream in self._streams:
+            stream.resume_seconds = since_seconds
+
+    def _tell(self, user: str, event: Event) -> None:
+        told = event.told(user)
+        if told is not None:
+            self.hear(told)
 
     def follow(self, on_change: Callable[[], None], stop: threading.Event) -> None:
         """Follow the events of every podman until `stop` is set; calls `on_change`, from several threads, on news."""

@@ -1,0 +1,220 @@
+"""Composition of the ledger: its sources on this host, and who is who among the containers."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.agent import Poller
+from exporter.assess.inventory import residents
+from exporter.config import Config
+from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
+from exporter.facts.container import Container
+from exporter.facts.evidence import ContainerEvent
+from exporter.facts.host import Host
+from exporter.facts.process import ProcessTable
+from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, fresh, latest
+from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.unit import Quadlet, Unit
+from exporter.keeper import Keeper, Surroundings
+from exporter.ledger import Household, Ledger, RestartCount, Store
+from exporter.ledger.household import Member, household_of
+from exporter.sources.cgroup import CgroupSource
+from exporter.sources.cgroup.kill_counts import KillCountSource
+from exporter.sources.host import parse_oom_kills
+from exporter.sources.log import JournalSource, KernelLogSource
+from exporter.sources.podman import PodmanSource
+
+_JOURNAL, _KMSG, _PODMAN = "journal", "kmsg", "podman"  # names of cursors
+
+# A source that has not answered by then (a podman that hangs) is no reason to count nothing.
+_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The pollers that know who is who."""
+
+    podman: Poller[tuple[Container, ...]]
+    process: Poller[ProcessTable]
+    systemd: Poller[tuple[Unit, ...]]
+    quadlet: Poller[tuple[Quadlet, ...]]
+    host: Poller[Host]
+    tree: Poller[None]
+
+
+class HostLedger:
+    """The ledger of this host with its keeper, journal and kernel log, ready to be followed."""
+
+    def __init__(
+        self, config: Config, root: Path, cgroup: CgroupSource, podman: PodmanSource, neighbours: Neighbours
+    ) -> None:
+        self._root = root
+        self._cgroup = cgroup
+        self._podman = podman
+        self._neighbours = neighbours
+        self._began = time.monotonic()
+        self._known: tuple[tuple[int, ...], Household] | None = None
+        self.ledger = Ledger(
+            Store(config.state_dir),
+            forget_seconds=config.ledger.forget_days * 86_400,
+            max_containers=config.ledger.max_containers,
+        )
+        boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+        self.counter = KillCountSource(root / "sys/fs/cgroup", cgroup.found, self._slices)
+        self._kernel_log, self._kernel_log_reading = self._open_kernel_log(boot_id)
+        self.keeper = Keeper(
+            self.ledger,
+            boot_id,
+            self.counter,
+            self._kernel_log,
+            Surroundings(
+                household=self.household,
+                restarts=self.restarts,
+                vmstat_oom_kills=self.vmstat_oom_kills,
+                journal_tells=lambda: self.journal.has_caught_up,
+                podman_answered_seconds=self._podman_answered_seconds,
+            ),
+        )
+        self.journal = JournalSource(
+            self.ledger.cursor(_JOURNAL), lambda events, cursor: self.keeper.hear(events, _JOURNAL, cursor)
+        )
+        podman.hear = self._hear_podman
+        if since := self.ledger.cursor(_PODMAN):
+            podman.resume(float(since))
+
+    def journal_reading(self) -> Reading[None]:
+        """Whether the journal is being followed."""
+        try:
+            self.journal.read()
+        except NotHere as error:
+            return Absent(str(error))
+        except SourceError as error:
+            return Failed(str(error), 0.0)
+        return Read(None, time.time(), 0.0)
+
+    def kernel_log_reading(self) -> Reading[None]:
+        """Whether the kernel's log is being read."""
+        return self._kernel_log_reading
+
+    def ledger_reading(self) -> Reading[None]:
+        """Whether the totals are kept on disk."""
+        problem = self.ledger.totals().problem
+        return Failed(problem, 0.0) if problem else Read(None, time.time(), 0.0)
+
+    def event_counts(self) -> tuple[EventCount, ...]:
+        """What came over the two streams."""
+        kernel_log = self._kernel_log
+        return (
+            EventCount("journal", self.journal.events, self.journal.events_lost),
+            EventCount("kernel_log", *((kernel_log.events, kernel_log.events_lost) if kernel_log else (0, 0))),
+        )
+
+    def household(self) -> Household | None:
+        """Who is who now; None until those who know have spoken, or have been silent for too long."""
+        near = self._neighbours
+        knowing = (near.podman, near.process, near.systemd, near.quadlet, near.host, near.tree)
+        if not all(poller.answered() for poller in knowing) and time.monotonic() - self._began < _PATIENCE_SECONDS:
+            return None
+        found = self._cgroup.found()
+        readings = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value(), found)
+        known_by = tuple(id(reading) for reading in readings)
+        if self._known is None or self._known[0] != known_by:
+            self._known = (known_by, self._household())
+        return self._known[1]
+
+    def restarts(self) -> tuple[RestartCount, ...]:
+        """NRestarts of every container's unit, and podman's RestartCount of those without one."""
+        counts: list[RestartCount] = []
+        units, podman = self._neighbours.systemd.reading(), self._neighbours.podman.reading()
+        names = self._known[1].names_by_unit if self._known else {}
+        if isinstance(units, Read):
+            counts += [
+                RestartCount(unit.name, names[unit.name], unit.restarts, units.read_at_seconds)
+                for unit in units.value
+                if unit.restarts is not None and unit.name in names
+            ]
+        if isinstance(podman, Read) and self._known:
+            for container in podman.value:
+                name = self._known[1].names_by_id.get(container.id)
+                if container.restarts is not None and not container.unit and name is not None:
+                    key = f"podman:{container.id}"
+                    counts.append(RestartCount(key, name, container.restarts, podman.read_at_seconds))
+        return tuple(counts)
+
+    def vmstat_oom_kills(self) -> int | None:
+        """oom_kill of /proc/vmstat."""
+        with contextlib.suppress(OSError):
+            return parse_oom_kills((self._root / "proc/vmstat").read_bytes())
+        return None
+
+    def _household(self) -> Household:
+        near = self._neighbours
+        trees = tuple(
+            ContainerCgroups(
+                one.container_id,
+                one.owner_uid,
+                PayloadUse(),
+                tuple(CgroupLevel(place.path, place.inode, level) for place, level in one.places),
+            )
+            for one in self._cgroup.found()
+        )
+        nothing: Absent = Absent("not asked")
+        everyone = residents(
+            Snapshot(
+                taken_at_seconds=0.0,
+                podman=near.podman.reading(),
+                cgroup=Read(trees, 0.0, 0.0),
+                process=near.process.reading(),
+                systemd=near.systemd.reading(),
+                quadlet=near.quadlet.reading(),
+                zfs=nothing,
+                zfs_mounted=nothing,
+                host=near.host.reading(),
+            )
+        )
+        paths = {tree.container_id: tree.levels[0].path for tree in trees if tree.levels}
+        members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in everyone]
+        # A quadlet that is not started now may have been killed before, and will be known when it is.
+        units = {unit.name: unit for unit in near.systemd.value() or ()}
+        here = {one.name for one in everyone}
+        members += [
+            Member(quadlet.container, "", "", units.get(quadlet.unit))
+            for quadlet in near.quadlet.value() or ()
+            if quadlet.container not in here
+        ]
+        known = {one.id for one in everyone}
+        # One that was listed twice, or is on its way out, still lives somewhere.
+        names = {container.id: container.name for container in latest(near.podman.reading()) or ()}
+        lodgers = [(names.get(each, each), path) for each, path in paths.items() if each not in known]
+        return household_of(members, lodgers)
+
+    def _slices(self) -> frozenset[str]:
+        """Slices of units whose container may not be alive now."""
+        units = self._neighbours.systemd.value() or ()
+        return frozenset(path for unit in units if unit.slice and (path := path_of_slice(unit.slice)))
+
+    def _podman_answered_seconds(self) -> float | None:
+        reading = self._neighbours.podman.reading()
+        return reading.read_at_seconds if fresh(reading) is not None and isinstance(reading, Read) else None
+
+    def _hear_podman(self, told: ContainerEvent) -> None:
+        self.keeper.hear((told,))
+
+    def _open_kernel_log(self, boot_id: str) -> tuple[KernelLogSource | None, Reading[None]]:
+        boot, _, sequence = self.ledger.cursor(_KMSG).partition(":")
+        read_before = int(sequence) if boot == boot_id and sequence.isdigit() else -1
+        source = KernelLogSource(self._root / "dev/kmsg", self._root / "proc", boot_id, read_before)
+        try:
+            self.counter.wake_on(source.open(), _nothing)
+        except NotHere as error:
+            return None, Absent(str(error))
+        except SourceError as error:
+            return None, Failed(str(error), 0.0)
+        return source, Read(None, time.time(), 0.0)
+
+
+def _nothing() -> None:
+    """The keeper reads the kernel's log itself."""

@@ -1,0 +1,143 @@
+"""Keeps the ledger: gathers what was heard, reads the counts after it, and settles both in one transaction.
+
+One thread of its own. It sleeps until a count of the kernel's changes, somebody hears something, or its clock
+ticks; then it drains what was heard first and reads the counts after, so that every kill a line tells of
+is in the counts that are read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter.facts.counts import Totals
+from exporter.facts.evidence import Evidence, KernelKill, KillCounts
+from exporter.ledger import Batch, Household, Ledger, Now, RestartCount
+
+TICK_SECONDS = 5.0
+# A container under memory pressure changes memory.events hundreds of times a second.
+_BURST_SECONDS = 0.05
+_CURSOR_SECONDS = 30.0
+log = logging.getLogger("bulkhead")
+
+
+class Counter(Protocol):
+    """Where the kernel's counts come from."""
+
+    def read(self) -> KillCounts:
+        """All counts now."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Until one changes, or a waker wakes."""
+
+    def wake_on(self, descriptor: int, drain: Callable[[], None]) -> None:
+        """Have `wait` end when this descriptor can be read."""
+
+
+class KernelLog(Protocol):
+    """Where the kernel's lines come from."""
+
+    sequence: int
+
+    def read(self) -> tuple[KernelKill, ...]:
+        """The kills that are new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the keeper asks the other sources for, each time it settles."""
+
+    household: Callable[[], Household | None]  # None: not known yet, nothing can be attributed
+    restarts: Callable[[], tuple[RestartCount, ...]]
+    vmstat_oom_kills: Callable[[], int | None]
+    journal_tells: Callable[[], bool]
+    podman_answered_seconds: Callable[[], float | None]  # unix time
+
+
+class Keeper:
+    """The ledger's thread. `hear` may be called from any thread."""
+
+    def __init__(
+        self, ledger: Ledger, boot_id: str, counter: Counter, kernel_log: KernelLog | None, around: Surroundings
+    ) -> None:
+        self._ledger = ledger
+        self._boot_id = boot_id
+        self._counter = counter
+        self._kernel_log = kernel_log
+        self._around = around
+        self._lock = threading.Lock()
+        self._heard: list[Evidence] = []
+        self._cursors: dict[str, str] = {}
+        self._podman_cursor_seconds = 0.0
+        self._restarts_read_at: dict[str, float] = {}
+        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        counter.wake_on(self._waker, self._drain)
+        self.on_totals: Callable[[Totals], None] = lambda _: None
+        """Called after each settlement."""
+
+    def hear(self, evidence: tuple[Evidence, ...], source: str = "", cursor: str = "") -> None:
+        """Take what was heard, and where its source stands after it."""
+        with self._lock:
+            self._heard.extend(evidence)
+            if source and cursor:
+                self._cursors[source] = cursor
+        if evidence:
+            self.wake()
+
+    def wake(self) -> None:
+        """Settle soon."""
+        os.eventfd_write(self._waker, 1)
+
+    def _drain(self) -> None:
+        os.eventfd_read(self._waker)
+
+    def run(self, stop: threading.Event) -> None:
+        """Settle whenever there is something to settle, until `stop` is set."""
+        while not stop.is_set():
+            try:
+                self.settle()
+            except Exception:  # a bug here must not end all counting: what was heard is heard again at the next start
+                log.exception("the ledger could not be settled; please report this")
+            if self._counter.wait(TICK_SECONDS):
+                stop.wait(_BURST_SECONDS)
+        self._ledger.close()
+
+    def settle(self) -> None:
+        """Settle now, if it is known who is who."""
+        household = self._around.household()
+        if household is None:
+            return
+        lines = self._kernel_log.read() if self._kernel_log is not None else ()
+        with self._lock:
+            heard, self._heard = self._heard, []
+            cursors = dict(self._cursors)
+        if self._kernel_log is not None and lines:
+            cursors["kmsg"] = f"{self._boot_id}:{self._kernel_log.sequence}"
+        answered = self._around.podman_answered_seconds()
+        if answered is not None and abs(answered - self._podman_cursor_seconds) > _CURSOR_SECONDS:
+            self._podman_cursor_seconds = answered
+            cursors["podman"] = f"{answered - _CURSOR_SECONDS:.0f}"
+        batch = Batch(
+            evidence=(*heard, *lines),
+            counts=self._counter.read(),
+            restarts=self._new_readings(),
+            vmstat_oom_kills=self._around.vmstat_oom_kills(),
+            household=household,
+            cursors=cursors,
+            journal_tells=self._around.journal_tells(),
+        )
+        now = Now(self._boot_id, time.monotonic_ns() // 1000, time.time())
+        self.on_totals(self._ledger.settle(batch, now))
+
+    def _new_readings(self) -> tuple[RestartCount, ...]:
+        """Numbers of restarts that were not taken before: an old reading proves nothing twice."""
+        new = tuple(
+            one for one in self._around.restarts() if self._restarts_read_at.get(one.key) != one.read_at_seconds
+        )
+        self._restarts_read_at |= {one.key: one.read_at_seconds for one in new}
+        return new

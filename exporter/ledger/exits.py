@@ -1,0 +1,93 @@
+"""Why containers end: podman says that and with which code, others say why.
+
+An exit waits a few seconds for those who know more, then it is counted under the first reason that holds:
+
+    reason     who tells
+    watchdog   systemd: the unit's result
+    timeout    systemd: the unit's result (a start or a stop took too long)
+    health     podman: unhealthy just before, and killed or stopped for it
+    success    code 0
+    stopped    podman's `stop`, or a stop job of the unit: somebody asked for it
+    oom        code 137, and a process of this life was killed for want of memory
+    signal     code above 128
+    error      any other code
+    unknown    podman told no code
+"""
+
+from __future__ import annotations
+
+from exporter.facts.evidence import ContainerEvent, UnitFailed, UnitStopping
+from exporter.ledger.state import Account, LifeBook, Now, PendingExit, State
+
+WAIT_US = 10_000_000
+_NEAR_US = 60_000_000  # a stop may take its TimeoutStopSec
+_PENDING_LIMIT = 1000
+_KILLED = 137
+_FIRST_SIGNAL = 128
+
+
+def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, unhealthy: bool) -> None:
+    """Take podman's `died` of a container."""
+    seconds = told.time_nanoseconds / 1e9
+    pending = PendingExit(
+        container_id=told.container_id,
+        name=told.name,
+        unit=told.unit,
+        code=told.exit_code,
+        at_seconds=seconds,
+        heard_us=now.us,
+        boot=now.boot,
+        stopped=stopped,
+        unhealthy=unhealthy,
+    )
+    while len(state.host.exits) >= _PENDING_LIMIT:
+        _close(state, state.host.exits.pop(0))
+    state.host.exits.append(pending)
+    state.touch("host", "")
+
+
+def hear_unit(state: State, told: UnitFailed | UnitStopping) -> None:
+    """Take what systemd says of the unit of an exit that waits."""
+    for pending in state.host.exits:
+        if pending.unit == told.unit and pending.boot == told.boot_id:
+            if isinstance(told, UnitFailed):
+                pending.result = told.result
+            elif 0 <= pending.heard_us - told.heard_us < _NEAR_US:
+                pending.stopped = True
+            state.touch("host", "")
+
+
+def settle_exits(state: State, now: Now) -> None:
+    """Count the exits that have waited long enough."""
+    due = [one for one in state.host.exits if not (one.boot == now.boot and 0 <= now.us - one.heard_us < WAIT_US)]
+    if not due:
+        return
+    state.host.exits = [one for one in state.host.exits if one not in due]
+    state.touch("host", "")
+    for pending in due:
+        _close(state, pending)
+
+
+def reason_of(pending: PendingExit, life: LifeBook | None) -> str:
+    """The first reason that holds, in the order of the table above."""
+    code = pending.code
+    holds = {
+        "watchdog": pending.result == "watchdog",
+        "timeout": pending.result == "timeout",
+        "health": pending.unhealthy and code != 0,
+        "unknown": code is None,
+        "success": code == 0,
+        "stopped": pending.stopped,
+        "oom": code == _KILLED and life is not None and life.seen > 0,
+        "signal": code is not None and code > _FIRST_SIGNAL,
+    }
+    return next((reason for reason, held in holds.items() if held), "error")
+
+
+def _close(state: State, pending: PendingExit) -> None:
+    life = state.lives.get(f"{pending.boot}:{pending.container_id}")
+    account: Account = state.account(pending.name)
+    reason = reason_of(pending, life)
+    account.exits[reason] = account.exits.get(reason, 0) + 1
+    if account.last_exit_seconds is None or pending.at_seconds >= account.last_exit_seconds:
+        account.last_exit_seconds, account.last_exit_code = pending.at_seconds, pending.code

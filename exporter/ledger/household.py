@@ -1,0 +1,46 @@
+"""Who is who: from what every source knows of containers to what the ledger asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from exporter.facts.cgroup import path_of_slice
+from exporter.facts.unit import Unit
+from exporter.ledger.state import Household
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One container that is known now, by any source."""
+
+    name: str
+    container_id: str  # "" when it is not alive
+    cgroup_path: str  # of its payload; "" when it is not alive
+    unit: Unit | None  # root's systemd runs it
+
+
+def household_of(members: Iterable[Member], lodgers: Iterable[tuple[str, str]] = ()) -> Household:
+    """Everybody's names; `lodgers` are id and cgroup path of living containers whose name nobody knows."""
+    names_by_id: dict[str, str] = {}
+    names_by_unit: dict[str, str] = {}
+    tenants: dict[str, set[str]] = {}
+    for member in members:
+        if member.container_id:
+            names_by_id[member.container_id] = member.name
+        if member.unit is not None:
+            names_by_unit[member.unit.name] = member.name
+        # A container that is between two lives still has its slice.
+        home = member.cgroup_path or (path_of_slice(member.unit.slice) + "/" if member.unit else "")
+        for path in _slices_above(home):
+            tenants.setdefault(path, set()).add(member.name)
+    for container_id, path in lodgers:
+        for above in _slices_above(path):
+            tenants.setdefault(above, set()).add(container_id)
+    return Household(names_by_id, names_by_unit, {path: frozenset(names) for path, names in tenants.items()})
+
+
+def _slices_above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        if path.endswith(".slice"):
+            yield path

@@ -1,0 +1,402 @@
+"""OOM kills, each counted once: slices say how many, evidence says of whom.
+
+A settlement takes the counts of all slices and living containers, read children first, and does this:
+
+1. What a slice's oom_kill rose by, less what its child slices rose by, is *pending* in the slice.
+2. Evidence (a container's own oom_kill, lines of the kernel's log) is a lower bound of the kills in one life.
+   What of it is not credited yet takes from what is pending in the slice above, and credits the container.
+3. What is left pending in a slice of one container is that container's. In a slice of several it stays
+   pending for a while (a line may be late), and is then unattributed.
+4. Evidence that comes after that cancels against what was attributed without evidence: it adds nothing.
+5. Where no slice was read (an old boot after its last reading, no memory controller), evidence is the count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+
+from exporter.facts.cgroup import container_id_of, slice_of, unit_of
+from exporter.facts.evidence import KernelKill, KillCount, OomdKill, UnitOutOfMemory
+from exporter.ledger.state import Hint, Household, LifeBook, Now, SliceBook, State
+
+GRACE_US = 30_000_000
+"""How long a kill may wait for evidence of whom it hit, and of whose limit fired."""
+
+NO_CONTAINER = ""
+UNKNOWN_LIMIT = "unknown"
+_HINTS_LIMIT = 256
+_LIMITS_KEPT = 64
+
+
+def container_in(path: str) -> str | None:
+    """The id of the container whose cgroup this is or lies above it; None if there is none."""
+    for part in path.split("/"):
+        if (found := container_id_of(part)) is not None:
+            return found
+    return None
+
+
+def limit_that_fired(limit_cgroup: str, victim_cgroup: str) -> str:
+    """Whose limit it was, as the victim's container sees it: payload, service, slice, ancestor or host."""
+    if not limit_cgroup:
+        return "host"
+    parts = limit_cgroup.split("/")
+    inside = next((index for index, part in enumerate(parts) if container_id_of(part)), None)
+    if inside is not None:
+        scope_itself = parts[-1].endswith(".scope") and victim_cgroup.startswith(f"{limit_cgroup}/")
+        return "service" if scope_itself else "payload"
+    name = parts[-1]
+    if name == unit_of(victim_cgroup) and not name.startswith("user@"):
+        return "service"
+    return "slice" if name == slice_of(victim_cgroup) else "ancestor"
+
+
+def hear_kernel(state: State, kill: KernelKill, household: Household) -> None:
+    """Take one line of the kernel's log; one that was told before changes nothing."""
+    key = f"{kill.boot_id}:{kill.stamp_us}:{kill.pid}"
+    if key in state.kills_seen:
+        return
+    state.kills_seen[key] = kill.heard_us
+    state.touch("kill", key)
+    life_key, life = _life(state, kill.victim_cgroup, kill.boot_id)
+    life.name = _name(life, household)
+    life.lines += 1
+    life.heard_us = kill.heard_us
+    if kill.limit_cgroup is not None and len(life.limits) < _LIMITS_KEPT:
+        life.limits.append((limit_that_fired(kill.limit_cgroup, kill.victim_cgroup), kill.heard_us))
+    if life.name and (account := state.accounts.get(life.name)) is not None:
+        account.last_oom_kill_seconds = max(account.last_oom_kill_seconds or 0.0, kill.at_seconds)
+        state.touch("account", life.name)
+    state.touch("life", life_key)
+
+
+def hear_oomd(state: State, kill: OomdKill, household: Household) -> None:
+    """Take a kill by systemd-oomd: the journal alone tells of it, and its cursor keeps it from being told twice."""
+    name = household.names_by_unit.get(kill.unit)
+    if name:
+        _credit(
+            state,
+            name,
+            kill.processes,
+            ["systemd_oomd"] * kill.processes,
+            heard_us=kill.heard_us,
+            at_seconds=kill.at_seconds,
+        )
+
+
+def hear_hint(state: State, told: UnitOutOfMemory, household: Household) -> None:
+    """Keep in mind that this unit lost a process, for want of better evidence."""
+    name = household.names_by_unit.get(told.unit)
+    if name:
+        state.host.hints = [*state.host.hints[1 - _HINTS_LIMIT :], Hint(name, told.boot_id, told.heard_us)]
+        state.touch("host", "")
+
+
+def settle(
+    state: State, counts: Sequence[KillCount], unreadable: frozenset[str], household: Household, now: Now
+) -> None:
+    """Bring the totals up to what was read and heard. `counts` are read children first.
+
+    `unreadable`: slices that are there and could not be read. What lies above and below them waits.
+    """
+    counts = sorted(counts, key=lambda count: -count.path.count("/"))
+    fired = _fired(state, counts)
+    for count in counts:
+        if count.is_evidence:
+            _see_life(state, count, household, now)
+    waits = unreadable | {count.path for count in counts if any(_is_below(path, count.path) for path in unreadable)}
+    slices = [count for count in counts if count.is_slice and count.path not in waits]
+    books = _see_slices(state, slices, waits, household, now)
+    for key, life in state.lives.items():
+        if life.name is None and (name := _name(life, household)) is not None:
+            life.name = name
+            state.touch("life", key)
+        if life.seen > life.credited and not any(_is_below(life.path, path) for path in unreadable):
+            _match(state, key, life, books, fired=fired, now=now)
+    living = {life.name: life.path for life in state.lives.values() if life.name and life.boot == now.boot}
+    for book in books.values():
+        if book.pending > 0 and book.owner:
+            labels = _likely(fired, living.get(book.owner, f"{book.path}/"), book.pending)
+            _credit(state, book.owner, book.pending, labels, heard_us=now.us, at_seconds=now.seconds)
+            book.anonymous += book.pending
+            book.pending, book.told_until_us = 0, now.us
+            _touch(state, book)
+        elif book.owner is None:
+            _age(state, book, now)
+    _give_up_labels(state, now)
+
+
+def _fired(state: State, counts: Sequence[KillCount]) -> frozenset[str]:
+    """Cgroups whose own limit has fired since they were read last."""
+    before = state.local_oom
+    state.local_oom = {(count.path, count.inode): count.local_oom for count in counts}
+    return frozenset(path for (path, inode), told in state.local_oom.items() if told > before.get((path, inode), told))
+
+
+def _likely(fired: frozenset[str], victim: str, count: int) -> list[str]:
+    """Whose limit it was, if just one on the way up from the victim has fired."""
+    above = [path for path in fired if path == victim or _is_below(victim, path)]
+    return [limit_that_fired(above[0], victim)] * count if len(above) == 1 else []
+
+
+def _see_life(state: State, count: KillCount, household: Household, now: Now) -> None:
+    key, life = _life(state, count.path, now.boot, count.container_id)
+    life.name = _name(life, household)
+    instance = f"{count.path}:{count.inode}"
+    if count.oom_kill > life.counts.get(instance, 0):
+        life.counts[instance] = count.oom_kill
+        life.heard_us = now.us
+        state.touch("life", key)
+
+
+def _life(state: State, path: str, boot: str, container_id: str = "") -> tuple[str, LifeBook]:
+    container_id = container_id or container_in(path) or ""
+    key = f"{boot}:{container_id or path}"
+    if key not in state.lives:
+        state.lives[key] = LifeBook(path, boot, container_id)
+    return key, state.lives[key]
+
+
+def _name(life: LifeBook, household: Household) -> str | None:
+    """Whose life it is; "" for what is no container's; None while it is not known."""
+    if life.name:
+        return life.name
+    if life.container_id in household.names_by_id:
+        return household.names_by_id[life.container_id]
+    if "/user@" in life.path:  # a user's unit may have the name of one of the system's
+        return None if life.container_id else NO_CONTAINER
+    by_unit = household.names_by_unit.get(unit_of(life.path))
+    return by_unit if by_unit is not None or life.container_id else NO_CONTAINER
+
+
+def _see_slices(
+    state: State, counts: Sequence[KillCount], waits: AbstractSet[str], household: Household, now: Now
+) -> dict[str, SliceBook]:
+    """The live book of each slice that was read, by path, deepest first, with what is pending in it now."""
+    owners = {book.path: book.owner for book in state.slices.values() if book.owner}
+    live: dict[str, SliceBook] = {}
+    here = waits | {count.path for count in counts}
+    for book in state.slices.values():
+        if not book.closed and (book.boot != now.boot or book.path not in here):
+            book.closed = True
+            _touch(state, book)
+        elif not book.closed:
+            live[book.path] = book
+    known = {book.path for book in state.slices.values()}
+    books: dict[str, SliceBook] = {}
+    rose: dict[str, int] = {}
+    for count in counts:
+        found = live.get(count.path)
+        if found is None or found.inode != count.inode:
+            if found is not None:
+                found.closed = True
+                _touch(state, found)
+            found = SliceBook(count.path, now.boot, count.inode, owner=owners.get(count.path), floor_since_us=now.us)
+            state.slices[_slice_key(found)] = found
+            _touch(state, found)
+        books[count.path] = found
+        rose[count.path] = max(0, count.oom_kill - found.last)
+        found.last = max(found.last, count.oom_kill)
+        found.read_at_us = now.us
+        _see_owner(state, found, household)
+    first_seen = books.keys() - known
+    _raise(state, books, rose, first_seen, now)
+    return books
+
+
+def _raise(
+    state: State, books: dict[str, SliceBook], rose: dict[str, int], first_seen: AbstractSet[str], now: Now
+) -> None:
+    """Make pending what each slice rose by, less what its child slices did."""
+    parents = {path: _nearest(books, path) for path in books}
+    risen = dict(rose)
+    for child, parent in parents.items():
+        if parent is not None:
+            risen[parent] -= rose[child]
+    for path, book in books.items():
+        if path in first_seen and book.owner is None:
+            # What a shared slice counted before it was known is left out, but for what its containers still tell.
+            lives = (life for life in state.lives.values() if life.boot == now.boot and life.name)
+            risen[path] = sum(life.seen - life.credited for life in lives if _nearest(books, life.path) == path)
+        if risen[path]:
+            book.pending += risen[path]
+            _touch(state, book)
+    for child in first_seen:
+        parent = parents[child]
+        # What a child slice counted before it was known, its parent has told of already.
+        if parent is not None and parent not in first_seen and books[parent].pending < 0:
+            told = min(-books[parent].pending, max(0, books[child].pending))
+            books[child].pending -= told
+            books[parent].pending += told
+
+
+def _see_owner(state: State, book: SliceBook, household: Household) -> None:
+    tenants = household.tenants.get(book.path, frozenset())
+    owner = book.owner if not tenants else next(iter(tenants)) if len(tenants) == 1 else None
+    if owner != book.owner:
+        book.owner = owner
+        _touch(state, book)
+
+
+def _match(
+    state: State, key: str, life: LifeBook, books: dict[str, SliceBook], *, fired: frozenset[str], now: Now
+) -> None:
+    """Match the evidence of one life, kill by kill, with what the slices above have pending or have told of."""
+    if life.boot != now.boot:
+        _match_old(state, key, life)
+        return
+    authorities = tuple(_upwards(books, life.path))
+    if not authorities and life.name is not None:
+        _take(state, key, life, life.seen - life.credited, at_seconds=now.seconds, fired=fired)
+    for _ in range(life.seen - life.credited):
+        happened_us = life.limits[0][1] if life.limits else life.heard_us
+        forlorn = now.us - happened_us > 2 * GRACE_US
+        for book in authorities:
+            name = life.name if life.name is not None else book.owner
+            if book.anonymous and (happened_us <= book.told_until_us or forlorn):
+                book.anonymous -= 1
+                _explain(state, key, life, 1)
+            elif book.pending > 0 and name is not None:
+                book.pending -= 1
+                life.name = name
+                _take(state, key, life, 1, at_seconds=now.seconds, fired=fired)
+            else:
+                continue
+            _touch(state, book)
+            break
+        else:
+            if not forlorn:
+                return  # the kernel prints its line before it counts: the next reading will show it
+            _explain(state, key, life, 1)  # of a time before its slice was known
+
+
+def _match_old(state: State, key: str, life: LifeBook) -> None:
+    """Evidence of a boot that is over: new if it is of a time after the slice was last read, told before if not."""
+    above = [book for book in state.slices.values() if book.boot == life.boot and _is_below(life.path, book.path)]
+    above.sort(key=lambda book: -len(book.path))
+    if above and life.heard_us <= above[0].read_at_us:
+        _explain(state, key, life, life.seen - life.credited)
+        return
+    name = life.name if life.name is not None else next((book.owner for book in above if book.owner), None)
+    if name is not None:
+        life.name = name
+        _take(state, key, life, life.seen - life.credited, at_seconds=None, fired=frozenset())
+
+
+def _take(
+    state: State, key: str, life: LifeBook, count: int, *, at_seconds: float | None, fired: frozenset[str]
+) -> None:
+    labels = [limit for limit, _ in life.limits[:count]]
+    del life.limits[:count]
+    labels += _likely(fired, life.path, count - len(labels))
+    life.credited += count
+    state.touch("life", key)
+    if life.name:
+        _credit(state, life.name, count, labels, heard_us=life.heard_us, at_seconds=at_seconds)
+
+
+def _explain(state: State, key: str, life: LifeBook, count: int) -> None:
+    """Use late evidence for what it still can tell: whose limit fired."""
+    labels = [limit for limit, _ in life.limits[:count]]
+    del life.limits[:count]
+    life.credited += count
+    state.touch("life", key)
+    account = state.accounts.get(life.name or "")
+    for label in labels:
+        if account is not None and account.unlabelled:
+            account.unlabelled -= 1
+            account.oom_kills_by_limit[label] = account.oom_kills_by_limit.get(label, 0) + 1
+            state.touch("account", account.name)
+
+
+def _credit(
+    state: State, name: str, count: int, labels: Sequence[str], *, heard_us: int, at_seconds: float | None
+) -> None:
+    account = state.account(name)
+    account.oom_kills += count
+    if at_seconds is not None:
+        account.last_oom_kill_seconds = max(account.last_oom_kill_seconds or 0.0, at_seconds)
+    for label in labels:
+        account.oom_kills_by_limit[label] = account.oom_kills_by_limit.get(label, 0) + 1
+    if count > len(labels):
+        if not account.unlabelled:
+            account.unlabelled_since_us = heard_us
+        account.unlabelled += count - len(labels)
+
+
+def _age(state: State, book: SliceBook, now: Now) -> None:
+    """Call unattributed what has been pending in a slice of several for long enough."""
+    floor = max(0, min(book.floor, book.pending)) if book.floor else max(0, book.pending)
+    if not book.floor or not floor:
+        book.floor_since_us = now.us
+    if floor != book.floor:
+        book.floor = floor
+        _touch(state, book)
+    if not floor or now.us - book.floor_since_us < GRACE_US:
+        return
+    hinted = _use_hints(state, book, now)
+    state.host.unattributed_oom_kills += floor - hinted
+    state.touch("host", "")
+    book.pending -= floor
+    book.anonymous += floor
+    book.told_until_us = book.floor_since_us
+    book.floor, book.floor_since_us = 0, now.us
+    _touch(state, book)
+
+
+def _use_hints(state: State, book: SliceBook, now: Now) -> int:
+    """Credit what systemd saw and no better evidence told of; how many of the slice's floor that explains."""
+    used = 0
+    for hint in tuple(state.host.hints):
+        if hint.boot == now.boot and now.us - hint.heard_us < GRACE_US:
+            continue
+        if used < book.floor and hint.boot == now.boot and _is_needed(state, hint, book.path):
+            _credit(state, hint.name, 1, [], heard_us=now.us, at_seconds=now.seconds)
+            used += 1
+        state.host.hints.remove(hint)
+    return used
+
+
+def _is_needed(state: State, hint: Hint, path: str) -> bool:
+    lives = [life for life in state.lives.values() if life.name == hint.name and life.boot == hint.boot]
+    told = any(life.credited and abs(life.heard_us - hint.heard_us) < GRACE_US for life in lives)
+    return not told and any(_is_below(life.path, path) for life in lives)
+
+
+def _give_up_labels(state: State, now: Now) -> None:
+    """Wait no longer for lines that would say whose limit fired."""
+    for account in state.accounts.values():
+        # Of another boot, a time may lie in the future: it is over as well.
+        if account.unlabelled and not 0 <= now.us - account.unlabelled_since_us < GRACE_US:
+            told = account.oom_kills_by_limit.get(UNKNOWN_LIMIT, 0)
+            account.oom_kills_by_limit[UNKNOWN_LIMIT] = told + account.unlabelled
+            account.unlabelled = 0
+            state.touch("account", account.name)
+
+
+def _upwards(books: dict[str, SliceBook], path: str) -> Iterator[SliceBook]:
+    while (found := _nearest(books, path)) is not None:
+        yield books[found]
+        path = found
+
+
+def _nearest(books: dict[str, SliceBook], path: str) -> str | None:
+    """The deepest slice of `books` above the path."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        if path in books:
+            return path
+    return None
+
+
+def _is_below(path: str, above: str) -> bool:
+    return path.startswith(f"{above}/")
+
+
+def _slice_key(book: SliceBook) -> str:
+    return f"{book.boot}:{book.path}:{book.inode}"
+
+
+def _touch(state: State, book: SliceBook) -> None:
+    state.touch("slice", _slice_key(book))

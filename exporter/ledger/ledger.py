@@ -1,0 +1,245 @@
+"""Takes in what was read and heard, one batch a transaction, and gives out totals."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
+from exporter.facts.evidence import (
+    ContainerEvent,
+    Evidence,
+    KernelKill,
+    KillCounts,
+    OomdKill,
+    RestartScheduled,
+    UnitFailed,
+    UnitOutOfMemory,
+    UnitStopping,
+)
+from exporter.ledger.exits import hear_end, hear_unit, settle_exits
+from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle
+from exporter.ledger.restarts import hear_restart, hear_start, read_restarts, settle_orphans
+from exporter.ledger.state import Account, Household, LifeBook, Now
+from exporter.ledger.store import Store
+
+_SEEN_LIMIT = 10_000
+_CLOSED_LIMIT = 2_000
+_LIFE_US = 3_600_000_000  # how long a life's evidence is kept once all of it is credited
+
+
+@dataclass(frozen=True, slots=True)
+class RestartCount:
+    """NRestarts of a unit, or RestartCount of a container that podman restarts by its own policy."""
+
+    key: str  # the unit, or podman:ID
+    name: str
+    count: int
+    read_at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came since the last one. The counts were read after all of the evidence was heard."""
+
+    evidence: tuple[Evidence, ...] = ()
+    counts: KillCounts = field(default_factory=KillCounts)
+    restarts: tuple[RestartCount, ...] = ()
+    vmstat_oom_kills: int | None = None
+    household: Household = field(default_factory=Household)
+    cursors: Mapping[str, str] = field(default_factory=dict)  # what the evidence goes up to, by source
+    journal_tells: bool = True  # the journal is read, and has caught up
+
+
+class Ledger:
+    """The only writer of the state directory. One thread settles; any thread may ask for the totals."""
+
+    def __init__(self, store: Store, *, forget_seconds: float = 7 * 86_400, max_containers: int = 2_000) -> None:
+        self._store = store
+        self._state = store.load()
+        self._forget_seconds = forget_seconds
+        self._max_containers = max_containers
+        self._unhealthy: set[str] = set()
+        self._vmstat_readable = False
+        self._settled_us: int | None = None
+        # What was known before is served from the first page on: a total that came late would look like a rise.
+        self._totals = self._publish(Now("", 0, 0.0))
+
+    def cursor(self, source: str) -> str:
+        """Where to read on; "" for a source that was never read."""
+        return self._store.cursor(source)
+
+    def totals(self) -> Totals:
+        """As of the last settlement."""
+        return self._totals
+
+    def settle(self, batch: Batch, now: Now) -> Totals:
+        """Count what the batch tells, write it, and give out the new totals."""
+        state = self._state
+        household = batch.household
+        for name in household.known():
+            if name not in state.accounts:
+                state.account(name)
+        for told in batch.evidence:
+            if isinstance(told, ContainerEvent):
+                self._hear_podman(told, now)
+        household = household.with_memory(state)
+        settle_orphans(state, household, now)
+        for told in batch.evidence:
+            self._hear(told, household, now)
+        for count in batch.restarts:
+            told_by_journal = batch.journal_tells and not count.key.startswith("podman:")
+            read_restarts(
+                state,
+                count.key,
+                count.name,
+                count.count,
+                now,
+                read_at_seconds=count.read_at_seconds,
+                journal_tells=told_by_journal,
+            )
+        settle(state, batch.counts.counts, batch.counts.unreadable, household, now)
+        settle_exits(state, now)
+        self._see_vmstat(batch.vmstat_oom_kills, now)
+        self._forget(batch.household, now)
+        self._store.save(state, batch.cursors)
+        self._totals = self._publish(now)
+        return self._totals
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._store.close()
+
+    def _hear(self, told: Evidence, household: Household, now: Now) -> None:
+        match told:
+            case KernelKill():
+                hear_kernel(self._state, told, household)
+            case OomdKill():
+                hear_oomd(self._state, told, household)
+            case UnitOutOfMemory():
+                hear_hint(self._state, told, household)
+            case RestartScheduled():
+                hear_restart(self._state, told, household, now)
+            case UnitFailed() | UnitStopping():
+                hear_unit(self._state, told)
+            case ContainerEvent():
+                pass  # was heard before the others, which may need to know its name
+
+    def _hear_podman(self, told: ContainerEvent, now: Now) -> None:
+        state = self._state
+        key = f"{told.time_nanoseconds}:{told.container_id}:{told.action}"
+        if key in state.events_seen:
+            return
+        state.events_seen[key] = now.us
+        state.touch("event", key)
+        life_key = f"{now.boot}:{told.container_id}"
+        if (life := state.lives.get(life_key)) is not None and life.name is None:
+            life.name = told.name
+            state.touch("life", life_key)
+        match told.action:
+            case "start":
+                hear_start(state, told)
+            case "died":
+                stopped = any(seen.endswith(f":{told.container_id}:stop") for seen in state.events_seen)
+                hear_end(state, told, now, stopped=stopped, unhealthy=told.container_id in self._unhealthy)
+                self._unhealthy.discard(told.container_id)
+            case "health_status" if told.health == "unhealthy":
+                self._unhealthy.add(told.container_id)
+            case "health_status":
+                self._unhealthy.discard(told.container_id)
+
+    def _see_vmstat(self, oom_kills: int | None, now: Now) -> None:
+        host = self._state.host
+        self._vmstat_readable = oom_kills is not None
+        if oom_kills is None:
+            return
+        before = host.vmstat_last if host.boot == now.boot else 0
+        if oom_kills != before or host.boot != now.boot:
+            host.oom_kills += max(0, oom_kills - before)
+            host.vmstat_last, host.boot = oom_kills, now.boot
+            self._state.touch("host", "")
+
+    def _forget(self, household: Household, now: Now) -> None:
+        """Keep the state bounded: what is gone for long, and the longest gone of too many, is dropped."""
+        state = self._state
+        known = household.known()
+        passed = max(0, now.us - self._settled_us) / 1e6 if self._settled_us is not None else 0.0
+        self._settled_us = now.us
+        absent: list[Account] = []
+        for account in state.accounts.values():
+            if account.name in known:
+                if account.unseen_seconds:
+                    account.unseen_seconds = 0.0
+                    state.touch("account", account.name)
+                continue
+            hours_before = account.unseen_seconds // 3600
+            account.unseen_seconds += passed
+            absent.append(account)
+            if account.unseen_seconds // 3600 != hours_before:
+                state.touch("account", account.name)
+        absent.sort(key=lambda account: -account.unseen_seconds)
+        too_many = len(state.accounts) - self._max_containers
+        for position, account in enumerate(absent):
+            if account.unseen_seconds > self._forget_seconds or position < too_many:
+                del state.accounts[account.name]
+                state.host.forgotten_containers += 1
+                state.touch("account", account.name)
+                state.touch("host", "")
+                with contextlib.suppress(KeyError):
+                    del state.chains[account.unit]
+                    state.touch("chain", account.unit)
+        self._prune(household, now)
+
+    def _prune(self, household: Household, now: Now) -> None:
+        state = self._state
+
+        def is_over(life: LifeBook) -> bool:
+            gone = life.container_id not in household.names_by_id or life.boot != now.boot
+            old = life.boot != now.boot or now.us - life.heard_us > _LIFE_US
+            return gone and old and life.seen <= life.credited
+
+        for key in [key for key, life in state.lives.items() if is_over(life)]:
+            del state.lives[key]
+            state.touch("life", key)
+        for key in [key for key in state.chains if key.startswith("podman:")]:
+            if key.removeprefix("podman:") not in household.names_by_id and household.names_by_id:
+                del state.chains[key]
+                state.touch("chain", key)
+        for kind, seen in (("kill", state.kills_seen), ("event", state.events_seen)):
+            for key in list(seen)[: max(0, len(seen) - _SEEN_LIMIT)]:
+                del seen[key]
+                state.touch(kind, key)
+        closed = [key for key, book in state.slices.items() if book.closed]
+        for key in closed[: max(0, len(closed) - _CLOSED_LIMIT)]:
+            del state.slices[key]
+            state.touch("slice", key)
+
+    def _publish(self, now: Now) -> Totals:
+        host = self._state.host
+        return Totals(
+            taken_at_us=now.us,
+            containers=tuple(_counts(account, now) for _, account in sorted(self._state.accounts.items())),
+            host_oom_kills=host.oom_kills if self._vmstat_readable else None,
+            unattributed_oom_kills=host.unattributed_oom_kills,
+            forgotten_containers=host.forgotten_containers,
+            durable=not self._store.problem,
+            problem=self._store.problem,
+            writes=self._store.writes,
+        )
+
+
+def _counts(account: Account, now: Now) -> Counts:
+    by_limit = dict.fromkeys(OOM_LIMITS, 0) | account.oom_kills_by_limit
+    return Counts(
+        name=account.name,
+        oom_kills=account.oom_kills,
+        oom_kills_by_limit=tuple(by_limit.items()),
+        last_oom_kill_seconds=account.last_oom_kill_seconds,
+        restarts=account.restarts,
+        recent_restarts_us=tuple(at_us for boot, at_us in account.recent_restarts if boot == now.boot),
+        starts=account.starts,
+        exits=tuple((dict.fromkeys(EXIT_REASONS, 0) | account.exits).items()),
+        last_exit_code=account.last_exit_code,
+        last_exit_seconds=account.last_exit_seconds,
+    )

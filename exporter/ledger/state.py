@@ -1,0 +1,196 @@
+"""What the ledger remembers, as rows: plain, mutable, each written to disk by its own key.
+
+Times are microseconds of CLOCK_MONOTONIC within a boot (`_us`), so that a wall clock that jumps moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+
+@dataclass(slots=True)
+class Account:
+    """What one container, by its name, has met with since it is known. Only ever grows."""
+
+    name: str
+    oom_kills: int = 0
+    oom_kills_by_limit: dict[str, int] = field(default_factory=dict)
+    unlabelled: int = 0  # counted, and it is still open whose limit fired
+    unlabelled_since_us: int = 0
+    last_oom_kill_seconds: float | None = None  # unix time
+    restarts: int = 0
+    recent_restarts: list[tuple[str, int]] = field(default_factory=list)  # boot, time: newest last, bounded
+    starts: int = 0
+    exits: dict[str, int] = field(default_factory=dict)  # by reason
+    last_exit_code: int | None = None
+    last_exit_seconds: float | None = None  # unix time
+    unit: str = ""  # of its last start: what the journal says of a unit is of this container
+    unseen_seconds: float = 0.0  # how long it has not been known by any source, as far as somebody watched
+
+
+@dataclass(slots=True)
+class SliceBook:
+    """One life of a slice: it outlives its containers, so its oom_kill is the authority on how many."""
+
+    path: str
+    boot: str
+    inode: int
+    last: int = 0  # oom_kill as last read
+    pending: int = 0  # counted by the kernel, not attributed yet
+    anonymous: int = 0  # attributed without evidence of whom: evidence that comes later adds nothing
+    owner: str | None = None  # the one container that lives in it; None: several, or none ever known
+    read_at_us: int = 0
+    told_until_us: int = 0  # every kill of before has been attributed
+    floor: int = 0  # the least that was pending since `floor_since_us`
+    floor_since_us: int = 0
+    closed: bool = False  # another life has followed, or the boot is over
+
+
+@dataclass(slots=True)
+class LifeBook:
+    """Evidence of kills in one container's life (by its id), or in a cgroup that is no container's (by its path)."""
+
+    path: str  # of the innermost cgroup that was told of
+    boot: str
+    container_id: str = ""
+    name: str | None = None  # None: not known yet; "": no container's
+    counts: dict[str, int] = field(default_factory=dict)  # path and inode -> oom_kill as last read
+    lines: int = 0  # of the kernel's log
+    limits: list[tuple[str, int]] = field(default_factory=list)  # of lines not used yet: whose limit fired, and when
+    credited: int = 0  # how much of this evidence has become part of the totals
+    heard_us: int = 0
+
+    @property
+    def seen(self) -> int:
+        """A lower bound of the kills in this life; each source of evidence may have missed some, none has invented."""
+        return max(sum(self.counts.values()), self.lines)
+
+
+@dataclass(slots=True)
+class Chain:
+    """Restarts of one unit (or of podman's policy for one container) since its last manual start."""
+
+    position: int = 0
+    filled_at_seconds: float = 0.0  # unix time at which NRestarts told of what the journal had not
+    doubted: int | None = None  # NRestarts as read, if it disagrees with the position
+    doubted_since_us: int = 0
+
+
+@dataclass(slots=True)
+class PendingExit:
+    """An exit whose reason may still be told."""
+
+    container_id: str
+    name: str
+    unit: str
+    code: int | None
+    at_seconds: float
+    heard_us: int
+    boot: str
+    stopped: bool = False  # podman was told to stop it, or systemd its unit
+    unhealthy: bool = False
+    result: str = ""  # of its unit
+
+
+@dataclass(slots=True)
+class Hint:
+    """systemd saw a unit's cgroup lose a process to the OOM killer: the weakest evidence, used last."""
+
+    name: str
+    boot: str
+    heard_us: int
+
+
+@dataclass(slots=True)
+class Orphan:
+    """A restart of a unit of which nobody knows yet whether it runs a container."""
+
+    unit: str
+    boot: str
+    count: int
+    heard_us: int
+    sent_at_seconds: float
+    held_since_us: int
+
+
+@dataclass(slots=True)
+class HostBook:
+    """The host's own sums, and what was found when."""
+
+    boot: str = ""
+    vmstat_last: int = 0
+    oom_kills: int = 0  # /proc/vmstat oom_kill, summed over boots
+    unattributed_oom_kills: int = 0
+    forgotten_containers: int = 0
+    hints: list[Hint] = field(default_factory=list)
+    orphans: list[Orphan] = field(default_factory=list)
+    exits: list[PendingExit] = field(default_factory=list)
+
+
+Row: TypeAlias = Account | SliceBook | LifeBook | Chain | HostBook
+
+
+@dataclass(slots=True)
+class State:
+    """All rows. `touched` names those that differ from what is on disk."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)  # by name
+    slices: dict[str, SliceBook] = field(default_factory=dict)  # by boot, path and inode
+    lives: dict[str, LifeBook] = field(default_factory=dict)  # by boot, and container id or path
+    chains: dict[str, Chain] = field(default_factory=dict)  # by unit, or podman:ID
+    host: HostBook = field(default_factory=HostBook)
+    kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> heard_us: lines told before
+    events_seen: dict[str, int] = field(default_factory=dict)  # time, id and action of podman's events -> heard_us
+    touched: set[tuple[str, str]] = field(default_factory=set)
+    local_oom: dict[tuple[str, int], int] = field(default_factory=dict)  # path and inode -> as last read; not written
+
+    def account(self, name: str) -> Account:
+        """The container's account, opened at zero if there is none; it counts as touched."""
+        self.touch("account", name)
+        if name not in self.accounts:
+            self.accounts[name] = Account(name)
+        return self.accounts[name]
+
+    def touch(self, kind: str, key: str) -> None:
+        """Have this row written at the end of the transaction."""
+        self.touched.add((kind, key))
+
+    def tables(self) -> Mapping[str, tuple[dict[str, object], type]]:
+        """Kind of row -> its rows by key, and their type."""
+        return {
+            "account": (self.accounts, Account),  # type: ignore[dict-item]  # invariance: the store only copies
+            "slice": (self.slices, SliceBook),  # type: ignore[dict-item]
+            "life": (self.lives, LifeBook),  # type: ignore[dict-item]
+            "chain": (self.chains, Chain),  # type: ignore[dict-item]
+            "kill": (self.kills_seen, int),  # type: ignore[dict-item]
+            "event": (self.events_seen, int),  # type: ignore[dict-item]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The moment of a settlement."""
+
+    boot: str
+    us: int  # CLOCK_MONOTONIC
+    seconds: float  # unix time
+
+
+@dataclass(frozen=True, slots=True)
+class Household:
+    """Who is who, as all sources together know it now."""
+
+    names_by_id: Mapping[str, str] = field(default_factory=dict)  # container id -> name
+    names_by_unit: Mapping[str, str] = field(default_factory=dict)  # web.service -> web
+    tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)  # slice path -> names of those who live there
+
+    def known(self) -> frozenset[str]:
+        """Every name."""
+        return frozenset(self.names_by_id.values()) | frozenset(self.names_by_unit.values())
+
+    def with_memory(self, state: State) -> Household:
+        """The same, with units of containers that were known before and are not now."""
+        remembered = {account.unit: account.name for account in state.accounts.values() if account.unit}
+        return replace(self, names_by_unit=remembered | dict(self.names_by_unit))

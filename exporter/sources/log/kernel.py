@@ -1,0 +1,145 @@
+"""The kernel's log at /dev/kmsg: whom it killed for want of memory.
+
+Documentation/ABI/testing/dev-kmsg: one record a read, `priority,sequence,microseconds,flags;text`;
+EPIPE when records were overwritten before they were read.
+
+    6,2498,404870105,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),...
+    3,2499,404870905,-;Memory cgroup out of memory: Killed process 1856 (tail) total-vm:33044kB, ...
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.facts.evidence import KernelKill
+from exporter.facts.reading import NotHere, Unreadable
+from exporter.sources.log.kill import parse_kill
+
+_RECORD_BYTES = 8192
+_RECORDS_A_READ = 10_000
+_RECORD = re.compile(rb"^(\d{1,5}),(\d{1,19}),(\d{1,19}),[^;]*;(.*?)(?:\n|$)", re.DOTALL)
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of the kernel's log."""
+
+    facility: int  # 0 is the kernel's own; what a process writes there has another
+    sequence: int
+    stamp_us: int
+    text: str
+
+
+def parse_record(raw: bytes) -> Record:
+    """One record as /dev/kmsg gives it. Raises Unreadable."""
+    found = _RECORD.match(raw)
+    if not found:
+        raise Unreadable(f"/dev/kmsg gave what is no record: {raw[:60]!r}")
+    text = found[4].decode(errors="replace")
+    text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text)  # what is not printable, and the backslash
+    return Record(int(found[1]) >> 3, int(found[2]), int(found[3]), text)
+
+
+class KernelLogSource:
+    """Reads the records that are new. `sequence` is the last one of `boot_id` that was read before, -1 for none."""
+
+    def __init__(
+        self,
+        device: Path,
+        proc: Path,
+        boot_id: str,
+        sequence: int,
+        clock_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
+    ) -> None:
+        self._device = device
+        self._proc = proc
+        self._boot_id = boot_id
+        self._clock_us = clock_us
+        self._descriptor: int | None = None
+        self._told: set[int] = set()  # pids of the lines that name cgroups, to tell which second lines are alone
+        self._has_caught_up = False
+        self.sequence = sequence
+        """The last record that was read."""
+        self.events = 0
+        """Kills told of."""
+        self.events_lost = 0
+        """Times that records were overwritten unread."""
+
+    def open(self) -> int:
+        """The descriptor, to be waited for. Raises NotHere, Unreadable."""
+        try:
+            self._descriptor = os.open(self._device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise NotHere(f"{self._device} is not here: OOM kills are told by cgroups and journal alone") from error
+        except OSError as error:
+            raise Unreadable(f"{self._device} cannot be read ({error.strerror}): grant CAP_SYSLOG") from error
+        return self._descriptor
+
+    def read(self) -> tuple[KernelKill, ...]:
+        """The kills that were told of since the last read. Never waits."""
+        kills: list[KernelKill] = []
+        for _ in range(_RECORDS_A_READ):
+            try:
+                raw = os.read(self._descriptor, _RECORD_BYTES) if self._descriptor is not None else b""
+            except OSError as error:
+                if error.errno == errno.EPIPE:
+                    self.events_lost += 1
+                    continue
+                if error.errno != errno.EAGAIN:
+                    self.close()
+                break
+            if not raw:
+                break
+            if (kill := self._take(raw)) is not None:
+                kills.append(kill)
+        self._has_caught_up = True
+        self.events += len(kills)
+        return tuple(kills)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _take(self, raw: bytes) -> KernelKill | None:
+        try:
+            record = parse_record(raw)
+        except Unreadable:
+            return None
+        if record.sequence <= self.sequence:
+            return None
+        self.sequence = record.sequence
+        victim = parse_kill(record.text) if record.facility == 0 else None
+        if victim is None:
+            return None
+        cgroup = victim.victim_cgroup
+        if cgroup is not None:
+            self._told.add(victim.pid)
+        elif victim.pid in self._told:
+            self._told.discard(victim.pid)
+            return None
+        elif self._has_caught_up:
+            # Its first line was rate-limited: the dying process can still be asked where it lives.
+            cgroup = self._cgroup_of(victim.pid)
+        if not cgroup:
+            return None
+        # printk has a clock of its own, which may be off by seconds: what comes while we listen is of now.
+        heard_us = self._clock_us() if self._has_caught_up else record.stamp_us
+        limit = victim.limit_cgroup if victim.victim_cgroup is not None else None
+        return KernelKill(self._boot_id, heard_us, record.stamp_us, victim.pid, cgroup, limit, time.time())
+
+    def _cgroup_of(self, pid: int) -> str | None:
+        try:
+            text = (self._proc / str(pid) / "cgroup").read_text(errors="replace")
+        except OSError:
+            return None
+        path = text.partition("0::")[2].rstrip("\n").removesuffix(" (deleted)")
+        return path if path.startswith("/") and path != "/" else None
