@@ -153,7 +153,7 @@ def test_no_command_shows_the_help_and_is_a_misuse(capsys: pytest.CaptureFixture
     [
         (
             ["serve", "--listn", ":1"],
-            "unrecognized arguments: --listn :1 (did you mean --listen?); see bulkhead --help",
+            "unrecognized arguments: --listn :1 (did you mean --listen?); see bulkhead serve --help",
         ),
         (["srve"], "invalid choice: 'srve'"),
         (["serve", "--example", "--auto-example"], "not allowed with argument --example; see bulkhead serve --help"),
