@@ -21,14 +21,13 @@ from exporter.doctor import (
     has_containers,
     listen_finding,
     opening,
-    read_within,
     state_directory_finding,
 )
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
 from exporter.facts.container import Container
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses, ProcessTable
-from exporter.facts.reading import Failed, NotHere, Read, Unreadable
+from exporter.facts.reading import NotHere, Unreadable
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.facts.unit import Quadlet, Unit
 from exporter.host_sources import Interest, Sources
@@ -160,13 +159,6 @@ def test_processes_that_may_not_be_read_are_counted(config: Config) -> None:
     assert finding.state is State.CANNOT
     assert finding.found == "0 processes of 1 container; 2 processes cannot be read, the first: 7: denied"
     assert "CAP_SYS_PTRACE" in finding.remedy
-
-
-def test_a_source_that_hangs_is_left_behind() -> None:
-    never = threading.Event()
-    assert read_within(0.01, never.wait) == Failed("no answer within 0.01 s", 0.01)
-    never.set()
-    assert isinstance(read_within(5, lambda: 3), Read)
 
 
 def test_a_state_directory_is_writable_or_can_be_made(tmp_path: Path) -> None:
