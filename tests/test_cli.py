@@ -120,7 +120,7 @@ def test_version_names_bulkhead_python_and_the_libraries(capsys: pytest.CaptureF
     assert [line.split()[0] for line in lines[1:5]] == ["python", "prometheus-client", "podman", "pydbus"]
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["doctor"], ["audit"], ["explain"]])
 def test_every_help_has_examples_and_exit_codes(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([*command, "--help"])

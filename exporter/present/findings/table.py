@@ -183,11 +183,9 @@ class _Table:
         ink = self._paper.ink
         failed = ink(f"{verdicts[Verdict.FAIL]} fail", RED if verdicts[Verdict.FAIL] else GREEN)
         yield f"{self._subjects_in_words()}, {count(len(self._examination.checks), 'check')}: {failed} ({by_severity}),"
-        yield (
-            f"{verdicts[Verdict.UNKNOWN]} unknown, {verdicts[Verdict.NOT_APPLICABLE]} not applicable, "
-            f"{verdicts[Verdict.PASS]} pass; {sum(finding.outcome.drift for finding in findings)} with DRIFT "
-            f"(declared and in force differ)"
-        )
+        others = (f"{verdicts[one]} {one.replace('_', ' ')}" for one in Verdict if one is not Verdict.FAIL)
+        drift = sum(finding.outcome.drift for finding in findings)
+        yield f"{', '.join(others)}; {drift} with DRIFT (declared and in force differ)"
         if verdicts[Verdict.FAIL] or verdicts[Verdict.UNKNOWN]:
             yield ink("bulkhead explain CHECK tells what, why and how to mend", DIM)
 
