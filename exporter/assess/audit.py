@@ -38,7 +38,7 @@ def _reason(collector: CollectorReport) -> str:
 
 def _problems_of_choice(report: Report, globs: tuple[str, ...]) -> Iterator[str]:
     if report.dropped_containers:
-        yield f"{report.dropped_containers} containers beyond series.max_containers were not judged"
+        yield f"containers beyond series.max_containers were not judged: {report.dropped_containers}"
     for glob in globs:
         if not any(fnmatchcase(one.name, glob) for one in report.containers):
             yield f"no container's name matches {glob}"

@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         complain(f"there is no check {arguments.check}{hint}; bulkhead explain lists all {len(catalogue)}")
         return MISUSED
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
     return OK
 
 

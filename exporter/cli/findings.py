@@ -52,6 +52,7 @@ def show(examination: Examination, arguments: argparse.Namespace) -> int:
     """Print the findings as asked; the exit code."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stdout.write(_written(examination, arguments.format))
+    sys.stdout.flush()  # so that a reader that has seen enough is noticed here, not at the interpreter's end
     return exit_code(examination, None if arguments.fail_on == _NEVER else Severity(arguments.fail_on))
 
 

@@ -84,4 +84,4 @@ def test_a_host_that_tells_of_no_container_because_it_cannot_is_no_host_without_
 
 def test_containers_beyond_the_cap_are_told() -> None:
     (problem,) = audited(report_of(TWO, max_containers=1)).problems
-    assert problem == "1 containers beyond series.max_containers were not judged"
+    assert problem == "containers beyond series.max_containers were not judged: 1"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +59,20 @@ def test_the_paper_is_as_wide_as_the_terminal_and_never_too_wide_to_read(monkeyp
     monkeypatch.setenv("COLUMNS", "400")
     assert paper().width == 120
     assert not paper().colours
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": ""}])
+def test_colours_are_for_terminals_that_want_them(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert paper().colours is not (environment.get("NO_COLOR") == "1" or environment.get("TERM") == "dumb")
+
+
+def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
+    command = f"{sys.executable} -m exporter audit --example --format json | head -c 1"
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run(["sh", "-c", command], cwd=root, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("{", "")
