@@ -1,0 +1,44 @@
+"""The containers of a report as subjects of one examination, and what makes its verdicts less than whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from exporter.assess.examination import Examination, Examined
+from exporter.assess.report import CollectorReport, Report
+
+
+def audited(report: Report, globs: tuple[str, ...] = ()) -> Examination:
+    """The examination of the containers whose name matches any of the globs; of everything, if there are none."""
+    containers = [one for one in report.containers if not globs or any(fnmatchcase(one.name, glob) for glob in globs)]
+    return Examination(
+        checks=report.checks,
+        subjects=tuple(Examined(one.name, one.findings, state=one.state) for one in containers),
+        problems=(*_problems_of_sources(report), *_problems_of_choice(report, globs)),
+        title="the example host" if report.is_example else (report.host.hostname if report.host else "this host"),
+    )
+
+
+def _problems_of_sources(report: Report) -> Iterator[str]:
+    for collector in report.collectors:
+        if collector.present and not collector.success:
+            yield f"{collector.name}: {collector.reason}"
+    absent = {collector.name: collector for collector in report.collectors if not collector.present}
+    if "podman" in absent and report.containers:
+        known = f"yet there are containers ({len(report.containers)} known): what was declared for them is not known"
+        yield f"podman: {_reason(absent['podman'])}, {known}"
+    if {"podman", "cgroup"} <= absent.keys():
+        yield f"nothing here tells what runs: {_reason(absent['podman'])}; {_reason(absent['cgroup'])}"
+
+
+def _reason(collector: CollectorReport) -> str:
+    return collector.reason.rstrip(".")
+
+
+def _problems_of_choice(report: Report, globs: tuple[str, ...]) -> Iterator[str]:
+    if report.dropped_containers:
+        yield f"containers beyond series.max_containers were not judged: {report.dropped_containers}"
+    for glob in globs:
+        if not any(fnmatchcase(one.name, glob) for one in report.containers):
+            yield f"no container's name matches {glob}"

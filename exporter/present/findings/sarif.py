@@ -1,0 +1,118 @@
+"""An examination as SARIF 2.1.0 (OASIS), for code scanning: what fails, and what could not be judged.
+
+A failure has kind "fail" and a level; what is unknown has kind "open", whose level must be "none" (3.27.9).
+What passes or does not apply is left out: readers that know no kinds show every result as an alert.
+A container is a logical location; what lint finds is a physical one, of a file and a line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from string import ascii_letters, digits
+
+from exporter.assess.examination import Examination, Examined, worst_first
+from exporter.assess.report import CheckInfo, Finding, Severity, Verdict
+from exporter.present.untrusted import bounded
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_HOME = "https://github.com/bulkhead-exporter/bulkhead"
+_LEVELS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+# What GitHub sorts security alerts by: over 9.0 is critical, over 4.0 medium, else low.
+_SCORES = {Severity.CRITICAL: "9.5", Severity.WARNING: "5.0", Severity.INFO: "2.0"}
+_KINDS = {Verdict.FAIL: "fail", Verdict.UNKNOWN: "open"}
+_PLAIN_IN_URI = frozenset(ascii_letters + digits + "-._~/")
+
+
+def sarif(examination: Examination, product_version: str) -> str:
+    """One log with one run, with a line's end."""
+    index_of_rule = {check.id: index for index, check in enumerate(examination.checks)}
+    run = {
+        "tool": {
+            "driver": {
+                "name": "Bulkhead",
+                "version": product_version,
+                "informationUri": _HOME,
+                "rules": [_rule(check) for check in examination.checks],
+            }
+        },
+        "automationDetails": {"id": f"bulkhead/{bounded(examination.title)}/"},
+        "invocations": [_invocation(examination)],
+        "columnKind": "unicodeCodePoints",
+        "results": [
+            _result(subject, finding, index_of_rule.get(finding.check, -1))
+            for subject in worst_first(examination.subjects)
+            for finding in subject.findings
+            if finding.outcome.verdict in _KINDS
+        ],
+    }
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _rule(check: CheckInfo) -> dict[str, object]:
+    references = "; ".join(check.references)
+    mend = f"Quadlet: {check.fix_quadlet}\npodman: {check.fix_podman}"
+    return {
+        "id": check.id,
+        "name": "".join(word.capitalize() for word in check.id.split("_")),
+        "shortDescription": {"text": check.title},
+        "fullDescription": {"text": check.why},
+        "help": {
+            "text": f"{check.why}\n\n{mend}\n\nReferences: {references}",
+            "markdown": f"{check.why}\n\n- Quadlet: `{check.fix_quadlet}`\n- podman: `{check.fix_podman}`\n\n"
+            f"References: {references}",
+        },
+        "defaultConfiguration": {"level": _LEVELS[check.severity]},
+        "properties": {"tags": ["security", "containers"], "security-severity": _SCORES[check.severity]},
+    }
+
+
+def _invocation(examination: Examination) -> dict[str, object]:
+    return {
+        "executionSuccessful": not examination.problems,
+        "toolExecutionNotifications": [
+            {"level": "error", "message": {"text": bounded(problem)}} for problem in examination.problems
+        ],
+    }
+
+
+def _result(subject: Examined, finding: Finding, rule_index: int) -> dict[str, object]:
+    outcome = finding.outcome
+    words = [f"{subject.name}: {outcome.reason}", outcome.detail]
+    if outcome.drift:
+        words.append("declared and in force differ")
+    return {
+        "ruleId": finding.check,
+        "ruleIndex": rule_index,
+        "kind": _KINDS[outcome.verdict],
+        "level": _LEVELS[finding.severity] if outcome.verdict is Verdict.FAIL else "none",
+        "message": {"text": "; ".join(bounded(word) for word in words if word)},
+        "locations": [_location(subject, finding)],
+        "partialFingerprints": {"subjectAndCheck/v1": _fingerprint(subject, finding)},
+        "properties": {"severity": finding.severity.value, "drift": outcome.drift},
+    }
+
+
+def _location(subject: Examined, finding: Finding) -> dict[str, object]:
+    place = dict(subject.places).get(finding.check)
+    if place is not None:
+        where = {"artifactLocation": {"uri": _uri(place.file)}, "region": {"startLine": place.line}}
+        return {"physicalLocation": where}
+    if subject.file:
+        return {"physicalLocation": {"artifactLocation": {"uri": _uri(subject.file)}}}
+    name = bounded(subject.name)
+    kind = subject.kind.value
+    return {"logicalLocations": [{"name": name, "fullyQualifiedName": f"{kind}/{name}", "kind": kind}]}
+
+
+def _uri(path: str) -> str:
+    """The path as a URI reference (RFC 3986): absolute ones with their scheme."""
+    raw = path.encode("utf-8", "surrogateescape")
+    quoted = "".join(chr(byte) if chr(byte) in _PLAIN_IN_URI else f"%{byte:02X}" for byte in raw)
+    return f"file://{quoted}" if path.startswith("/") else quoted
+
+
+def _fingerprint(subject: Examined, finding: Finding) -> str:
+    """The same for the same check on the same subject, whatever the reason, the line or the order."""
+    parts = (subject.kind.value, subject.file or subject.name, finding.check)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
