@@ -85,7 +85,10 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
         cgroup=cgroup,
         slices=SliceSource(root / "sys/fs/cgroup", interest.empty_slices),
         process=ProcessSource(root / "proc", cgroup.members),
-        systemd=SystemdSource("unix:path=/run/dbus/system_bus_socket", interest.units, timeout_seconds=10),
+        # `systemctl set-property` is told by no signal: what was asked of a unit is never older than a minute.
+        systemd=SystemdSource(
+            "unix:path=/run/dbus/system_bus_socket", interest.units, timeout_seconds=10, resync_seconds=60
+        ),
         quadlet=QuadletSource(root),
         zfs=ZfsSource(root / "proc/spl/kstat/zfs"),
         zfs_mounted=MountedDatasetSource(interest.datasets, root / "proc/spl/kstat/zfs"),

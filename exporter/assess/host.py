@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from exporter.assess.check import Check, Subject
 from exporter.assess.hardening import CHECKS
 from exporter.assess.inventory import Resident, residents
+from exporter.assess.limit_drift import declared_limits, limit_drifts
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
@@ -16,6 +17,7 @@ from exporter.assess.storage import datasets_of, merged_datasets
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.unit import Unit
 
 _AWAKE_STATES = frozenset({"running", "paused", "stopping"})
 
@@ -39,6 +41,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build) -> Report:
         limits,
         living=tenants(fresh(snapshot.cgroup) or ()),
         names={resident.id: resident.name for resident in everyone},
+        units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
@@ -68,14 +71,15 @@ class _House:
     limits: Limits
     living: Mapping[str, frozenset[str]]  # cgroup path -> container ids
     names: Mapping[str, str]  # container id -> name
+    units: Mapping[str, Unit]  # name -> unit, of systemd as it answers now
 
 
 def _container_report(resident: Resident, house: _House) -> ContainerReport:
-    slice_name = slice_of(resident.cgroups.levels[0].path) if resident.cgroups and resident.cgroups.levels else ""
     if resident.cgroups is not None:
         events = own_memory_events(resident.cgroups, house.living)
     else:
         events = memory_events_of_the_dead(resident.unit, house.snapshot)
+    subject = _subject(resident, house)
     return ContainerReport(
         name=resident.name,
         state=resident.state,
@@ -83,22 +87,24 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         cgroups=resident.cgroups,
         unit=resident.unit,
         id=resident.id,
-        slice=slice_name or (resident.unit.slice if resident.unit else ""),
+        slice=_slice_name(resident),
         memory=judge_memory(resident.cgroups, house.limits),
         oom_kills=events.oom_kill if events else None,
         memory_events=events,
         restarts=restarts(resident),
         datasets=datasets_of(resident.processes),
-        findings=_findings(resident, house),
+        findings=_findings(subject, is_known=resident.container is not None),
+        limits_declared=declared_limits(subject),
+        limit_drifts=limit_drifts(subject),
     )
 
 
-def _findings(resident: Resident, house: _House) -> tuple[Finding, ...]:
+def _subject(resident: Resident, house: _House) -> Subject:
     # A source that fails now decides nothing: its last answer names and shows, and never passes a check.
     snapshot = house.snapshot
     processes_now, podman_now = isinstance(snapshot.process, Read), isinstance(snapshot.podman, Read)
     neighbours = house.living.get(_slice_path(resident.cgroups), frozenset()) - {resident.id}
-    subject = Subject(
+    return Subject(
         name=resident.name,
         user=resident.user,
         container=resident.container if podman_now else None,
@@ -108,12 +114,21 @@ def _findings(resident: Resident, house: _House) -> tuple[Finding, ...]:
         host=fresh(snapshot.host),
         running=resident.state in _AWAKE_STATES,
         neighbours_in_slice=tuple(sorted(house.names.get(neighbour, neighbour[:12]) for neighbour in neighbours)),
+        slice_unit=house.units.get(_slice_name(resident)),
     )
+
+
+def _findings(subject: Subject, *, is_known: bool) -> tuple[Finding, ...]:
     return tuple(
         Finding(check.id, check.severity, check.examine(subject))
         for check in CHECKS
-        if subject.running or (check.judges_stopped and resident.container is not None)
+        if subject.running or (check.judges_stopped and is_known)
     )
+
+
+def _slice_name(resident: Resident) -> str:
+    inside = slice_of(resident.cgroups.levels[0].path) if resident.cgroups and resident.cgroups.levels else ""
+    return inside or (resident.unit.slice if resident.unit else "")
 
 
 def _slice_path(cgroups: ContainerCgroups | None) -> str:

@@ -90,6 +90,41 @@ class MountedDataset:
     writable: bool
 
 
+class LimitSource(StrEnum):
+    """Where a limit was asked for, the innermost cgroup first."""
+
+    PODMAN = "podman"
+    UNIT = "unit"
+    SLICE = "slice"
+
+
+class Drift(StrEnum):
+    """How limits that were asked for may be wrong."""
+
+    NOT_APPLIED = "not_applied"  # asked for, and not in force
+    MISMATCH = "mismatch"  # two sources ask for different limits
+    SINGLE = "single"  # asked for in one place only
+    NONE = "none"  # asked for nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class LimitDeclared:
+    """A limit as one source was asked for it."""
+
+    resource: str  # memory_bytes, memory_high_bytes, memory_swap_bytes (swap alone), cpu_cores, pids
+    source: LimitSource
+    figure: float
+
+
+@dataclass(frozen=True, slots=True)
+class LimitDrift:
+    """Whether a resource's limits are wrong in one way."""
+
+    resource: str
+    kind: Drift
+    holds: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerReport:
     """One container, joined from every source that knows it."""
@@ -107,6 +142,8 @@ class ContainerReport:
     memory_events: MemoryEvents | None = None  # of that same outermost own cgroup
     datasets: tuple[MountedDataset, ...] = ()
     findings: tuple[Finding, ...] = ()
+    limits_declared: tuple[LimitDeclared, ...] = ()
+    limit_drifts: tuple[LimitDrift, ...] = ()  # of the kinds that could be judged
 
 
 @dataclass(frozen=True, slots=True)

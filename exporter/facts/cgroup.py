@@ -17,6 +17,9 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+COMMON_SLICES = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
+"""Slices that hold whatever was given no slice of its own: their limits are nobody's."""
+
 _PAYLOAD = re.compile(r"^libpod-(?:payload-)?([0-9a-f]{64})(?:\.scope)?$")
 
 

@@ -33,3 +33,4 @@ class Host:
     subgids: tuple[SubIds, ...] = ()  # /etc/subgid
     account_uids: tuple[tuple[str, int], ...] = ()  # /etc/passwd: name, uid
     sysctls: tuple[tuple[str, str], ...] = ()  # /proc/sys: "kernel.kptr_restrict" -> "1"
+    page_bytes: int = 4096  # sysconf(_SC_PAGE_SIZE): memory limits are kept in whole pages

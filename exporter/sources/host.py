@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
 from pathlib import Path
@@ -80,6 +81,7 @@ class HostSource:
             sysctls=tuple(
                 (name, value) for name in SYSCTLS if (value := self._word("proc/sys/" + name.replace(".", "/")))
             ),
+            page_bytes=os.sysconf("SC_PAGE_SIZE"),
         )
 
     def _selinux_mode(self, kernel: str) -> str | None:

@@ -10,8 +10,12 @@ from exporter.assess.report import (
     CollectorReport,
     ContainerReport,
     DeliveryCount,
+    Drift,
     Finding,
     LatencyHistogram,
+    LimitDeclared,
+    LimitDrift,
+    LimitSource,
     MemoryJudgement,
     MountedDataset,
     Notifications,
@@ -162,6 +166,11 @@ def container(name: str = "objects02", **changes: object) -> ContainerReport:
             finding(SELINUX, Verdict.PASS, "container_t"),
             finding(ROOTFUL, Verdict.PASS, "root's"),
         ),
+        limits_declared=(
+            LimitDeclared("memory_bytes", LimitSource.PODMAN, 512_000_000),
+            LimitDeclared("memory_bytes", LimitSource.UNIT, 512_000_000),
+        ),
+        limit_drifts=tuple(LimitDrift("memory_bytes", kind, holds=False) for kind in Drift),
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 
@@ -252,6 +261,8 @@ def rich_report(**changes: object) -> Report:
                 unit=None,
                 datasets=(),
                 findings=(),
+                limits_declared=(),
+                limit_drifts=(),
                 oom_kills=1,
                 restarts=None,
                 memory=MemoryJudgement(usage_bytes=52 * MIB, working_set_bytes=48 * MIB),

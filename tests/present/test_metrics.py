@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.report import CollectorReport
+from exporter.assess.report import CollectorReport, Drift, LimitDeclared, LimitDrift, LimitSource
 from exporter.facts.cgroup import MemoryEvents
 from tests.present.pages import samples, states, value
 from tests.present.reports import HOST, container, rich_report
@@ -111,6 +111,28 @@ def test_a_limit_in_force_is_told_of_each_level_that_has_one() -> None:
         ("cpu_cores", "service"): 4,
         ("pids", "payload"): 2048,
     }
+
+
+def test_a_limit_asked_for_is_told_of_each_source_and_drift_is_1_or_0_or_absent() -> None:
+    page = samples(
+        rich_report(
+            containers=(
+                container(
+                    limits_declared=(
+                        LimitDeclared("memory_bytes", LimitSource.PODMAN, 512e6),
+                        LimitDeclared("memory_bytes", LimitSource.UNIT, 1e9),
+                    ),
+                    limit_drifts=(
+                        LimitDrift("memory_bytes", Drift.NOT_APPLIED, holds=True),
+                        LimitDrift("memory_bytes", Drift.SINGLE, holds=False),
+                    ),
+                ),
+            )
+        )
+    )
+    of_memory = {"container": "objects02", "resource": "memory_bytes"}
+    assert states(page, "container_limit_declared", "source", **of_memory) == {"podman": 512e6, "unit": 1e9}
+    assert states(page, "container_limit_drift", "kind", **of_memory) == {"not_applied": 1, "single": 0}
 
 
 def test_the_quota_ratio_is_of_the_fuller_quota_and_absent_without_one() -> None:
