@@ -22,6 +22,7 @@ from exporter.facts.unit import Quadlet, Unit
 from exporter.sources.cgroup import CgroupSource, SliceSource
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource
+from exporter.sources.nftables import NftablesSource
 from exporter.sources.podman import PodmanSocket, PodmanSource
 from exporter.sources.process import ProcessSource
 from exporter.sources.quadlet import QuadletSource
@@ -72,6 +73,7 @@ class Sources:
     zfs: ZfsSource
     zfs_mounted: MountedDatasetSource
     host: HostSource
+    firewall: NftablesSource
     interest: Interest
 
 
@@ -93,6 +95,7 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
         zfs=ZfsSource(root / "proc/spl/kstat/zfs"),
         zfs_mounted=MountedDatasetSource(interest.datasets, root / "proc/spl/kstat/zfs"),
         host=HostSource(root),
+        firewall=NftablesSource(),
         interest=interest,
     )
 
@@ -116,6 +119,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         lambda: sources.zfs_mounted.problems,
     )
     host = Poller("host", sources.host.read, Clock(clocks.host_seconds, 30))
+    firewall = Poller("firewall", sources.firewall.read, Clock(clocks.firewall_seconds, 30))
     tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree_seconds, 30))
 
     sources.interest.containers = lambda: podman.value() or ()
@@ -147,6 +151,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
                 EventCount("systemd", sources.systemd.events, sources.systemd.events_lost),
             ),
             empty_slices=empty_slices,
+            firewall=firewall.reading(),
         )
 
     def containers_changed() -> None:
@@ -154,7 +159,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             poller.poke()
 
     return Agent(
-        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs),
+        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall),
         followers=(
             lambda stop: sources.podman.follow(containers_changed, stop),
             lambda stop: sources.systemd.follow(systemd.poke, stop),

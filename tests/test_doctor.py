@@ -26,7 +26,7 @@ from exporter.doctor import (
 )
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
 from exporter.facts.container import Container
-from exporter.facts.host import Host
+from exporter.facts.host import Firewall, Host, InputChain
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Failed, NotHere, Read, Unreadable
 from exporter.facts.storage import Dataset, Pool, Storage
@@ -61,6 +61,7 @@ def sources(**reads: Callable[[], Any]) -> Sources:
         "zfs": answers(Storage((dataset,), (Pool("tank", "online"),))),
         "zfs_mounted": answers((dataset,)),
         "host": answers(HOST),
+        "firewall": answers(Firewall((InputChain("inet", "filter", "input", "drop", denies=True),))),
     }
     made = {
         name: SimpleNamespace(read=read, problems=(), discover=lambda: None, paths=lambda: ("/x",))
@@ -89,8 +90,10 @@ def test_every_source_that_can_be_read_is_ok_and_says_numbers(config: Config) ->
     assert found["quadlet"].found == "1 quadlet, 1 wanted at boot"
     assert found["zfs"].found == "1 dataset in 1 pool, 1 with a quota"
     assert found["zfs_mounted"].found == "1 dataset mounted by containers"
+    assert found["firewall"].found == "1 chain at the input hook, 1 of them denying by default"
     assert list(found) == [
-        *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted", "state_dir", "listen")
+        *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted"),
+        *("firewall", "state_dir", "listen"),
     ]
 
 

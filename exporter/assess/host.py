@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 
 from exporter.assess.check import Check, Subject
 from exporter.assess.hardening import CHECKS
+from exporter.assess.hardening_host import HOST_CHECKS
+from exporter.assess.host_check import HostCheck, HostSubject
 from exporter.assess.inventory import Resident, residents
 from exporter.assess.limit_drift import declared_limits, limit_drifts
 from exporter.assess.limits import Limits
@@ -53,7 +55,8 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build) -> Report:
         pools=storage.pools if storage else (),
         dataset_io=storage.io if storage else (),
         host=latest(snapshot.host),
-        checks=tuple(_catalogue_entry(check) for check in CHECKS),
+        checks=(*map(_catalogue_entry, CHECKS), *map(_catalogue_entry_of_host, HOST_CHECKS)),
+        host_findings=_host_findings(snapshot, everyone),
         thresholds=limits.as_pairs(),
         dropped_containers=len(everyone) - len(shown),
         product_version=build.product_version,
@@ -131,6 +134,17 @@ def _slice_name(resident: Resident) -> str:
     return inside or (resident.unit.slice if resident.unit else "")
 
 
+def _host_findings(snapshot: Snapshot, everyone: tuple[Resident, ...]) -> tuple[Finding, ...]:
+    subject = HostSubject(
+        now_seconds=snapshot.taken_at_seconds,
+        host=fresh(snapshot.host),
+        storage=snapshot.zfs,
+        firewall=snapshot.firewall,
+        containers=sum(1 for resident in everyone if not resident.user),
+    )
+    return tuple(Finding(check.id, check.severity, check.examine(subject)) for check in HOST_CHECKS)
+
+
 def _slice_path(cgroups: ContainerCgroups | None) -> str:
     for level in cgroups.levels if cgroups else ():
         if level.level is Level.SLICE:
@@ -172,3 +186,7 @@ def _catalogue_entry(check: Check) -> CheckInfo:
     return CheckInfo(
         check.id, check.severity, check.title, check.why, check.fix_quadlet, check.fix_podman, check.references
     )
+
+
+def _catalogue_entry_of_host(check: HostCheck) -> CheckInfo:
+    return CheckInfo(check.id, check.severity, check.title, check.why, "", "", check.references, check.fix)

@@ -65,6 +65,7 @@ class CheckInfo:
     fix_quadlet: str
     fix_podman: str
     references: tuple[str, ...]
+    fix_host: str = ""  # of a check of the host itself, which has neither of the two above
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ class Report:
     host: Host | None = None
     checks: tuple[CheckInfo, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
+    host_findings: tuple[Finding, ...] = ()
     dropped_containers: int = 0  # beyond the cap, at this moment
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
     notifications: Notifications = Notifications()

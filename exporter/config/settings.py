@@ -32,6 +32,7 @@ class Clocks:
     zfs_seconds: float = 120
     zfs_mounted_seconds: float = 15
     host_seconds: float = 30
+    firewall_seconds: float = 60
     cgroup_tree_seconds: float = 5
 
 

@@ -71,6 +71,19 @@ ROOTFUL = CheckInfo(
     references=(),
 )
 
+DMESG = CheckInfo(
+    id="dmesg_restricted",
+    severity=Severity.WARNING,
+    title="The log of the kernel is for root alone",
+    why="The log of the kernel tells addresses.",
+    fix_quadlet="",
+    fix_podman="",
+    references=(),
+    fix_host="kernel.dmesg_restrict = 1 in /etc/sysctl.d",
+)
+CLOCK = replace(DMESG, id="clock_synchronised", title="The clock is synchronised", fix_host="Enable chrony")
+LOCKDOWN = replace(DMESG, id="kernel_lockdown", title="The kernel is locked down", fix_host="lockdown=integrity")
+
 
 def finding(check: CheckInfo, verdict: Verdict, reason: str = "", detail: str = "", *, drift: bool = False) -> Finding:
     """One check's outcome."""
@@ -302,7 +315,12 @@ def rich_report(**changes: object) -> Report:
         pools=(Pool("tank", "degraded", 480 * GIB, 88 * GIB, 392 * GIB, 0.07), Pool("scratch", "online")),
         dataset_io=(DatasetIo("tank/containers/objects02", 1200, 3400, 5 * MIB, 7 * MIB),),
         host=HOST,
-        checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX),
+        checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX, DMESG, CLOCK, LOCKDOWN),
+        host_findings=(
+            finding(DMESG, Verdict.FAIL, "anybody may read the kernel's log", "kernel.dmesg_restrict is 0"),
+            finding(CLOCK, Verdict.PASS, "synchronised"),
+            finding(LOCKDOWN, Verdict.UNKNOWN, "lockdown not readable", "/sys/kernel/security/lockdown"),
+        ),
         thresholds=Limits().as_pairs(),
         notifications=Notifications(
             (

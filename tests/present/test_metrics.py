@@ -171,6 +171,12 @@ def test_failures_are_counted_by_severity_and_only_of_who_was_judged() -> None:
     assert states(PAGE, "container_hardening_failed", "severity", container="alice/blog") == {}
 
 
+def test_the_hosts_own_checks_pass_or_fail_or_are_unknown() -> None:
+    assert states(PAGE, "host_hardening_check", "check") == {"dmesg_restricted": 0, "clock_synchronised": 1}
+    assert states(PAGE, "host_hardening_unknown", "check") == {"kernel_lockdown": 1}
+    assert "dmesg_restricted" in states(PAGE, "hardening_check_info", "check")
+
+
 def test_success_is_absent_for_what_is_not_on_this_host() -> None:
     assert states(PAGE, "scrape_collector_success", "collector") == {
         "podman": 1,

@@ -30,6 +30,18 @@ def _failed(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
             yield (severity.value,), failed[severity]
 
 
+def _host_judged(report: Report) -> Iterator[Sample]:
+    for finding in report.host_findings:
+        if finding.outcome.verdict in _VERDICTS:
+            yield Sample((finding.check,), _VERDICTS[finding.outcome.verdict])
+
+
+def _host_unknown(report: Report) -> Iterator[Sample]:
+    for finding in report.host_findings:
+        if finding.outcome.verdict is Verdict.UNKNOWN:
+            yield Sample((finding.check,), 1)
+
+
 def _catalogue(report: Report) -> Iterator[Sample]:
     return (Sample((check.id, check.severity.value, check.title), 1) for check in report.checks)
 
@@ -74,5 +86,21 @@ FAMILIES: tuple[Family, ...] = (
         ("check", "severity", "title"),
         "1 a check",
         _catalogue,
+    ),
+    Family(
+        "bulkhead_host_hardening_check",
+        "1 the host's own check passes, 0 it fails; absent when it does not apply, is waived or could not be judged.",
+        Kind.GAUGE,
+        ("check",),
+        "1 a check of the host",
+        _host_judged,
+    ),
+    Family(
+        "bulkhead_host_hardening_unknown",
+        "1 for each of the host's own checks that could not be judged.",
+        Kind.GAUGE,
+        ("check",),
+        "up to 1 a check of the host",
+        _host_unknown,
     ),
 )
