@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from exporter import __version__
 from exporter.agent import Agent, Clock, Poller, no_problems, read_once
 from exporter.assess.host import Build, assess
+from exporter.assess.report import Report, WaiverReport, WaiverState
 from exporter.assess.storage import mounted_datasets
 from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups, slice_of, unit_of
@@ -28,6 +30,8 @@ from exporter.sources.process import ProcessSource
 from exporter.sources.quadlet import QuadletSource
 from exporter.sources.systemd import SystemdSource
 from exporter.sources.zfs import MountedDatasetSource, ZfsSource
+
+log = logging.getLogger("bulkhead")
 
 
 @dataclass(slots=True)
@@ -164,7 +168,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             lambda stop: sources.podman.follow(containers_changed, stop),
             lambda stop: sources.systemd.follow(systemd.poke, stop),
         ),
-        make_report=lambda: assess(snapshot(), config.thresholds, build),
+        make_report=telling_waivers(lambda: assess(snapshot(), config.thresholds, build, config.waivers)),
     )
 
 
@@ -181,7 +185,7 @@ def build_example_agent(config: Config) -> Agent:
     """The agent of the embedded example host: other facts, the same judgement and pages."""
     example = ExampleHost(load_recording(), time.time())
     build = replace(build_of(config), is_example=True)
-    return Agent((), (), lambda: assess(example.snapshot(time.time()), config.thresholds, build))
+    return Agent((), (), lambda: assess(example.snapshot(time.time()), config.thresholds, build, config.waivers))
 
 
 def build_of(config: Config) -> Build:
@@ -191,3 +195,27 @@ def build_of(config: Config) -> Build:
         python_version=platform.python_version(),
         max_containers=config.series.max_containers,
     )
+
+
+_TOLD = {
+    WaiverState.EXPIRED: "a waiver has expired: mend the failure or set another date",
+    WaiverState.UNMATCHED: "a waiver matches no container",
+}
+
+
+def telling_waivers(make_report: Callable[[], Report]) -> Callable[[], Report]:
+    """Logs each waiver that has expired or matches nothing, once each time that this begins."""
+    told: frozenset[WaiverReport] = frozenset()
+
+    def report() -> Report:
+        nonlocal told
+        made = make_report()
+        ailing = [one for one in made.waivers if one.state in _TOLD]
+        for waiver in ailing:
+            if waiver not in told:
+                subject = {"container": waiver.container or "the host", "check": waiver.check, "reason": waiver.reason}
+                log.warning(_TOLD[waiver.state], extra=subject)
+        told = frozenset(ailing)
+        return made
+
+    return report

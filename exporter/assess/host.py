@@ -16,6 +16,7 @@ from exporter.assess.memory import judge_memory
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
 from exporter.assess.restarts import memory_events_of_the_dead, own_memory_events, restarts, tenants
 from exporter.assess.storage import datasets_of, merged_datasets
+from exporter.assess.waivers import Waiver, waiver_reports, with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
@@ -35,28 +36,34 @@ class Build:
     max_containers: int = 2000
 
 
-def assess(snapshot: Snapshot, limits: Limits, build: Build) -> Report:
+def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiver, ...] = ()) -> Report:
     """The report of one snapshot."""
     everyone = residents(snapshot)
     house = _House(
         snapshot,
         limits,
+        waivers,
         living=tenants(fresh(snapshot.cgroup) or ()),
         names={resident.id: resident.name for resident in everyone},
         units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
+    containers = tuple(_container_report(resident, house) for resident in shown)
+    host_findings = _host_findings(snapshot, everyone, waivers)
+    judged = {"": host_findings} | {container.name: container.findings for container in containers}
+    names = frozenset(resident.name for resident in everyone) if isinstance(snapshot.podman, Read) else None
     return Report(
         taken_at_seconds=snapshot.taken_at_seconds,
-        containers=tuple(_container_report(resident, house) for resident in shown),
+        containers=containers,
         collectors=_collector_reports(snapshot),
         datasets=merged_datasets(storage.datasets if storage else (), latest(snapshot.zfs_mounted) or ()),
         pools=storage.pools if storage else (),
         dataset_io=storage.io if storage else (),
         host=latest(snapshot.host),
         checks=(*map(_catalogue_entry, CHECKS), *map(_catalogue_entry_of_host, HOST_CHECKS)),
-        host_findings=_host_findings(snapshot, everyone),
+        host_findings=host_findings,
+        waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
         thresholds=limits.as_pairs(),
         dropped_containers=len(everyone) - len(shown),
         product_version=build.product_version,
@@ -72,6 +79,7 @@ class _House:
 
     snapshot: Snapshot
     limits: Limits
+    waivers: tuple[Waiver, ...]
     living: Mapping[str, frozenset[str]]  # cgroup path -> container ids
     names: Mapping[str, str]  # container id -> name
     units: Mapping[str, Unit]  # name -> unit, of systemd as it answers now
@@ -96,7 +104,12 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         memory_events=events,
         restarts=restarts(resident),
         datasets=datasets_of(resident.processes),
-        findings=_findings(subject, is_known=resident.container is not None),
+        findings=with_waivers(
+            resident.name,
+            _findings(subject, is_known=resident.container is not None),
+            house.waivers,
+            house.snapshot.taken_at_seconds,
+        ),
         limits_declared=declared_limits(subject),
         limit_drifts=limit_drifts(subject),
     )
@@ -134,15 +147,19 @@ def _slice_name(resident: Resident) -> str:
     return inside or (resident.unit.slice if resident.unit else "")
 
 
-def _host_findings(snapshot: Snapshot, everyone: tuple[Resident, ...]) -> tuple[Finding, ...]:
+def _host_findings(
+    snapshot: Snapshot, everyone: tuple[Resident, ...], waivers: tuple[Waiver, ...]
+) -> tuple[Finding, ...]:
     subject = HostSubject(
         now_seconds=snapshot.taken_at_seconds,
         host=fresh(snapshot.host),
         storage=snapshot.zfs,
         firewall=snapshot.firewall,
         containers=sum(1 for resident in everyone if not resident.user),
+        waivers=waivers,
     )
-    return tuple(Finding(check.id, check.severity, check.examine(subject)) for check in HOST_CHECKS)
+    findings = tuple(Finding(check.id, check.severity, check.examine(subject)) for check in HOST_CHECKS)
+    return with_waivers("", findings, waivers, snapshot.taken_at_seconds)
 
 
 def _slice_path(cgroups: ContainerCgroups | None) -> str:

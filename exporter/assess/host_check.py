@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from exporter.assess.check import failed, not_applicable, passed, unknown
 from exporter.assess.report import Outcome, Severity
+from exporter.assess.waivers import Waiver
 from exporter.facts.host import Firewall, Host
 from exporter.facts.reading import Reading
 from exporter.facts.storage import Storage
@@ -21,6 +22,7 @@ class HostSubject:
     storage: Reading[Storage]
     firewall: Reading[Firewall]
     containers: int = 0  # of root, that may want ids of their own
+    waivers: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class Verdict(StrEnum):
     FAIL = "fail"
     NOT_APPLICABLE = "not_applicable"
     UNKNOWN = "unknown"
+    WAIVED = "waived"  # it fails, and the configuration accepts that with a reason
 
 
 class Severity(StrEnum):
@@ -52,6 +53,8 @@ class Finding:
     check: str
     severity: Severity
     outcome: Outcome
+    waiver: str = ""  # the reason of the waiver for this failure, "" for none; an expired one leaves it failed
+    waiver_ends_at_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,26 @@ class CheckInfo:
     fix_podman: str
     references: tuple[str, ...]
     fix_host: str = ""  # of a check of the host itself, which has neither of the two above
+
+
+class WaiverState(StrEnum):
+    """What becomes of a waiver."""
+
+    ACTIVE = "active"  # it waives a failure now
+    IDLE = "idle"  # its check does not fail
+    UNMATCHED = "unmatched"  # no container has such a name
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverReport:
+    """One waiver of the configuration."""
+
+    container: str  # pattern of names; "" is the host
+    check: str  # pattern of ids
+    reason: str
+    ends_at_seconds: float | None
+    state: WaiverState
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +225,7 @@ class Report:
     checks: tuple[CheckInfo, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
     host_findings: tuple[Finding, ...] = ()
+    waivers: tuple[WaiverReport, ...] = ()
     dropped_containers: int = 0  # beyond the cap, at this moment
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
     notifications: Notifications = Notifications()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 
-from exporter.assess.report import CheckInfo, CollectorReport, Finding, Report, Severity, Verdict
+from exporter.assess.report import CheckInfo, CollectorReport, Finding, Report, Severity, Verdict, WaiverState
 from exporter.present.concern import Row, gravest_first, worst_first
 from exporter.present.style import STYLE
 from exporter.present.untrusted import bounded
@@ -190,6 +190,8 @@ def _check_badges(findings: tuple[Finding, ...]) -> str:
         badges.append(_badge(f"{len(failing)} of {judged} fail", failing[0].severity))
     elif judged:
         badges.append(_badge(f"all {judged} pass", "good"))
+    if waived := verdicts.count(Verdict.WAIVED):
+        badges.append(_badge(f"{waived} waived", ""))
     if unknown:
         badges.append(_badge(f"{unknown} unknown", ""))
     return " ".join(badges) or _NOTHING
@@ -212,7 +214,18 @@ def _host_checks(report: Report) -> str:
     failing = gravest_first(report.host_findings)
     items = "".join(_failed_check(finding, checks.get(finding.check)) for finding in failing)
     details = f"<details><summary>{_severity_words(failing)}</summary><ul>{items}</ul></details>" if failing else ""
-    return f"<p>{badges}</p>{details}"
+    return f"<p>{badges}</p>{details}{_waivers(report)}"
+
+
+def _waivers(report: Report) -> str:
+    """Those that need eyes: the others do what they were written for."""
+    items = "".join(
+        f"<li>{_badge(f'waiver {waiver.state}', Severity.WARNING)} {_text(waiver.check)} of "
+        f"{_text(waiver.container or 'the host')}<p>{_text(waiver.reason)}</p></li>"
+        for waiver in report.waivers
+        if waiver.state in {WaiverState.EXPIRED, WaiverState.UNMATCHED}
+    )
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _failed_check(finding: Finding, check: CheckInfo | None) -> str:

@@ -23,6 +23,8 @@ from exporter.assess.report import (
     Report,
     Severity,
     Verdict,
+    WaiverReport,
+    WaiverState,
 )
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container
@@ -82,6 +84,7 @@ DMESG = CheckInfo(
     fix_host="kernel.dmesg_restrict = 1 in /etc/sysctl.d",
 )
 CLOCK = replace(DMESG, id="clock_synchronised", title="The clock is synchronised", fix_host="Enable chrony")
+PTRACE = replace(DMESG, id="ptrace_scoped", title="Processes cannot trace one another", fix_host="ptrace_scope = 1")
 LOCKDOWN = replace(DMESG, id="kernel_lockdown", title="The kernel is locked down", fix_host="lockdown=integrity")
 
 
@@ -299,6 +302,13 @@ def rich_report(**changes: object) -> Report:
                 oom_kills=None,
                 memory_events=None,
                 restarts=2,
+                findings=(
+                    replace(
+                        finding(READ_ONLY, Verdict.WAIVED, "root file system is writable"),
+                        waiver="writes its cache there",
+                        waiver_ends_at_seconds=NOW_SECONDS + 86_400,
+                    ),
+                ),
             ),
         ),
         collectors=COLLECTORS,
@@ -315,10 +325,20 @@ def rich_report(**changes: object) -> Report:
         pools=(Pool("tank", "degraded", 480 * GIB, 88 * GIB, 392 * GIB, 0.07), Pool("scratch", "online")),
         dataset_io=(DatasetIo("tank/containers/objects02", 1200, 3400, 5 * MIB, 7 * MIB),),
         host=HOST,
-        checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX, DMESG, CLOCK, LOCKDOWN),
+        checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX, DMESG, CLOCK, PTRACE, LOCKDOWN),
+        waivers=(
+            WaiverReport("", "clock_*", "the hypervisor does", NOW_SECONDS + 86_400, WaiverState.ACTIVE),
+            WaiverReport("old-<b>", "rootful", "gone & forgotten", None, WaiverState.UNMATCHED),
+            WaiverReport("objects02", "rootful", "over", NOW_SECONDS - 1, WaiverState.EXPIRED),
+        ),
         host_findings=(
             finding(DMESG, Verdict.FAIL, "anybody may read the kernel's log", "kernel.dmesg_restrict is 0"),
-            finding(CLOCK, Verdict.PASS, "synchronised"),
+            replace(
+                finding(CLOCK, Verdict.WAIVED, "nobody synchronises the clock"),
+                waiver="the hypervisor does",
+                waiver_ends_at_seconds=NOW_SECONDS + 86_400,
+            ),
+            finding(PTRACE, Verdict.PASS, "scoped"),
             finding(LOCKDOWN, Verdict.UNKNOWN, "lockdown not readable", "/sys/kernel/security/lockdown"),
         ),
         thresholds=Limits().as_pairs(),

@@ -15,6 +15,7 @@ from exporter.assess.hardening_host import (
     selinux_enforcing,
     subids_for_containers,
     unprivileged_bpf_disabled,
+    waivers_current,
     zfs_pool_healthy,
 )
 from exporter.assess.host_check import HostCheck
@@ -35,4 +36,5 @@ HOST_CHECKS: tuple[HostCheck, ...] = (
     firewall_default_deny.CHECK,
     zfs_pool_healthy.CHECK,
     clock_synchronised.CHECK,
+    waivers_current.CHECK,
 )

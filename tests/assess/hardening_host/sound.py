@@ -7,6 +7,7 @@ from dataclasses import replace
 from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.assess.host_check import HostSubject
 from exporter.assess.report import Verdict
+from exporter.assess.waivers import Waiver
 from exporter.facts.host import Firewall, InputChain, SubIds, Updates
 from exporter.facts.reading import Failed
 from exporter.facts.storage import Pool, Storage
@@ -39,6 +40,7 @@ SOUND = HostSubject(
     storage=answered(Storage((), (Pool("tank", "online"),))),
     firewall=answered(Firewall((INPUT,))),
     containers=3,
+    waivers=(Waiver("web", "rootful", "alice's own", NOW + 86400),),
 )
 IN_THE_DARK = HostSubject(NOW, None, Failed("no answer", 1.0), Failed("no answer", 1.0))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.report import Verdict
+from exporter.assess.waivers import Waiver
 from exporter.facts.host import Firewall, InputChain, SubIds, Updates
 from exporter.facts.reading import Absent, Failed
 from exporter.facts.storage import Pool, Storage
@@ -122,3 +123,10 @@ def test_a_host_without_zfs_or_pools_has_no_pool_to_judge_and_a_silent_zfs_is_un
 
 def test_a_clock_that_nobody_keeps_right_fails() -> None:
     assert turned(with_host(clock_synchronised=False)) == {"clock_synchronised": Verdict.FAIL}
+
+
+def test_one_waiver_whose_date_is_over_fails_and_no_waivers_are_not_judged() -> None:
+    over = Waiver("", "kernel_lockdown", "until the new module", NOW)
+    assert turned(replace(SOUND, waivers=(*SOUND.waivers, over))) == {"waivers_current": Verdict.FAIL}
+    assert turned(replace(SOUND, waivers=(replace(over, ends_at_seconds=None),))) == {}
+    assert turned(replace(SOUND, waivers=())) == {"waivers_current": Verdict.NOT_APPLICABLE}
