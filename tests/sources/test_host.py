@@ -19,6 +19,7 @@ from exporter.sources.host import (
     parse_value,
 )
 from exporter.sources.host.clock import kernel_clock_is_synchronised
+from exporter.sources.host.parse import parse_choice
 from exporter.sources.host.updates import parse_apply_updates, parse_apt_periodic
 
 RECORDED = Path(__file__).parents[1] / "host"
@@ -156,6 +157,7 @@ def test_figures_of_another_shape_are_unknown() -> None:
 @given(st.binary() | st.lists(st.binary(max_size=8)).map(b":".join))
 def test_no_bytes_at_all_break_the_parsers(raw: bytes) -> None:
     parse_value(raw)
+    parse_choice(raw)
     parse_memory_total_bytes(raw)
     parse_oom_kills(raw)
     parse_subids(raw)
@@ -308,3 +310,11 @@ def test_dnfs_last_run_is_the_last_start_of_its_timer(tmp_path: Path) -> None:
 def test_any_text_is_settings_of_updates(text: str) -> None:
     parse_apt_periodic(text)
     assert parse_apply_updates(text) in (True, False, None)
+
+
+@given(st.lists(st.sampled_from(["none", "integrity", "confidentiality"]), unique=True, min_size=1), st.data())
+def test_the_chosen_word_comes_back(words: list[str], data: st.DataObject) -> None:
+    chosen = data.draw(st.sampled_from(words))
+    raw = " ".join(f"[{word}]" if word == chosen else word for word in words).encode()
+    assert parse_choice(raw) == chosen
+    assert parse_choice(raw.replace(b"[", b"")) is None
