@@ -122,10 +122,11 @@ class _Request:
 
 def declared_limits(subject: Subject) -> tuple[LimitDeclared, ...]:
     """Every limit that is known to have been asked for."""
+    requests = _requests(subject)
     return tuple(
         LimitDeclared(resource.name, request.source, figure)
         for resource in _RESOURCES
-        for request in _requests(subject)
+        for request in requests
         if (figure := request.figure(resource)) is not None
     )
 
@@ -136,7 +137,7 @@ def limit_drifts(subject: Subject) -> tuple[LimitDrift, ...]:
     drifts = []
     for resource in _RESOURCES:
         judged: dict[Drift, bool | None] = {Drift.NOT_APPLIED: None}
-        complaints = _complaints(subject, resource)
+        complaints = _complaints(subject, resource, requests, all_known=all_known)
         if complaints is not None:
             judged[Drift.NOT_APPLIED] = bool(complaints)
         if all_known:
@@ -154,7 +155,8 @@ def limit_drifts(subject: Subject) -> tuple[LimitDrift, ...]:
 
 def not_applied(subject: Subject) -> tuple[str, ...] | None:
     """A sentence for each limit that was asked for and is not in force; None when that cannot be judged."""
-    found = [_complaints(subject, resource) for resource in _RESOURCES]
+    requests, all_known = _requests(subject), _is_all_known(subject)
+    found = [_complaints(subject, resource, requests, all_known=all_known) for resource in _RESOURCES]
     complaints = tuple(complaint for each in found for complaint in each or ())
     return complaints if complaints or all(each is not None for each in found) else None
 
@@ -205,7 +207,9 @@ def _is_own_slice(subject: Subject) -> bool:
     return bool(name) and name not in COMMON_SLICES and not subject.neighbours_in_slice
 
 
-def _complaints(subject: Subject, resource: _Resource) -> tuple[str, ...] | None:
+def _complaints(
+    subject: Subject, resource: _Resource, requests: tuple[_Request, ...], *, all_known: bool
+) -> tuple[str, ...] | None:
     """What was asked for and is not in force; None when there is none and not all could be looked at."""
     cgroups = subject.cgroups
     if cgroups is None or not cgroups.levels:
@@ -214,8 +218,8 @@ def _complaints(subject: Subject, resource: _Resource) -> tuple[str, ...] | None
         return ()  # a kernel that does not account swap cannot limit it, and podman then does not ask
     page_bytes = subject.host.page_bytes if subject.host else _PAGE_BYTES
     complaints = []
-    all_read = _is_all_known(subject)
-    for request in _requests(subject):
+    all_read = all_known
+    for request in requests:
         asked = request.figure(resource)
         if asked is None:
             continue
