@@ -25,7 +25,7 @@ from exporter.agent import no_problems, start_reading
 from exporter.config import Config, listen_address
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
-from exporter.facts.host import Host
+from exporter.facts.host import Firewall, Host
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, SourceError, fresh
 from exporter.facts.storage import Dataset, Storage
@@ -101,6 +101,9 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
     yield _finding("zfs", zfs, _zfs_words, "install zfsutils-linux, and let this process use /dev/zfs")
     zfs_mounted = ask(sources.zfs_mounted.read)
     yield _finding("zfs_mounted", zfs_mounted, _mounted_words, "install python3-pyzfs, or zfsutils-linux at least")
+
+    firewall = ask(sources.firewall.read)
+    yield _finding("firewall", firewall, _firewall_words, "run as root: nft needs CAP_NET_ADMIN")
 
     yield state_directory_finding(config.state_dir)
     yield listen_finding(config.listen)
@@ -299,6 +302,11 @@ def _zfs_words(storage: Storage) -> str:
 
 def _mounted_words(datasets: tuple[Dataset, ...]) -> str:
     return f"{_count(len(datasets), 'dataset')} mounted by containers"
+
+
+def _firewall_words(firewall: Firewall) -> str:
+    denying = sum(1 for chain in firewall.inputs if chain.denies)
+    return f"{_count(len(firewall.inputs), 'chain')} at the input hook, {denying} of them denying by default"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -1,6 +1,7 @@
 """One survey of the host: every source is asked once, each within its deadline, and those that can, side by side.
 
-    host, cgroup, podman, quadlet, zfs    at once
+    host, cgroup, podman, quadlet, zfs,
+    firewall                              at once
     process, systemd                      when the cgroup tree, podman and the quadlets have named whom to ask about
     zfs_mounted                           when the processes have named what they mount
 
@@ -32,6 +33,7 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
     asked_podman = start_reading(deadline_seconds, sources.podman.read, lambda: sources.podman.problems)
     asked_quadlet = start_reading(deadline_seconds, sources.quadlet.read, lambda: sources.quadlet.problems)
     asked_zfs = start_reading(deadline_seconds, sources.zfs.read, lambda: sources.zfs.problems)
+    asked_firewall = start_reading(deadline_seconds, sources.firewall.read)
 
     cgroup, podman, quadlet = asked_cgroup(), asked_podman(), asked_quadlet()
     sources.interest.cgroup_paths = sources.cgroup.paths
@@ -54,4 +56,5 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
         zfs=asked_zfs(),
         zfs_mounted=asked_mounted(),
         host=asked_host(),
+        firewall=asked_firewall(),
     )

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
 from exporter.facts.container import Container
-from exporter.facts.host import Host
+from exporter.facts.host import Firewall, Host, InputChain
 from exporter.facts.process import ProcessTable
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.facts.unit import Quadlet, Unit
@@ -41,6 +41,7 @@ def sources(**reads: Callable[[], Any]) -> Sources:
         "zfs": answers(Storage((dataset,), (Pool("tank", "online"),))),
         "zfs_mounted": answers((dataset,)),
         "host": answers(HOST),
+        "firewall": answers(Firewall((InputChain("inet", "filter", "input", "drop", denies=True),))),
     }
     made = {
         name: SimpleNamespace(read=read, problems=(), discover=lambda: None, paths=lambda: ("/x",))

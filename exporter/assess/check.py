@@ -30,6 +30,7 @@ class Subject:
     host: Host | None
     running: bool = True
     neighbours_in_slice: tuple[str, ...] = ()  # other containers with processes below this one's slice
+    slice_unit: Unit | None = None  # what systemd says of the innermost slice
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,4 +84,4 @@ def _report_of_host(config: Config) -> Report:
     from exporter.survey import survey  # noqa: PLC0415 - as in serve.py
 
     service.raise_open_files_limit()
-    return assess(survey(build_sources(config)), config.thresholds, build_of(config))
+    return assess(survey(build_sources(config)), config.thresholds, build_of(config), config.waivers)

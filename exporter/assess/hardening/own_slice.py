@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, passed, unknown
 from exporter.assess.report import Outcome, Severity
-from exporter.facts.cgroup import Level
-
-_COMMON = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
+from exporter.facts.cgroup import COMMON_SLICES, Level
 
 
 def examine(subject: Subject) -> Outcome:
@@ -20,7 +18,7 @@ def examine(subject: Subject) -> Outcome:
     name = path.rsplit("/", 1)[-1]
     if not name:
         return failed("no slice", "its cgroup is below no slice")
-    if name in _COMMON:
+    if name in COMMON_SLICES:
         return failed("in a common slice", f"it lives in {name}")
     if subject.neighbours_in_slice:
         return failed("slice is shared", f"{name} also holds {', '.join(subject.neighbours_in_slice[:5])}")

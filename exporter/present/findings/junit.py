@@ -75,6 +75,8 @@ def _inner(finding: Finding, check: CheckInfo | None) -> str:
             return f"<failure{_attributes(type=finding.severity, message=outcome.reason)}>{body}</failure>"
         case Verdict.NOT_APPLICABLE:
             return f"<skipped{_attributes(message=outcome.reason)}/>"
+        case Verdict.WAIVED:
+            return f"<skipped{_attributes(message=f'waived: {finding.waiver}')}/>"
         case Verdict.UNKNOWN:
             return f"<error{_attributes(type='unknown', message=outcome.reason)}>{_text(outcome.detail)}</error>"
         case _:
@@ -86,7 +88,7 @@ def _counts(verdicts: Counter[Verdict], problems: int = 0) -> dict[str, str]:
         "tests": str(verdicts.total() + problems),
         "failures": str(verdicts[Verdict.FAIL]),
         "errors": str(verdicts[Verdict.UNKNOWN] + problems),
-        "skipped": str(verdicts[Verdict.NOT_APPLICABLE]),
+        "skipped": str(verdicts[Verdict.NOT_APPLICABLE] + verdicts[Verdict.WAIVED]),
     }
 
 

@@ -13,7 +13,7 @@ def test_the_document_holds_everything_worst_first() -> None:
     assert found["summary"] == {
         "subjects": 3,
         "checks": 4,
-        "verdicts": {"pass": 3, "fail": 2, "not_applicable": 1, "unknown": 1},
+        "verdicts": {"pass": 3, "fail": 2, "not_applicable": 1, "unknown": 1, "waived": 0},
         "failed": {"critical": 1, "warning": 1, "info": 0},
         "drift": 1,
     }

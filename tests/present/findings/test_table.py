@@ -40,7 +40,7 @@ def test_a_person_reads_the_worst_first_with_why_and_how_to_mend() -> None:
         "  gone (missing)\n"
         "\n"
         "3 containers, 4 checks: 2 fail (1 critical, 1 warning, 0 info),\n"
-        "3 pass, 1 not applicable, 1 unknown; 1 with DRIFT (declared and in force differ)\n"
+        "3 pass, 1 not applicable, 1 unknown, 0 waived; 1 with DRIFT (declared and in force differ)\n"
         "bulkhead explain CHECK tells what, why and how to mend\n"
     )
 
