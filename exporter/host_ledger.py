@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.agent import Poller
-from exporter.assess.inventory import residents
+from exporter.assess.inventory import Resident, residents
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, fresh, latest
+from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, fresh
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
 from exporter.keeper import Keeper, Surroundings
@@ -56,7 +56,8 @@ class HostLedger:
         self._podman = podman
         self._neighbours = neighbours
         self._began = time.monotonic()
-        self._known: tuple[tuple[int, ...], Household] | None = None
+        self._first_seen: dict[str, float] = {}  # of containers whose name is not known
+        self._known: tuple[tuple[object, ...], Household] | None = None
         self.ledger = Ledger(
             Store(config.state_dir),
             forget_seconds=config.ledger.forget_days * 86_400,
@@ -120,9 +121,8 @@ class HostLedger:
             return None
         found = self._cgroup.found()
         readings = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value(), found)
-        known_by = tuple(id(reading) for reading in readings)
-        if self._known is None or self._known[0] != known_by:
-            self._known = (known_by, self._household())
+        if self._known is None or any(new is not old for new, old in zip(readings, self._known[0], strict=True)):
+            self._known = (readings, self._household())
         return self._known[1]
 
     def restarts(self) -> tuple[RestartCount, ...]:
@@ -176,20 +176,26 @@ class HostLedger:
             )
         )
         paths = {tree.container_id: tree.levels[0].path for tree in trees if tree.levels}
-        members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in everyone]
+        named = [one for one in everyone if not self._is_stranger(one)]
+        members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in named]
         # A quadlet that is not started now may have been killed before, and will be known when it is.
         units = {unit.name: unit for unit in near.systemd.value() or ()}
-        here = {one.name for one in everyone}
+        here = {one.name for one in named}
         members += [
             Member(quadlet.container, "", "", units.get(quadlet.unit))
             for quadlet in near.quadlet.value() or ()
             if quadlet.container not in here
         ]
-        known = {one.id for one in everyone}
-        # One that was listed twice, or is on its way out, still lives somewhere.
-        names = {container.id: container.name for container in latest(near.podman.reading()) or ()}
-        lodgers = [(names.get(each, each), path) for each, path in paths.items() if each not in known]
-        return household_of(members, lodgers)
+        known = {member.container_id for member in members}
+        self._first_seen = {each: at for each, at in self._first_seen.items() if each in paths}
+        return household_of(members, [path for each, path in paths.items() if each not in known])
+
+    def _is_stranger(self, one: Resident) -> bool:
+        """Whether its name may still turn up: until then it goes by the head of its id."""
+        if one.container is not None or not one.id or not one.name.endswith(one.id[:12]):
+            return False
+        began = self._first_seen.setdefault(one.id, time.monotonic())
+        return time.monotonic() - began < _PATIENCE_SECONDS
 
     def _slices(self) -> frozenset[str]:
         """Slices of units whose container may not be alive now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter.facts.cgroup import path_of_slice
+from exporter.facts.cgroup import COMMON_SLICES, path_of_slice
 from exporter.facts.unit import Unit
 from exporter.ledger.state import Household
 
@@ -20,8 +20,12 @@ class Member:
     unit: Unit | None  # root's systemd runs it
 
 
-def household_of(members: Iterable[Member], lodgers: Iterable[tuple[str, str]] = ()) -> Household:
-    """Everybody's names; `lodgers` are id and cgroup path of living containers whose name nobody knows."""
+def household_of(members: Iterable[Member], lodgers: Iterable[str] = ()) -> Household:
+    """Everybody's names; `lodgers` are cgroup paths of living containers whose name nobody knows yet.
+
+    Only the slice right above a container can be its own: what lies above that, and the slices that systemd gives to
+    whatever has none, are nobody's.
+    """
     names_by_id: dict[str, str] = {}
     names_by_unit: dict[str, str] = {}
     tenants: dict[str, set[str]] = {}
@@ -31,16 +35,23 @@ def household_of(members: Iterable[Member], lodgers: Iterable[tuple[str, str]] =
         if member.unit is not None:
             names_by_unit[member.unit.name] = member.name
         # A container that is between two lives still has its slice.
-        home = member.cgroup_path or (path_of_slice(member.unit.slice) + "/" if member.unit else "")
-        for path in _slices_above(home):
-            tenants.setdefault(path, set()).add(member.name)
-    for container_id, path in lodgers:
-        for above in _slices_above(path):
-            tenants.setdefault(above, set()).add(container_id)
-    return Household(names_by_id, names_by_unit, {path: frozenset(names) for path, names in tenants.items()})
+        home = member.cgroup_path or (f"{path_of_slice(member.unit.slice)}/" if member.unit else "")
+        own, *others = [*_slices_above(home), ""]
+        tenants.setdefault(own, set()).update((member.name, *_nobody(own)))
+        for path in others:
+            tenants.setdefault(path, set()).update((member.name, ""))
+    strangers = {path for lodger in lodgers for path in [*_slices_above(lodger)][:1]}
+    return Household(
+        names_by_id, names_by_unit, {path: frozenset(names) for path, names in tenants.items()}, frozenset(strangers)
+    )
+
+
+def _nobody(path: str) -> tuple[str, ...]:
+    return ("",) if path.rpartition("/")[2] in COMMON_SLICES else ()
 
 
 def _slices_above(path: str) -> Iterator[str]:
+    """The slices on the way up, innermost first."""
     while path := path.rpartition("/")[0]:
         if path.endswith(".slice"):
             yield path

@@ -122,9 +122,13 @@ def settle(
             book.anonymous += book.pending
             book.pending, book.told_until_us = 0, now.us
             _touch(state, book)
-        elif book.owner is None:
+        elif book.owner is None and book.path not in household.strangers:
             _age(state, book, now)
     _give_up_labels(state, now)
+    fresh = [hint for hint in state.host.hints if hint.boot == now.boot and now.us - hint.heard_us < 4 * GRACE_US]
+    if len(fresh) != len(state.host.hints):
+        state.host.hints = fresh
+        state.touch("host", "")
 
 
 def _fired(state: State, counts: Sequence[KillCount]) -> frozenset[str]:
@@ -201,13 +205,18 @@ def _see_slices(
         found.read_at_us = now.us
         _see_owner(state, found, household)
     first_seen = books.keys() - known
-    _raise(state, books, rose, first_seen, now)
+    _raise(state, books, rose, first_seen)
+    for path in first_seen:
+        if (
+            books[path].owner is None
+            and path not in household.strangers
+            and _nearest(books, path) in {None, *first_seen}
+        ):
+            _leave_out_history(state, books, path, now)
     return books
 
 
-def _raise(
-    state: State, books: dict[str, SliceBook], rose: dict[str, int], first_seen: AbstractSet[str], now: Now
-) -> None:
+def _raise(state: State, books: dict[str, SliceBook], rose: dict[str, int], first_seen: AbstractSet[str]) -> None:
     """Make pending what each slice rose by, less what its child slices did."""
     parents = {path: _nearest(books, path) for path in books}
     risen = dict(rose)
@@ -215,10 +224,6 @@ def _raise(
         if parent is not None:
             risen[parent] -= rose[child]
     for path, book in books.items():
-        if path in first_seen and book.owner is None:
-            # What a shared slice counted before it was known is left out, but for what its containers still tell.
-            lives = (life for life in state.lives.values() if life.boot == now.boot and life.name)
-            risen[path] = sum(life.seen - life.credited for life in lives if _nearest(books, life.path) == path)
         if risen[path]:
             book.pending += risen[path]
             _touch(state, book)
@@ -231,9 +236,21 @@ def _raise(
             books[parent].pending += told
 
 
+def _leave_out_history(state: State, books: dict[str, SliceBook], path: str, now: Now) -> None:
+    """What a shared slice counted before the ledger began is left out, but for what its containers still tell."""
+    lives = (life for life in state.lives.values() if life.boot == now.boot and life.name)
+    told = sum(life.seen - life.credited for life in lives if _nearest(books, life.path) == path)
+    books[path].pending = min(told, books[path].pending)
+
+
 def _see_owner(state: State, book: SliceBook, household: Household) -> None:
     tenants = household.tenants.get(book.path, frozenset())
-    owner = book.owner if not tenants else next(iter(tenants)) if len(tenants) == 1 else None
+    if book.path in household.strangers:
+        owner = None
+    elif not tenants:
+        owner = book.owner
+    else:
+        owner = next(iter(tenants)) if len(tenants) == 1 else None
     if owner != book.owner:
         book.owner = owner
         _touch(state, book)

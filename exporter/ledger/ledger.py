@@ -20,11 +20,12 @@ from exporter.facts.evidence import (
 )
 from exporter.ledger.exits import hear_end, hear_unit, settle_exits
 from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle
-from exporter.ledger.restarts import hear_restart, hear_start, read_restarts, settle_orphans
+from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.state import Account, Household, LifeBook, Now
 from exporter.ledger.store import Store
 
 _SEEN_LIMIT = 10_000
+_NO_CHANGE = frozenset({"health_status", "update", "rename"})
 _CLOSED_LIMIT = 2_000
 _LIFE_US = 3_600_000_000  # how long a life's evidence is kept once all of it is credited
 
@@ -89,7 +90,6 @@ class Ledger:
         for told in batch.evidence:
             self._hear(told, household, now)
         for count in batch.restarts:
-            told_by_journal = batch.journal_tells and not count.key.startswith("podman:")
             read_restarts(
                 state,
                 count.key,
@@ -97,7 +97,7 @@ class Ledger:
                 count.count,
                 now,
                 read_at_seconds=count.read_at_seconds,
-                journal_tells=told_by_journal,
+                others_tell=batch.journal_tells or count.key.startswith("podman:"),
             )
         settle(state, batch.counts.counts, batch.counts.unreadable, household, now)
         settle_exits(state, now)
@@ -137,17 +137,28 @@ class Ledger:
         if (life := state.lives.get(life_key)) is not None and life.name is None:
             life.name = told.name
             state.touch("life", life_key)
+        before = self._before(told)
         match told.action:
             case "start":
                 hear_start(state, told)
+            case "restart" if before[:1] == ["died"]:
+                hear_podman_restart(state, told, now)
             case "died":
-                stopped = any(seen.endswith(f":{told.container_id}:stop") for seen in state.events_seen)
-                hear_end(state, told, now, stopped=stopped, unhealthy=told.container_id in self._unhealthy)
+                since_start = before[: before.index("start")] if "start" in before else before
+                asked = not {"stop", "kill", "restart"}.isdisjoint(since_start)
+                hear_end(state, told, now, stopped=asked, unhealthy=told.container_id in self._unhealthy)
                 self._unhealthy.discard(told.container_id)
             case "health_status" if told.health == "unhealthy":
                 self._unhealthy.add(told.container_id)
             case "health_status":
                 self._unhealthy.discard(told.container_id)
+
+    def _before(self, told: ContainerEvent) -> list[str]:
+        """What podman told of the same container before, newest first."""
+        mine = f":{told.container_id}:"
+        heard = ((int(key.partition(":")[0]), key.rpartition(":")[2]) for key in self._state.events_seen if mine in key)
+        earlier = sorted(((at, action) for at, action in heard if at < told.time_nanoseconds), reverse=True)
+        return [action for _, action in earlier if action not in _NO_CHANGE]
 
     def _see_vmstat(self, oom_kills: int | None, now: Now) -> None:
         host = self._state.host

@@ -3,7 +3,9 @@
 The journal tells of each scheduled restart with its number since the last manual start (N_RESTARTS), in order,
 and keeps it while the agent is down: it is the authority. NRestarts on D-Bus is the number now. It says where to
 begin when a unit is seen for the first time, and fills in what the journal has lost, after a while in which the
-journal could have caught up. podman's RestartCount is the same for its own restart policy, by container id.
+journal could have caught up. For podman's own restart policy, its `restart` events and RestartCount are the same,
+by container id. podman 5.4 tells of a restart by its policy right after `died`; `podman restart` is told before
+`died`, or after `cleanup`.
 
     number told       position before   restarts counted
     6                 5                 1
@@ -60,9 +62,9 @@ def settle_orphans(state: State, household: Household, now: Now) -> None:
 
 
 def read_restarts(
-    state: State, key: str, name: str, count: int, now: Now, *, read_at_seconds: float, journal_tells: bool
+    state: State, key: str, name: str, count: int, now: Now, *, read_at_seconds: float, others_tell: bool
 ) -> None:
-    """Take NRestarts of a unit, or podman's RestartCount (`key` is podman:ID then, and no journal tells of it)."""
+    """Take NRestarts of a unit, or podman's RestartCount (`key` is podman:ID then). `others_tell`: events are heard."""
     if key not in state.chains:
         chain = _chain(state, key)
         chain.position, chain.filled_at_seconds = count, read_at_seconds
@@ -72,15 +74,21 @@ def read_restarts(
     if count == chain.position:
         chain.doubted = None
         return
-    if journal_tells and count != chain.doubted:
+    if others_tell and count != chain.doubted:
         chain.doubted, chain.doubted_since_us = count, now.us
         return
-    if journal_tells and 0 <= now.us - chain.doubted_since_us < DOUBT_US:
+    if others_tell and 0 <= now.us - chain.doubted_since_us < DOUBT_US:
         return
     risen = count - chain.position if count > chain.position else count
     chain.position, chain.doubted, chain.filled_at_seconds = count, None, read_at_seconds
     state.touch("chain", key)
     _count(state, name, risen, now.boot, now.us)
+
+
+def hear_podman_restart(state: State, told: ContainerEvent, now: Now) -> None:
+    """Take a restart by podman's own policy."""
+    _chain(state, f"podman:{told.container_id}").position += 1
+    _count(state, told.name, 1, now.boot, now.us)
 
 
 def hear_start(state: State, told: ContainerEvent) -> None:

@@ -185,6 +185,7 @@ class Household:
     names_by_id: Mapping[str, str] = field(default_factory=dict)  # container id -> name
     names_by_unit: Mapping[str, str] = field(default_factory=dict)  # web.service -> web
     tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)  # slice path -> names of those who live there
+    strangers: frozenset[str] = frozenset()  # paths of slices in which somebody lives whose name is not known yet
 
     def known(self) -> frozenset[str]:
         """Every name."""
