@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from exporter.assess.check import Check, Subject, not_applicable
-from exporter.assess.examination import Examination, Examined, Place
+from exporter.assess.examination import Examination, Examined, Place, SubjectKind
 from exporter.assess.hardening import CHECKS
 from exporter.assess.inventory import full_name
 from exporter.assess.report import CheckInfo, Finding, Verdict
+from exporter.facts.container import Container
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem
 
 CAUSES: Mapping[str, tuple[str, ...]] = {
@@ -53,8 +54,8 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
 """By check: the flags, keys and sections that decide it. Of those that a file has, the first is the finding's place."""
 
 
-def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletProblem]) -> Examination:
-    """What the checks say of each container's file that was asked for."""
+def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletProblem], title: str = "") -> Examination:
+    """What the checks say of each container that was asked for; other files count through those that name them."""
     everyone = tuple(files)
     neighbours = _neighbours(everyone)
     return Examination(
@@ -62,31 +63,32 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
             CheckInfo(one.id, one.severity, one.title, one.why, one.fix_quadlet, one.fix_podman, one.references)
             for one in CHECKS
         ),
-        subjects=tuple(_examined(file, neighbours.get(_slice(file), ())) for file in everyone if file.asked),
+        subjects=tuple(
+            _examined(file, file.container, neighbours.get(_slice(file), ()))
+            for file in everyone
+            if file.asked and file.container
+        ),
         problems=tuple(dict.fromkeys(_sentence(problem) for problem in problems)),
+        title=title,
     )
 
 
-def _examined(file: QuadletFile, in_slice: tuple[str, ...]) -> Examined:
-    name = file.path.rpartition("/")[2]
-    if file.container is None:
-        return Examined(name, (), file.path)  # it was parsed without a fault: no check judges it alone
-    own_name = file.container.name
-    full = full_name(file.container.user, own_name)
+def _examined(file: QuadletFile, container: Container, in_slice: tuple[str, ...]) -> Examined:
     subject = Subject(
-        name=full,
-        user=file.container.user,
-        container=file.container,
+        name=full_name(container.user, container.name),
+        user=container.user,
+        container=container,
         processes=None,
         cgroups=None,
         unit=file.unit,
         host=None,
         running=False,
-        neighbours_in_slice=tuple(other for other in in_slice if other != own_name),
+        neighbours_in_slice=tuple(other for other in in_slice if other != container.name),
     )
     findings = tuple(_finding(check, subject) for check in CHECKS)
     amiss = [one.check for one in findings if one.outcome.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
-    return Examined(full, findings, file.path, tuple((check, place_of(check, file)) for check in amiss))
+    places = tuple((check, place_of(check, file)) for check in amiss)
+    return Examined(file.path, findings, file.path, places, SubjectKind.FILE)
 
 
 def _finding(check: Check, subject: Subject) -> Finding:
@@ -99,11 +101,12 @@ def _finding(check: Check, subject: Subject) -> Finding:
 def place_of(check: str, file: QuadletFile) -> Place:
     """Where the cause of a check's finding stands."""
     lines = {request.name: request.origin for request in file.requests}
-    for cause in CAUSES.get(check, ()):
-        if origin := lines.get(cause):
+    for cause in (*CAUSES.get(check, ()), "[Container]"):
+        origin = lines.get(cause)
+        # What is lacking is lacking in the file itself: its drop-ins may be many files' own.
+        if origin and (not cause.startswith("[") or origin.file == file.path):
             return Place(origin.file, origin.line)
-    origin = lines.get("[Container]")
-    return Place(origin.file, origin.line) if origin else Place(file.path, 1)
+    return Place(file.path, 1)
 
 
 def _slice(file: QuadletFile) -> tuple[str, str]:

@@ -37,11 +37,12 @@ _SECURITY_SWITCHES = {
     "SecurityLabelDisable": "label=disable",
     "SecurityLabelNested": "label=nested",
 }
+_SERVICE_CHOICES = {"KillMode": ("mixed", "control-group"), "Type": ("notify", "oneshot")}
 _MOUNTS_OF_A_SOURCE = frozenset({"bind", "glob", "image", "volume"})
 
 
-class ReferenceProblem(Exception):
-    """A file that another names is not there; quadlet then makes no unit."""
+class Refused(Exception):
+    """Quadlet makes no unit of the file: the message says why."""
 
     def __init__(self, message: str, origin: Origin) -> None:
         super().__init__(message)
@@ -49,8 +50,9 @@ class ReferenceProblem(Exception):
 
 
 def run_words(unit: QuadletUnit, units: Units) -> Words:
-    """The words between `podman run` and the image, each with the line that asks for it; ReferenceProblem."""
+    """The words between `podman run` and the image, each with the line that asks for it; Refused."""
     header = unit.header("Container")
+    _refuse(unit, header)
     default_name = "systemd-%p_%i" if "@" in unit.name else "systemd-%N"
     return (
         ("--name", header),
@@ -64,6 +66,21 @@ def run_words(unit: QuadletUnit, units: Units) -> Words:
         *_pod(unit, units),
         *unit.arguments("Container", "PodmanArgs"),
     )
+
+
+def _refuse(unit: QuadletUnit, header: Origin) -> None:
+    """Refused for what quadlet takes no container of."""
+    image, rootfs = unit.text("Container", "Image"), unit.text("Container", "Rootfs")
+    if not image and not rootfs:
+        raise Refused("neither Image= nor Rootfs= is there.", header)
+    if image and rootfs:
+        raise Refused("Image= and Rootfs= are both there.", header)
+    if unit.text("Container", "Group") and not unit.text("Container", "User"):
+        raise Refused("Group= needs User=.", header)
+    for key, known in _SERVICE_CHOICES.items():
+        found = unit.last("Service", key)
+        if found and found[0] not in known:
+            raise Refused(f"{key}={found[0]} is not what quadlet takes: {' or '.join(known)}.", found[1])
 
 
 def namespace_words(unit: QuadletUnit, section: str, units: Units) -> Words:
@@ -164,7 +181,7 @@ def _pod(unit: QuadletUnit, units: Units) -> Iterator[tuple[str, Origin]]:
     if found and found[0]:
         name, origin = found
         if not name.endswith(".pod"):
-            raise ReferenceProblem(f"Pod={name} names no .pod file.", origin)
+            raise Refused(f"Pod={name} names no .pod file.", origin)
         yield from _flag("--pod-id-file", f"%t/{_unit_named(name, unit, units, origin).service}.pod-id", origin)
 
 
@@ -187,10 +204,12 @@ def _source(source: str, unit: QuadletUnit, units: Units, origin: Origin) -> str
 
 
 def _mount(value: str, unit: QuadletUnit, units: Units, origin: Origin) -> str:
-    """A mount with its source resolved, its type first: podman takes a mount without a type for a volume."""
+    """A mount with its source resolved, its type first."""
     rows = list(csv.reader([value]))
     options = [option.partition("=") for option in (rows[0] if rows else [])]
-    kind = next((setting for key, _, setting in options if key == "type"), "volume")
+    kind = next((setting for key, _, setting in options if key == "type"), "")
+    if not kind:
+        raise Refused(f"Mount={value} has no type=, and podman before 5.5 takes none for granted.", origin)
     if kind not in _MOUNTS_OF_A_SOURCE:
         return value
     resolved = [f"type={kind}"]
@@ -215,7 +234,7 @@ def resource_name(unit: QuadletUnit) -> str:
 def _unit_named(name: str, unit: QuadletUnit, units: Units, origin: Origin) -> QuadletUnit:
     found = units.get(name)
     if found is None:
-        raise ReferenceProblem(f"{name} is not among the quadlets beside {unit.name}, which names it.", origin)
+        raise Refused(f"{name} is not among the quadlets beside {unit.name}, which names it.", origin)
     return found
 
 

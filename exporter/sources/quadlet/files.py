@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem, Request
 from exporter.sources.quadlet.command import (
-    ReferenceProblem,
+    Refused,
     image_of,
     namespace_words,
     resource_name,
@@ -35,7 +35,10 @@ def read_quadlets(paths: Sequence[Path]) -> Answer:
     found: list[QuadletFile] = []
     problems: dict[QuadletProblem, None] = {}
     for root, wanted in _wanted(paths, problems).items():
-        for tree in read_trees(root) if wanted is None else [read_tree(root, deep=False)]:
+        trees = list(read_trees(root)) if wanted is None else [read_tree(root, deep=False)]
+        if not any(tree.files for tree in trees):
+            problems[QuadletProblem(str(root), 0, "there is no quadlet in it.")] = None
+        for tree in trees:
             files, faults = _read_tree(tree, wanted)
             found += files
             problems.update(dict.fromkeys(faults))
@@ -80,29 +83,32 @@ def _named_by(drop_ins: Path, problems: dict[QuadletProblem, None]) -> set[str]:
 
 
 def _read_tree(tree: Tree, wanted: set[str] | None) -> Answer:
-    units: dict[str, QuadletUnit] = {}
+    units, faults = units_of(tree)
     problems: list[QuadletProblem] = []
-    broken: set[str] = set()
-    for name, path in tree.files.items():
-        texts, faults = _texts(tree, name, path)
-        units[name] = merged(name, str(path), texts)
-        if not faults:
-            faults = units[name].faults()
-        if faults:
-            broken.add(name)
-        if wanted is None or name in wanted:
-            problems += faults
     files = []
     for name, unit in units.items():
-        if name in broken:
-            continue
         asked = wanted is None or name in wanted
+        if name in faults:
+            problems += faults[name] if asked else ()
+            continue
         try:
             files.append(replace(describe(unit, units), tree=str(tree.directories[0]), asked=asked))
-        except ReferenceProblem as problem:
+        except Refused as problem:
             if asked:
                 problems.append(QuadletProblem(problem.origin.file, problem.origin.line, str(problem)))
     return tuple(files), (*tree.problems, *problems)
+
+
+def units_of(tree: Tree) -> tuple[dict[str, QuadletUnit], dict[str, tuple[QuadletProblem, ...]]]:
+    """Every file merged with its drop-ins, by name, and what is wrong with those that are not whole."""
+    units: dict[str, QuadletUnit] = {}
+    faults: dict[str, tuple[QuadletProblem, ...]] = {}
+    for name, path in tree.files.items():
+        texts, unread = _texts(tree, name, path)
+        units[name] = merged(name, str(path), texts)
+        if found := unread or units[name].faults():
+            faults[name] = found
+    return units, faults
 
 
 def _texts(tree: Tree, name: str, path: Path) -> tuple[tuple[UnitText, ...], tuple[QuadletProblem, ...]]:
@@ -119,7 +125,7 @@ def _texts(tree: Tree, name: str, path: Path) -> tuple[tuple[UnitText, ...], tup
 
 
 def describe(unit: QuadletUnit, units: dict[str, QuadletUnit]) -> QuadletFile:
-    """What one quadlet asks for; ReferenceProblem when it names a file that is not there."""
+    """What one quadlet asks for; Refused when quadlet would make no unit of it."""
     unit_name = f"{unit.service}.service"
     requests = _places(unit)
     if unit.own != "Container":

@@ -5,7 +5,7 @@ Of a scalar key the last line holds. The lines of a list key add up, and an empt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from exporter.facts.quadlet_file import Origin, QuadletProblem
@@ -14,6 +14,13 @@ from exporter.sources.quadlet.syntax import Assignment, Section, UnitText
 from exporter.sources.quadlet.words import WordsError, argument_words, list_words
 
 Words = tuple[tuple[str, Origin], ...]
+Splitter = Callable[[str], tuple[str, ...]]
+_SPLIT: Mapping[str, Splitter] = {
+    **dict.fromkeys(("Exec", "GlobalArgs", "Mask", "Mount", "Options", "PodmanArgs", "Unmask"), argument_words),
+    **dict.fromkeys(("AddCapability", "AddDevice", "DropCapability", "GIDMap", "UIDMap"), list_words),
+    **dict.fromkeys(("RemapGid", "RemapUid", "Sysctl"), list_words),
+}
+"""How the keys of quadlet's sections that hold words are split."""
 _TRUE = frozenset({"1", "yes", "true", "on"})
 
 
@@ -69,17 +76,11 @@ class QuadletUnit:
 
     def words(self, section: str, key: str) -> Words:
         """The words of a list key."""
-        return tuple((word, origin) for value, origin in self.all(section, key) for word in list_words(value))
+        return _split(self.all(section, key), list_words)
 
     def arguments(self, section: str, key: str) -> Words:
-        """The words of a key that holds command lines; a line that cannot be split says nothing."""
-        found: list[tuple[str, Origin]] = []
-        for value, origin in self.all(section, key):
-            try:
-                found.extend((word, origin) for word in argument_words(value))
-            except WordsError:
-                continue  # `faults` tells of it
-        return tuple(found)
+        """The words of a key that holds command lines."""
+        return _split(self.all(section, key), argument_words)
 
     def header(self, section: str) -> Origin:
         """Where a section begins; the start of the file for one that is not there."""
@@ -122,11 +123,22 @@ def suffix(name: str) -> str:
     return dot + extension
 
 
+def _split(values: Words, split: Splitter) -> Words:
+    """The words of each line; one that cannot be split says nothing, as quadlet has it, and `faults` tells of it."""
+    found: list[tuple[str, Origin]] = []
+    for value, origin in values:
+        try:
+            found.extend((word, origin) for word in split(value))
+        except WordsError:
+            continue
+    return tuple(found)
+
+
 def _fault_of_words(section: str, line: Assignment) -> str:
-    if section == "Service" or line.key not in {"Exec", "GlobalArgs", "Mount", "Mask", "PodmanArgs", "Unmask"}:
-        return ""
+    split = _SPLIT.get(line.key) if section != "Service" else None
     try:
-        argument_words(line.value)
+        if split is not None:
+            split(line.value)
     except WordsError as error:
         return f"{line.key}= cannot be split into words, and quadlet drops the line: {error}."
     return ""

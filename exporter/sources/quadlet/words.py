@@ -28,7 +28,7 @@ class WordsError(ValueError):
 
 
 def list_words(value: str) -> tuple[str, ...]:
-    """The words of a plain list. Quadlet drops a word whose quote is never closed, and the rest of the value."""
+    """The words of a plain list; WordsError for a quote that is never closed: quadlet then drops the whole value."""
     return _words(value, _PLAIN_PIECE)
 
 
@@ -46,8 +46,10 @@ def _words(value: str, piece: re.Pattern[str]) -> tuple[str, ...]:
             word += _text(found, escapes=piece is _ARGUMENT_PIECE)
             position = found.end()
         after = _after_spaces(value, position)
+        if after == position and position < len(value):
+            raise WordsError("a quote is never closed")
         # An empty word ('') is for quadlet the end of the list, and what follows it is lost.
-        if (after == position and position < len(value)) or not word:
+        if not word:
             break
         words.append(word)
         position = after
