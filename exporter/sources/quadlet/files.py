@@ -121,6 +121,9 @@ def _texts(tree: Tree, name: str, path: Path) -> tuple[tuple[UnitText, ...], tup
             continue
         texts.append(text)
         faults += text.problems
+        if text.refused and part == path:
+            beside = "quadlet makes no unit of any file in it while one has a syntax error."
+            faults.append(QuadletProblem(str(path.parent), 0, beside))
     return tuple(texts), tuple(faults)
 
 

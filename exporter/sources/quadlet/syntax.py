@@ -46,6 +46,7 @@ class UnitText:
 
     sections: tuple[Section, ...]
     problems: tuple[QuadletProblem, ...] = ()
+    refused: bool = False  # quadlet cannot load it, and then loads no other of its directory (podman 5.4 to 5.8)
 
     def section(self, name: str) -> Section | None:
         """The section of that name."""
@@ -57,7 +58,7 @@ def parse_unit_text(content: bytes, path: str) -> UnitText:
     headers: dict[str, Origin] = {}
     assigned: dict[str, list[Assignment]] = {}
     problems: list[QuadletProblem] = []
-    current = ""
+    current, refused = "", False
     for number, line, ended in _logical_lines(content):
         text, fault = _decoded(line) if ended else ("", "nothing follows the last backslash: the line is lost.")
         if fault:
@@ -71,15 +72,17 @@ def parse_unit_text(content: bytes, path: str) -> UnitText:
         elif text.find("=") > 0:
             key, _, value = text.partition("=")
             if not headers:
+                refused = True
                 problems.append(QuadletProblem(path, number, f"{_shown(key)} stands before the first [Section]."))
             else:
                 assigned[current].append(Assignment(key.rstrip(), value.strip(), Origin(path, number)))
         else:
+            refused = True
             problems.append(
                 QuadletProblem(path, number, f"{_shown(text)} is neither [Section], Key=Value nor a comment.")
             )
     sections = tuple(Section(name, origin, tuple(assigned[name])) for name, origin in headers.items())
-    return UnitText(sections, tuple(problems))
+    return UnitText(sections, tuple(problems), refused)
 
 
 def write_unit_text(text: UnitText) -> bytes:
