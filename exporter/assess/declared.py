@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from exporter.assess.check import Check, Subject, not_applicable
 from exporter.assess.examination import Examination, Examined, Place, SubjectKind
 from exporter.assess.hardening import CHECKS
-from exporter.assess.inventory import full_name
 from exporter.assess.report import CheckInfo, Finding, Verdict
-from exporter.facts.container import Container
+from exporter.facts.container import Container, full_name
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem
 
 CAUSES: Mapping[str, tuple[str, ...]] = {
