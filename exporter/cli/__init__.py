@@ -11,12 +11,12 @@ import traceback
 from collections.abc import Sequence
 
 from exporter import __version__
-from exporter.cli import audit, doctor, explain, serve
+from exporter.cli import audit, doctor, explain, lint, serve
 from exporter.cli.command import FAILED, INTERRUPTED, MISUSED, OK, Parser, complain
 from exporter.config import ConfigError
 from exporter.facts.reading import SourceError
 
-_COMMANDS = (serve, doctor, audit, explain)
+_COMMANDS = (serve, doctor, audit, explain, lint)
 _REPORT_TO = "https://github.com/bulkhead-exporter/bulkhead/issues"
 _LIBRARIES = ("prometheus-client", "podman", "pydbus", "PyGObject", "msgspec", "requests", "pyzfs")
 _PACKAGE_OF_MODULE = {
@@ -37,6 +37,7 @@ _EXAMPLES = """\
 examples:
   bulkhead doctor             what can be read on this host, and what to install or grant
   bulkhead audit              which walls stand, container by container, and how to mend those that do not
+  bulkhead lint DIRECTORY     which walls these quadlets would have, before they are deployed
   bulkhead serve              serve this host at http://localhost:9946/
   bulkhead serve --example    serve a recorded host that moves: needs neither podman nor root
 

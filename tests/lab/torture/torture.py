@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 IMAGE = "localhost/lab:1"
@@ -109,7 +110,7 @@ class Torment:
         self.lost_with_slices: dict[str, int] = {}
         self.lost_restarts_of_podmans = 0
         self.by_hand = collections.Counter(dict.fromkeys(KINDS, 1))
-        self.evils = {
+        self.evils: dict[str, Callable[[], object]] = {
             "podman's service restarted": lambda: run("systemctl", "restart", "podman.service"),
             "journald restarted": lambda: run("systemctl", "restart", "systemd-journald"),
             "daemon-reload": lambda: run("systemctl", "daemon-reload"),
