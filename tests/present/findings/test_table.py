@@ -128,6 +128,8 @@ def test_the_host_is_none_of_those_who_share() -> None:
     crowd = [Examined(f"c{number}", (finding(SELINUX, Verdict.FAIL, "does not enforce"),)) for number in range(3)]
     text = table(of(HOST, *crowd), PLAIN)
     assert "(selinux_confined)  on 3\n            does not enforce\n            mend: " in text, "on all: no names"
+    half = [replace(GOOD, name=f"g{number}") for number in range(3)]
+    assert "(selinux_confined)  on 3\n" in table(of(HOST, *crowd, *half), PLAIN)
 
 
 def test_what_is_waived_stands_apart_with_reason_and_last_day() -> None:
