@@ -38,6 +38,7 @@ KINDS = {
     "t-shared-worker": ("services-tshared.slice", LOSES_WORKERS),
     "t-pod-worker": ("services-tpod.slice", LOSES_WORKERS),
 }
+KILLS_A_ROUND = 3  # of the agent
 PODMANS = "t-podman"  # restarted by podman's own policy, and no unit
 UNIT = """\
 [Unit]
@@ -165,9 +166,10 @@ def torment(rounds: int, seed: int) -> dict[str, object]:
     start_podmans()
     order = list(torment.evils)
     for turn in range(rounds):
-        time.sleep(torment.chance.uniform(1, 8))
-        run("systemctl", "kill", "-s", "KILL", "bulkhead")
-        torment.done["agent killed"] = turn + 1
+        for _ in range(KILLS_A_ROUND):
+            time.sleep(torment.chance.uniform(1, 25))
+            run("systemctl", "kill", "-s", "KILL", "bulkhead")
+        torment.done["agent killed"] = (turn + 1) * KILLS_A_ROUND
         torment.evil(order[turn % len(order)])
     run("systemctl", "start", "--no-block", "bulkhead")
     run("podman", "stop", "-t", "0", PODMANS)
