@@ -11,11 +11,11 @@ from exporter.agent import Poller
 from exporter.assess.inventory import Resident, residents
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
-from exporter.facts.container import Container
+from exporter.facts.container import Container, full_name
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, fresh
+from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
 from exporter.keeper import Keeper, Surroundings
@@ -121,7 +121,7 @@ class HostLedger:
             return None
         found = self._cgroup.found()
         readings = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value(), found)
-        if self._known is None or any(new is not old for new, old in zip(readings, self._known[0], strict=True)):
+        if self._known is None or any(one is not other for one, other in zip(self._known[0], readings, strict=True)):
             self._known = (readings, self._household())
         return self._known[1]
 
@@ -176,23 +176,31 @@ class HostLedger:
             )
         )
         paths = {tree.container_id: tree.levels[0].path for tree in trees if tree.levels}
-        named = [one for one in everyone if not self._is_stranger(one)]
-        members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in named]
+        # Until podman or conmon has told its name, a container's kills wait: its id is nobody's name.
+        strangers = {one.id for one in everyone if self._is_stranger(one)}
+        self._first_seen = {each: at for each, at in self._first_seen.items() if each in paths}
+        everyone = tuple(one for one in everyone if not one.id or one.id not in strangers)
+        members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in everyone]
         # A quadlet that is not started now may have been killed before, and will be known when it is.
         units = {unit.name: unit for unit in near.systemd.value() or ()}
-        here = {one.name for one in named}
+        here = {one.name for one in everyone}
         members += [
             Member(quadlet.container, "", "", units.get(quadlet.unit))
             for quadlet in near.quadlet.value() or ()
             if quadlet.container not in here
         ]
-        known = {member.container_id for member in members}
-        self._first_seen = {each: at for each, at in self._first_seen.items() if each in paths}
-        return household_of(members, [path for each, path in paths.items() if each not in known])
+        known = {one.id for one in everyone}
+        # One that was listed twice, or is on its way out, still lives somewhere.
+        names = {
+            container.id: full_name(container.user, container.name) for container in latest(near.podman.reading()) or ()
+        }
+        lodgers = [(names[each], path) for each, path in paths.items() if each not in known and each in names]
+        unnamed = [(each, path) for each, path in paths.items() if each not in known and each not in names]
+        return household_of(members, lodgers, unnamed)
 
     def _is_stranger(self, one: Resident) -> bool:
-        """Whether its name may still turn up: until then it goes by the head of its id."""
-        if one.container is not None or not one.id or not one.name.endswith(one.id[:12]):
+        """Whether its name may still turn up: after a while it goes by the head of its id for good."""
+        if one.container is not None or not one.id or one.name.rpartition("/")[2] != one.id[:12]:
             return False
         began = self._first_seen.setdefault(one.id, time.monotonic())
         return time.monotonic() - began < _PATIENCE_SECONDS

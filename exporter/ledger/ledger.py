@@ -133,10 +133,11 @@ class Ledger:
             return
         state.events_seen[key] = now.us
         state.touch("event", key)
+        # With --rm the name is gone from podman's list before anybody has asked for it.
         life_key = f"{now.boot}:{told.container_id}"
-        if (life := state.lives.get(life_key)) is not None and life.name is None:
-            life.name = told.name
-            state.touch("life", life_key)
+        life = state.lives.setdefault(life_key, LifeBook("", now.boot, told.container_id))
+        life.name, life.heard_us = told.name, life.heard_us or now.us
+        state.touch("life", life_key)
         before = self._before(told)
         match told.action:
             case "start":
