@@ -11,7 +11,7 @@ from exporter.agent import Poller
 from exporter.assess.inventory import residents
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
-from exporter.facts.container import Container
+from exporter.facts.container import Container, full_name
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
@@ -56,7 +56,7 @@ class HostLedger:
         self._podman = podman
         self._neighbours = neighbours
         self._began = time.monotonic()
-        self._known: tuple[tuple[int, ...], Household] | None = None
+        self._known: tuple[tuple[object, ...], Household] | None = None
         self.ledger = Ledger(
             Store(config.state_dir),
             forget_seconds=config.ledger.forget_days * 86_400,
@@ -120,9 +120,8 @@ class HostLedger:
             return None
         found = self._cgroup.found()
         readings = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value(), found)
-        known_by = tuple(id(reading) for reading in readings)
-        if self._known is None or self._known[0] != known_by:
-            self._known = (known_by, self._household())
+        if self._known is None or any(one is not other for one, other in zip(self._known[0], readings, strict=True)):
+            self._known = (readings, self._household())
         return self._known[1]
 
     def restarts(self) -> tuple[RestartCount, ...]:
@@ -176,6 +175,9 @@ class HostLedger:
             )
         )
         paths = {tree.container_id: tree.levels[0].path for tree in trees if tree.levels}
+        # Until podman or conmon has told its name, a container's kills wait: its id is nobody's name.
+        strangers = [one.id for one in everyone if one.container is None and one.name.rpartition("/")[2] == one.id[:12]]
+        everyone = tuple(one for one in everyone if not one.id or one.id not in strangers)
         members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in everyone]
         # A quadlet that is not started now may have been killed before, and will be known when it is.
         units = {unit.name: unit for unit in near.systemd.value() or ()}
@@ -187,9 +189,12 @@ class HostLedger:
         ]
         known = {one.id for one in everyone}
         # One that was listed twice, or is on its way out, still lives somewhere.
-        names = {container.id: container.name for container in latest(near.podman.reading()) or ()}
-        lodgers = [(names.get(each, each), path) for each, path in paths.items() if each not in known]
-        return household_of(members, lodgers)
+        names = {
+            container.id: full_name(container.user, container.name) for container in latest(near.podman.reading()) or ()
+        }
+        lodgers = [(names[each], path) for each, path in paths.items() if each not in known and each in names]
+        unnamed = [(each, path) for each, path in paths.items() if each not in known and each not in names]
+        return household_of(members, lodgers, unnamed)
 
     def _slices(self) -> frozenset[str]:
         """Slices of units whose container may not be alive now."""

@@ -20,8 +20,10 @@ class Member:
     unit: Unit | None  # root's systemd runs it
 
 
-def household_of(members: Iterable[Member], lodgers: Iterable[tuple[str, str]] = ()) -> Household:
-    """Everybody's names; `lodgers` are id and cgroup path of living containers whose name nobody knows."""
+def household_of(
+    members: Iterable[Member], lodgers: Iterable[tuple[str, str]] = (), strangers: Iterable[tuple[str, str]] = ()
+) -> Household:
+    """Everybody's names; `lodgers` (by name) and `strangers` (by id) live at these cgroup paths, too."""
     names_by_id: dict[str, str] = {}
     names_by_unit: dict[str, str] = {}
     tenants: dict[str, set[str]] = {}
@@ -34,10 +36,20 @@ def household_of(members: Iterable[Member], lodgers: Iterable[tuple[str, str]] =
         home = member.cgroup_path or (path_of_slice(member.unit.slice) + "/" if member.unit else "")
         for path in _slices_above(home):
             tenants.setdefault(path, set()).add(member.name)
-    for container_id, path in lodgers:
+    unnamed: set[str] = set()
+    for name, path in lodgers:
         for above in _slices_above(path):
-            tenants.setdefault(above, set()).add(container_id)
-    return Household(names_by_id, names_by_unit, {path: frozenset(names) for path, names in tenants.items()})
+            tenants.setdefault(above, set()).add(name)
+    for container_id, path in strangers:
+        unnamed.add(f"?{container_id}")  # no container's name begins so
+        for above in _slices_above(path):
+            tenants.setdefault(above, set()).add(f"?{container_id}")
+    return Household(
+        names_by_id,
+        names_by_unit,
+        {path: frozenset(names) for path, names in tenants.items()},
+        frozenset(unnamed),
+    )
 
 
 def _slices_above(path: str) -> Iterator[str]:

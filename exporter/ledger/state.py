@@ -46,6 +46,7 @@ class SliceBook:
     floor: int = 0  # the least that was pending since `floor_since_us`
     floor_since_us: int = 0
     closed: bool = False  # another life has followed, or the boot is over
+    read_before: bool = False  # what it counts now, it has counted since
 
 
 @dataclass(slots=True)
@@ -61,11 +62,26 @@ class LifeBook:
     limits: list[tuple[str, int]] = field(default_factory=list)  # of lines not used yet: whose limit fired, and when
     credited: int = 0  # how much of this evidence has become part of the totals
     heard_us: int = 0
+    waits_since_us: int | None = None  # for a name, in the boot after its own
 
     @property
     def seen(self) -> int:
         """A lower bound of the kills in this life; each source of evidence may have missed some, none has invented."""
-        return max(sum(self.counts.values()), self.lines)
+        if not self.counts:
+            return self.lines
+        paths: dict[str, int] = {}
+        for instance, count in self.counts.items():
+            path = instance.rpartition(":")[0]
+            paths[path] = paths.get(path, 0) + count
+        # What lies in another holds no kill that the other does not hold.
+        outer = {path: [one for one in paths if f"{one}/".startswith(f"{path}/")] for path in paths}
+        inner = {one for path, within in outer.items() for one in within if one != path}
+        told = sum(
+            max(paths[path], sum(paths[one] for one in outer[path] if one != path))
+            for path in paths
+            if path not in inner
+        )
+        return max(told, self.lines)
 
 
 @dataclass(slots=True)
@@ -185,6 +201,7 @@ class Household:
     names_by_id: Mapping[str, str] = field(default_factory=dict)  # container id -> name
     names_by_unit: Mapping[str, str] = field(default_factory=dict)  # web.service -> web
     tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)  # slice path -> names of those who live there
+    strangers: frozenset[str] = frozenset()  # tenants whose name is not known yet, by their ids
 
     def known(self) -> frozenset[str]:
         """Every name."""
