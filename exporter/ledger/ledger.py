@@ -96,7 +96,7 @@ class Ledger:
                 count.name,
                 count.count,
                 now,
-                read_at_seconds=count.read_at_seconds,
+                read_us=now.us - int(max(0.0, now.seconds - count.read_at_seconds) * 1e6),
                 journal_tells=told_by_journal,
             )
         settle(state, batch.counts.counts, batch.counts.unreadable, household, now)
