@@ -102,6 +102,7 @@ def settle(
     `unreadable`: slices that are there and could not be read. What lies above and below them waits.
     """
     counts = sorted(counts, key=lambda count: -count.path.count("/"))
+    unreadable = frozenset(path for path in unreadable if path.endswith(".slice"))
     fired = _fired(state, counts)
     for count in counts:
         if count.is_evidence:
@@ -119,6 +120,12 @@ def settle(
                 _match_old(state, key, life, now)
             elif nearest(authorities, life.path) not in waits:
                 _match(state, key, life, books, fired=fired, now=now)
+    _attribute(state, books, fired, now)
+    _give_up_labels(state, now)
+
+
+def _attribute(state: State, books: dict[str, SliceBook], fired: frozenset[str], now: Now) -> None:
+    """Give what no evidence told of to the one who lives there, or to nobody after a while."""
     living = {life.name: life.path for life in state.lives.values() if life.name and life.boot == now.boot}
     for book in (*books.values(), *(book for book in state.slices.values() if book.closed and book.pending > 0)):
         if book.pending > 0 and book.owner:
@@ -132,7 +139,6 @@ def settle(
         elif book.owner is None:
             _age(state, book, now)
         book.read_before = True
-    _give_up_labels(state, now)
 
 
 def _fired(state: State, counts: Sequence[KillCount]) -> frozenset[str]:

@@ -166,6 +166,7 @@ class State:
     kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> heard_us: lines told before
     events_seen: dict[str, int] = field(default_factory=dict)  # time, id and action of podman's events -> heard_us
     touched: set[tuple[str, str]] = field(default_factory=set)
+    stops: dict[str, tuple[str, int]] = field(default_factory=dict)  # unit -> boot, time of its stop job; not written
     restarts_read_us: dict[str, int] = field(default_factory=dict)  # by chain; not written
     local_oom: dict[tuple[str, int], int] = field(default_factory=dict)  # path and inode -> as last read; not written
 

@@ -231,6 +231,7 @@ class JournalSource:
                     return
                 continue
             chunk = os.read(descriptor, 1 << 16)
+            self._problem = "" if chunk else self._problem
             if not chunk:
                 child.wait(_TIMEOUT_SECONDS)
                 return
@@ -252,6 +253,9 @@ class JournalSource:
             event = event_of(entry)
             if event is not None:
                 events.append(event)
+            # On a busy host there is always one more entry: what is of now has nothing before it.
+            if abs(time.time() - _number(entry.realtime_us) / 1e6) < _IDLE_SECONDS:
+                self.has_caught_up = True
         self.events += len(events)
         if self._cursor:
             self._hear(tuple(events), self._cursor)
