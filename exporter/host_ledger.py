@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.agent import Poller
@@ -19,7 +19,7 @@ from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, Sourc
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
 from exporter.keeper import Keeper, Surroundings
-from exporter.ledger import Household, Ledger, RestartCount, Store
+from exporter.ledger import Household, Ledger, Now, RestartCount, Store
 from exporter.ledger.household import Member, household_of
 from exporter.sources.cgroup import CgroupSource
 from exporter.sources.cgroup.kill_counts import KillCountSource
@@ -31,6 +31,7 @@ _JOURNAL, _KMSG, _PODMAN = "journal", "kmsg", "podman"  # names of cursors
 
 # A source that has not answered by then (a podman that hangs) is no reason to count nothing.
 _PATIENCE_SECONDS = 60.0
+_SILENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,13 @@ class HostLedger:
         self._began = time.monotonic()
         self._first_seen: dict[str, float] = {}  # of containers whose name is not known
         self._known: tuple[tuple[object, ...], Household] | None = None
+        boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         self.ledger = Ledger(
             Store(config.state_dir),
+            Now(boot_id, time.monotonic_ns() // 1000, time.time()),
             forget_seconds=config.ledger.forget_days * 86_400,
             max_containers=config.ledger.max_containers,
         )
-        boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         self.counter = KillCountSource(root / "sys/fs/cgroup", cgroup.found, self._slices)
         self._kernel_log, self._kernel_log_reading = self._open_kernel_log(boot_id)
         self.keeper = Keeper(
@@ -103,6 +105,8 @@ class HostLedger:
     def ledger_reading(self) -> Reading[None]:
         """Whether the totals are kept on disk."""
         problem = self.ledger.totals().problem
+        if self.keeper.silent_seconds > _PATIENCE_SECONDS + _SILENCE_SECONDS:
+            problem = f"nothing was counted for {self.keeper.silent_seconds:.0f} s; see the log, and report it"
         return Failed(problem, 0.0) if problem else Read(None, time.time(), 0.0)
 
     def event_counts(self) -> tuple[EventCount, ...]:
@@ -177,6 +181,12 @@ class HostLedger:
         )
         paths = {tree.container_id: tree.levels[0].path for tree in trees if tree.levels}
         # Until podman or conmon has told its name, a container's kills wait: its id is nobody's name.
+        # A new container of a quadlet's unit can be nobody but the quadlet's.
+        promised = {quadlet.unit: quadlet.container for quadlet in near.quadlet.value() or ()}
+        everyone = tuple(
+            replace(one, name=promised.get(one.unit.name, one.name)) if one.container is None and one.unit else one
+            for one in everyone
+        )
         strangers = {one.id for one in everyone if self._is_stranger(one)}
         self._first_seen = {each: at for each, at in self._first_seen.items() if each in paths}
         everyone = tuple(one for one in everyone if not one.id or one.id not in strangers)

@@ -102,6 +102,7 @@ def settle(
     `unreadable`: slices that are there and could not be read. What lies above and below them waits.
     """
     counts = sorted(counts, key=lambda count: -count.path.count("/"))
+    unreadable = frozenset(path for path in unreadable if path.endswith(".slice"))
     fired = _fired(state, counts)
     for count in counts:
         if count.is_evidence:

@@ -6,9 +6,9 @@ sum of theirs. What it rose by more than they did is *pending*: kills of cgroups
     read later, it may have seen one kill more     its child tells of that one at the next reading: taken back there
     it could not be read, its children could       theirs is subtracted now, its own rise is added when it is read
     it is stopped, or made anew                    what was pending in it goes to its parent, which still counts it
-    it is read for the first time                  what its children have told is theirs; a parent that was known has
-                                                   told of it; without one, what it counted before is its owner's, or
-                                                   nobody's if several live in it
+    it is read for the first time                  what its children have told is theirs, and a parent that was known
+                                                   has told of the rest; without one, what it counted before is its
+                                                   owner's, or nobody's if several live in it
 """
 
 from __future__ import annotations

@@ -88,8 +88,14 @@ class LifeBook:
 class Chain:
     """Restarts of one unit (or of podman's policy for one container) since its last manual start."""
 
+    name: str = ""  # whose restarts these are
     position: int = 0
-    filled_at_seconds: float = 0.0  # unix time at which NRestarts told of what the journal had not
+    told: int = 0  # the number that the journal told last
+    told_us: int = 0  # when that was sent
+    told_boot: str = ""
+    filled: int = 0  # counted because NRestarts told of it: what the journal tells of that time adds nothing
+    filled_us: int = 0
+    filled_boot: str = ""
     doubted: int | None = None  # NRestarts as read, if it disagrees with the position
     doubted_since_us: int = 0
 
@@ -127,7 +133,7 @@ class Orphan:
     boot: str
     count: int
     heard_us: int
-    sent_at_seconds: float
+    sent_us: int
     held_since_us: int
 
 
@@ -160,6 +166,8 @@ class State:
     kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> heard_us: lines told before
     events_seen: dict[str, int] = field(default_factory=dict)  # time, id and action of podman's events -> heard_us
     touched: set[tuple[str, str]] = field(default_factory=set)
+    stops: dict[str, tuple[str, int]] = field(default_factory=dict)  # unit -> boot, time of its stop job; not written
+    restarts_read_us: dict[str, int] = field(default_factory=dict)  # by chain; not written
     local_oom: dict[tuple[str, int], int] = field(default_factory=dict)  # path and inode -> as last read; not written
 
     def account(self, name: str) -> Account:
