@@ -93,7 +93,7 @@ def test_a_slice_of_a_unit_that_never_ran_is_read_with_all_above_it(tmp_path: Pa
 
 def test_a_file_that_makes_no_sense_is_unreadable_and_the_others_are_read(tmp_path: Path) -> None:
     web = container(tmp_path, "web", WEB)
-    (tmp_path / SLICE[1:] / "memory.events").write_bytes(b"\xff\x00")
+    (tmp_path / SLICE[1:] / "memory.events").write_bytes(b"oom_kill many\n")
     source = source_of(tmp_path, web)
     reading = source.read()
     assert reading.unreadable == {SLICE}
