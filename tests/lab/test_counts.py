@@ -22,6 +22,7 @@ KILLS = "bulkhead_container_oom_kills_total"
 RESTARTS = "bulkhead_container_restarts_total"
 STARTS = "bulkhead_container_starts_total"
 EXITS = "bulkhead_container_exits_total"
+LOOP = "bulkhead_container_restart_loop"
 UNATTRIBUTED = "bulkhead_unattributed_oom_kills_total"
 ROUNDS = 8  # each kills the agent three times, and does one thing more
 TORTURE_SECONDS = 2400
@@ -35,12 +36,95 @@ def risen(name: str, before: Page, after: Page) -> dict[str, float]:
     return {container: value - earlier.get(container, 0) for container, value in by_container(after, name).items()}
 
 
+def risen_exits(before: Page, after: Page) -> dict[tuple[str, str], float]:
+    """By how much the exits of each container rose, by reason."""
+    earlier = {(labels["container"], labels["reason"]): value for labels, value in before[EXITS]}
+    told = {(labels["container"], labels["reason"]): value for labels, value in after[EXITS]}
+    return {key: value - earlier.get(key, 0) for key, value in told.items()}
+
+
 def figure(page: Page, name: str) -> float:
     return sum(value for _, value in page[name])
 
 
 def host_kills(lab: Machine) -> int:
     return int(lab.ssh("sed -n 's/^oom_kill //p' /proc/vmstat"))
+
+
+BURST = """\
+[Container]
+ContainerName=t-burst
+Image=localhost/lab:1
+Exec=/bin/sh -c 'trap "exit 0" TERM; for i in $(seq {kills}); do tail /dev/zero; done; sleep 999 & wait'
+ReadOnly=true
+Network=none
+PodmanArgs=--memory=8m --memory-swap=8m
+[Service]
+Slice=services-tburst.slice
+"""
+BURST_SLICE = "/sys/fs/cgroup/services.slice/services-tburst.slice/memory.events"
+
+
+def burst(lab: Machine, kills: int) -> float:
+    """Kill so many processes of one container as fast as the guest can; by how much its total rose."""
+    lab.run("cat >/etc/containers/systemd/t-burst.container", stdin=BURST.format(kills=kills).encode())
+    lab.run("systemctl daemon-reload")
+    counted = by_container(metrics(lab), KILLS).get("t-burst", 0)
+
+    def in_slice() -> int:
+        return int(lab.ssh(f"sed -n 's/^oom_kill //p' {BURST_SLICE} 2>/dev/null", check=False) or 0)
+
+    def on_page() -> float:
+        return by_container(metrics(lab), KILLS).get("t-burst", 0) - counted
+
+    before = in_slice()
+    lab.run("systemctl start t-burst", timeout_seconds=300)
+    try:
+        lab.wait(lambda: in_slice() >= before + kills, f"{kills} kills", timeout_seconds=300, pause_seconds=2)
+        lab.wait(lambda: on_page() >= kills, f"{kills} kills on the page", timeout_seconds=180, pause_seconds=5)
+    finally:
+        lab.run("systemctl stop t-burst", check=False, timeout_seconds=120)
+    time.sleep(10)
+    assert on_page() == in_slice() - before
+    return on_page()
+
+
+def test_more_kills_than_the_kernel_tells_of_are_counted_all(agent: Machine) -> None:
+    lines = "journalctl -k -q -o cat -g 'oom-kill:.*t-burst|oom-kill:.*tburst' | wc -l"
+    told = int(agent.ssh(lines, timeout_seconds=300))
+    assert burst(agent, 60) == 60
+    told = int(agent.ssh(lines, timeout_seconds=300)) - told
+    print(f"60 kills, {told} lines of the kernel's log")
+
+
+def test_a_clock_that_jumps_changes_no_count_and_hides_no_kill(agent: Machine) -> None:
+    before = metrics(agent)
+    agent.run("systemctl stop systemd-timesyncd; date -s '+1 hour'", check=False)
+    try:
+        assert burst(agent, 5) == 5
+    finally:
+        agent.run("date -s '-1 hour'")
+    assert burst(agent, 5) == 5
+    after = metrics(agent)
+    assert by_container(after, LOOP) == by_container(before, LOOP) | {"t-burst": 0}
+    risen_kills = {name: value for name, value in risen(KILLS, before, after).items() if value}
+    risen_restarts = {name: value for name, value in risen(RESTARTS, before, after).items() if value}
+    assert (risen_kills, risen_restarts) == ({"t-burst": 10}, {})
+
+
+def test_what_the_admin_does_is_a_start_and_no_restart(agent: Machine) -> None:
+    before = metrics(agent)
+    agent.run("systemctl restart good01; systemctl reset-failed good01", timeout_seconds=300)
+    agent.run("systemctl stop good01; systemctl start good01", timeout_seconds=300)
+    agent.wait(
+        lambda: risen(STARTS, before, metrics(agent))["good01"] >= 2, "2 starts", timeout_seconds=180, pause_seconds=5
+    )
+    time.sleep(40)  # NRestarts would fill in by now what the journal does not tell
+    after = metrics(agent)
+    assert risen(STARTS, before, after)["good01"] == 2
+    assert risen(RESTARTS, before, after)["good01"] == 0
+    asked = {reason: risen_exits(before, after)["good01", reason] for reason in EXIT_REASONS}
+    assert sum(asked.values()) == asked["success"] + asked["stopped"] == 2
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +195,7 @@ def test_restarts_and_starts_are_those_that_systemd_and_podman_told_of(
 
 def test_every_death_for_memory_has_that_reason(tortured: tuple[dict[str, Any], Page, Page]) -> None:
     told, before, page = tortured
-    earlier = {(labels["container"], labels["reason"]): value for labels, value in before[EXITS]}
-    exits = {
-        key: value - earlier.get(key, 0)
-        for key, value in (((labels["container"], labels["reason"]), value) for labels, value in page[EXITS])
-    }
+    exits = risen_exits(before, page)
     for name, died in told["events"]["died"].items():
         assert sum(exits[name, reason] for reason in EXIT_REASONS) == died, name
     for name in ("t-own-dies-1", "t-none-dies", "t-shared-dies"):
