@@ -7,6 +7,7 @@ crash on a bug), the poller has a reading, and it stops nobody else.
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +43,27 @@ def read_once(read: Callable[[], T], problems: Callable[[], tuple[str, ...]], pr
 def no_problems() -> tuple[str, ...]:
     """For a source that answers in whole or not at all."""
     return ()
+
+
+def start_reading(
+    deadline_seconds: float, read: Callable[[], T], problems: Callable[[], tuple[str, ...]] = no_problems
+) -> Callable[[], Reading[T]]:
+    """Ask a source on a thread of its own. What is returned waits for its answer, or for its failure to give one.
+
+    The deadline counts from now on. A read that hangs is left behind in its thread.
+    """
+    unread: Reading[T] = Failed("has not answered yet", 0.0)
+    answer: queue.SimpleQueue[Reading[T]] = queue.SimpleQueue()
+    ends_at = time.monotonic() + deadline_seconds
+    threading.Thread(target=lambda: answer.put(read_once(read, problems, unread)), daemon=True).start()
+
+    def wait() -> Reading[T]:
+        try:
+            return answer.get(timeout=max(0.0, ends_at - time.monotonic()))
+        except queue.Empty:
+            return Failed(f"no answer within {deadline_seconds:g} s", deadline_seconds)
+
+    return wait
 
 
 @dataclass(frozen=True, slots=True)

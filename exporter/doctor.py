@@ -14,8 +14,6 @@ import contextlib
 import http.client
 import json
 import os
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -23,23 +21,23 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from exporter import __version__
-from exporter.agent import no_problems, read_once
+from exporter.agent import no_problems, start_reading
 from exporter.config import Config, listen_address
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
-from exporter.facts.host import Host
+from exporter.facts.host import Firewall, Host
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, SourceError, fresh
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
 from exporter.host_sources import Sources
+from exporter.present.untrusted import printable
 from exporter.serve import ServeError, Server
 
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 30.0
 _DOCUMENT_VERSION = 1
-_LONGEST_LINE = 1000
 _MOST_HINTS = 3
 
 
@@ -69,7 +67,7 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
     """One finding a source, as each is found; in the order in which one needs the other."""
 
     def ask(read: Callable[[], T], problems: Callable[[], tuple[str, ...]] = no_problems) -> Reading[T]:
-        return read_within(deadline_seconds, read, problems)
+        return start_reading(deadline_seconds, read, problems)()
 
     host = ask(sources.host.read)
     yield _finding("host", host, _host_words, "mount /proc and /sys, and let this process read them")
@@ -104,6 +102,9 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
     zfs_mounted = ask(sources.zfs_mounted.read)
     yield _finding("zfs_mounted", zfs_mounted, _mounted_words, "install python3-pyzfs, or zfsutils-linux at least")
 
+    firewall = ask(sources.firewall.read)
+    yield _finding("firewall", firewall, _firewall_words, "run as root: nft needs CAP_NET_ADMIN")
+
     yield state_directory_finding(config.state_dir)
     yield listen_finding(config.listen)
 
@@ -123,19 +124,6 @@ def has_containers(sources: Sources, config: Config) -> bool:
         return bool(sources.cgroup.read())
     except SourceError:
         return False
-
-
-def read_within(
-    seconds: float, read: Callable[[], T], problems: Callable[[], tuple[str, ...]] = no_problems
-) -> Reading[T]:
-    """The source's answer, or its failure to answer in time. A read that hangs is left behind in its thread."""
-    unread: Reading[T] = Failed("has not answered yet", 0.0)
-    answer: queue.SimpleQueue[Reading[T]] = queue.SimpleQueue()
-    threading.Thread(target=lambda: answer.put(read_once(read, problems, unread)), daemon=True).start()
-    try:
-        return answer.get(timeout=seconds)
-    except queue.Empty:
-        return Failed(f"no answer within {seconds:g} s", seconds)
 
 
 def state_directory_finding(path: Path) -> Finding:
@@ -195,9 +183,9 @@ def as_line(finding: Finding, *, colours: bool) -> str:
     state = f"{finding.state:<8}"
     if colours:
         state = f"\033[{_COLOURS[finding.state]}m{state}\033[0m"
-    line = f"{state}  {finding.name:<11}  {_for_terminal(finding.found)}{took}"
+    line = f"{state}  {finding.name:<11}  {printable(finding.found)}{took}"
     if finding.remedy and finding.state is State.CANNOT:
-        line += f"\n{'':<23}to do: {_for_terminal(finding.remedy)}"
+        line += f"\n{'':<23}to do: {printable(finding.remedy)}"
     return line
 
 
@@ -211,12 +199,6 @@ def as_document(findings: Iterable[Finding], config: Config) -> str:
         "findings": [asdict(finding) for finding in findings],
     }
     return json.dumps(document, indent=2)
-
-
-def _for_terminal(text: str) -> str:
-    # A container's name may hold escape sequences.
-    clean = "".join(character if character.isprintable() else "?" for character in text)
-    return clean if len(clean) <= _LONGEST_LINE else clean[:_LONGEST_LINE] + "..."
 
 
 def _finding(name: str, reading: Reading[T], words: Callable[[T], str], remedy: str) -> Finding:
@@ -320,6 +302,11 @@ def _zfs_words(storage: Storage) -> str:
 
 def _mounted_words(datasets: tuple[Dataset, ...]) -> str:
     return f"{_count(len(datasets), 'dataset')} mounted by containers"
+
+
+def _firewall_words(firewall: Firewall) -> str:
+    denying = sum(1 for chain in firewall.inputs if chain.denies)
+    return f"{_count(len(firewall.inputs), 'chain')} at the input hook, {denying} of them denying by default"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.agent import Poller
-from exporter.assess.inventory import residents
+from exporter.assess.inventory import Resident, residents
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
 from exporter.facts.container import Container, full_name
@@ -57,6 +57,7 @@ class HostLedger:
         self._podman = podman
         self._neighbours = neighbours
         self._began = time.monotonic()
+        self._first_seen: dict[str, float] = {}  # of containers whose name is not known
         self._known: tuple[tuple[object, ...], Household] | None = None
         boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         self.ledger = Ledger(
@@ -180,7 +181,14 @@ class HostLedger:
         )
         paths = {tree.container_id: tree.levels[0].path for tree in trees if tree.levels}
         # Until podman or conmon has told its name, a container's kills wait: its id is nobody's name.
-        strangers = [one.id for one in everyone if one.container is None and one.name.rpartition("/")[2] == one.id[:12]]
+        # A new container of a quadlet's unit can be nobody but the quadlet's.
+        promised = {quadlet.unit: quadlet.container for quadlet in near.quadlet.value() or ()}
+        everyone = tuple(
+            replace(one, name=promised.get(one.unit.name, one.name)) if one.container is None and one.unit else one
+            for one in everyone
+        )
+        strangers = {one.id for one in everyone if self._is_stranger(one)}
+        self._first_seen = {each: at for each, at in self._first_seen.items() if each in paths}
         everyone = tuple(one for one in everyone if not one.id or one.id not in strangers)
         members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in everyone]
         # A quadlet that is not started now may have been killed before, and will be known when it is.
@@ -199,6 +207,13 @@ class HostLedger:
         lodgers = [(names[each], path) for each, path in paths.items() if each not in known and each in names]
         unnamed = [(each, path) for each, path in paths.items() if each not in known and each not in names]
         return household_of(members, lodgers, unnamed)
+
+    def _is_stranger(self, one: Resident) -> bool:
+        """Whether its name may still turn up: after a while it goes by the head of its id for good."""
+        if one.container is not None or not one.id or one.name.rpartition("/")[2] != one.id[:12]:
+            return False
+        began = self._first_seen.setdefault(one.id, time.monotonic())
+        return time.monotonic() - began < _PATIENCE_SECONDS
 
     def _slices(self) -> frozenset[str]:
         """Slices of units whose container may not be alive now."""

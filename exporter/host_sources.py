@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from exporter import __version__
 from exporter.agent import Agent, Clock, Poller, no_problems, read_once
 from exporter.assess.host import Build, assess
+from exporter.assess.report import Report, WaiverReport, WaiverState
 from exporter.assess.storage import mounted_datasets
 from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups, slice_of, unit_of
@@ -23,11 +25,14 @@ from exporter.host_ledger import HostLedger, Neighbours
 from exporter.sources.cgroup import CgroupSource, SliceSource
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource
+from exporter.sources.nftables import NftablesSource
 from exporter.sources.podman import PodmanSocket, PodmanSource
 from exporter.sources.process import ProcessSource
 from exporter.sources.quadlet import QuadletSource
 from exporter.sources.systemd import SystemdSource
 from exporter.sources.zfs import MountedDatasetSource, ZfsSource
+
+log = logging.getLogger("bulkhead")
 
 
 @dataclass(slots=True)
@@ -73,6 +78,7 @@ class Sources:
     zfs: ZfsSource
     zfs_mounted: MountedDatasetSource
     host: HostSource
+    firewall: NftablesSource
     interest: Interest
 
 
@@ -86,11 +92,15 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
         cgroup=cgroup,
         slices=SliceSource(root / "sys/fs/cgroup", interest.empty_slices),
         process=ProcessSource(root / "proc", cgroup.members),
-        systemd=SystemdSource("unix:path=/run/dbus/system_bus_socket", interest.units, timeout_seconds=10),
+        # `systemctl set-property` is told by no signal: what was asked of a unit is never older than a minute.
+        systemd=SystemdSource(
+            "unix:path=/run/dbus/system_bus_socket", interest.units, timeout_seconds=10, resync_seconds=60
+        ),
         quadlet=QuadletSource(root),
         zfs=ZfsSource(root / "proc/spl/kstat/zfs"),
         zfs_mounted=MountedDatasetSource(interest.datasets, root / "proc/spl/kstat/zfs"),
         host=HostSource(root),
+        firewall=NftablesSource(),
         interest=interest,
     )
 
@@ -114,6 +124,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         lambda: sources.zfs_mounted.problems,
     )
     host = Poller("host", sources.host.read, Clock(clocks.host_seconds, 30))
+    firewall = Poller("firewall", sources.firewall.read, Clock(clocks.firewall_seconds, 30))
     tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree_seconds, 30))
 
     sources.interest.containers = lambda: podman.value() or ()
@@ -152,6 +163,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             journal=books.journal_reading(),
             kernel_log=books.kernel_log_reading(),
             ledger=books.ledger_reading(),
+            firewall=firewall.reading(),
         )
 
     def containers_changed() -> None:
@@ -159,14 +171,14 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             poller.poke()
 
     return Agent(
-        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs),
+        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall),
         followers=(
             lambda stop: sources.podman.follow(containers_changed, stop),
             lambda stop: sources.systemd.follow(systemd.poke, stop),
             books.journal.follow,
             books.keeper.run,
         ),
-        make_report=lambda: assess(snapshot(), config.thresholds, build),
+        make_report=telling_waivers(lambda: assess(snapshot(), config.thresholds, build, config.waivers)),
     )
 
 
@@ -183,7 +195,7 @@ def build_example_agent(config: Config) -> Agent:
     """The agent of the embedded example host: other facts, the same judgement and pages."""
     example = ExampleHost(load_recording(), time.time())
     build = replace(build_of(config), is_example=True)
-    return Agent((), (), lambda: assess(example.snapshot(time.time()), config.thresholds, build))
+    return Agent((), (), lambda: assess(example.snapshot(time.time()), config.thresholds, build, config.waivers))
 
 
 def build_of(config: Config) -> Build:
@@ -193,3 +205,27 @@ def build_of(config: Config) -> Build:
         python_version=platform.python_version(),
         max_containers=config.series.max_containers,
     )
+
+
+_TOLD = {
+    WaiverState.EXPIRED: "a waiver has expired: mend the failure or set another date",
+    WaiverState.UNMATCHED: "a waiver matches no container",
+}
+
+
+def telling_waivers(make_report: Callable[[], Report]) -> Callable[[], Report]:
+    """Logs each waiver that has expired or matches nothing, once each time that this begins."""
+    told: frozenset[WaiverReport] = frozenset()
+
+    def report() -> Report:
+        nonlocal told
+        made = make_report()
+        ailing = [one for one in made.waivers if one.state in _TOLD]
+        for waiver in ailing:
+            if waiver not in told:
+                subject = {"container": waiver.container or "the host", "check": waiver.check, "reason": waiver.reason}
+                log.warning(_TOLD[waiver.state], extra=subject)
+        told = frozenset(ailing)
+        return made
+
+    return report

@@ -35,6 +35,7 @@ def record() -> Recording:
         quadlet=quadlet,
         zfs=sources.zfs.read(),
         host=sources.host.read(),
+        firewall=sources.firewall.read(),
     )
 
 

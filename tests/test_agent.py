@@ -6,7 +6,7 @@ from types import TracebackType
 
 import pytest
 
-from exporter.agent import Agent, Clock, Poller, no_problems, read_once
+from exporter.agent import Agent, Clock, Poller, no_problems, read_once, start_reading
 from exporter.assess.report import Report
 from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, Unreadable
 
@@ -28,6 +28,13 @@ def test_an_answer_is_read() -> None:
 
 def test_a_thing_that_is_not_here_is_absent() -> None:
     assert isinstance(read_once(lambda: raising(NotHere("no ZFS")), no_problems, NEVER), Absent)
+
+
+def test_a_read_that_hangs_is_left_behind() -> None:
+    never = threading.Event()
+    assert start_reading(0.01, never.wait)() == Failed("no answer within 0.01 s", 0.01)
+    never.set()
+    assert isinstance(start_reading(5, lambda: 3)(), Read)
 
 
 def test_a_refusal_keeps_the_last_answer() -> None:

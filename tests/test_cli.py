@@ -120,7 +120,7 @@ def test_version_names_bulkhead_python_and_the_libraries(capsys: pytest.CaptureF
     assert [line.split()[0] for line in lines[1:5]] == ["python", "prometheus-client", "podman", "pydbus"]
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["doctor"], ["audit"], ["explain"]])
 def test_every_help_has_examples_and_exit_codes(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([*command, "--help"])
@@ -153,7 +153,7 @@ def test_no_command_shows_the_help_and_is_a_misuse(capsys: pytest.CaptureFixture
     [
         (
             ["serve", "--listn", ":1"],
-            "unrecognized arguments: --listn :1 (did you mean --listen?); see bulkhead --help",
+            "unrecognized arguments: --listn :1 (did you mean --listen?); see bulkhead serve --help",
         ),
         (["srve"], "invalid choice: 'srve'"),
         (["serve", "--example", "--auto-example"], "not allowed with argument --example; see bulkhead serve --help"),

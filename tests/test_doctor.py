@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -21,52 +20,14 @@ from exporter.doctor import (
     has_containers,
     listen_finding,
     opening,
-    read_within,
     state_directory_finding,
 )
-from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
-from exporter.facts.container import Container
+from exporter.facts.cgroup import ContainerCgroups, PayloadUse
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses, ProcessTable
-from exporter.facts.reading import Failed, NotHere, Read, Unreadable
-from exporter.facts.storage import Dataset, Pool, Storage
-from exporter.facts.unit import Quadlet, Unit
-from exporter.host_sources import Interest, Sources
+from exporter.facts.reading import NotHere, Unreadable
 from exporter.serve import Server
-
-HOST = Host("h", "b", "6.12", 1, 0, "enforcing", None, 2, account_uids=(("root", 0), ("alice", 1000)))
-CGROUPS = ContainerCgroups("a" * 64, 0, PayloadUse(), (CgroupLevel("/x", 1, Level.PAYLOAD),))
-
-
-def answers(value: object) -> Callable[[], Any]:
-    return lambda: value
-
-
-def refuses(error: Exception) -> Callable[[], Any]:
-    def read() -> object:
-        raise error
-
-    return read
-
-
-def sources(**reads: Callable[[], Any]) -> Sources:
-    """Sources that answer with little, but for those that are given."""
-    dataset = Dataset("tank/a", "filesystem", "/a", 1, 1, 1, quota_bytes=5)
-    usual: dict[str, Callable[[], Any]] = {
-        "podman": answers((Container("a" * 64, "web", "", "i", "i", "running"),)),
-        "cgroup": answers((CGROUPS,)),
-        "process": answers(ProcessTable((), ())),
-        "systemd": answers((Unit("web.service", "loaded", "active", "running"),)),
-        "quadlet": answers((Quadlet("web.service", "web", "/w", wanted=True),)),
-        "zfs": answers(Storage((dataset,), (Pool("tank", "online"),))),
-        "zfs_mounted": answers((dataset,)),
-        "host": answers(HOST),
-    }
-    made = {
-        name: SimpleNamespace(read=read, problems=(), discover=lambda: None, paths=lambda: ("/x",))
-        for name, read in (usual | reads).items()
-    }
-    return cast("Sources", SimpleNamespace(**made, interest=Interest()))
+from tests.fake_sources import CGROUPS, answers, refuses, sources
 
 
 def findings(config: Config, **reads: Callable[[], Any]) -> dict[str, Finding]:
@@ -89,8 +50,10 @@ def test_every_source_that_can_be_read_is_ok_and_says_numbers(config: Config) ->
     assert found["quadlet"].found == "1 quadlet, 1 wanted at boot"
     assert found["zfs"].found == "1 dataset in 1 pool, 1 with a quota"
     assert found["zfs_mounted"].found == "1 dataset mounted by containers"
+    assert found["firewall"].found == "1 chain at the input hook, 1 of them denying by default"
     assert list(found) == [
-        *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted", "state_dir", "listen")
+        *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted"),
+        *("firewall", "state_dir", "listen"),
     ]
 
 
@@ -160,13 +123,6 @@ def test_processes_that_may_not_be_read_are_counted(config: Config) -> None:
     assert finding.state is State.CANNOT
     assert finding.found == "0 processes of 1 container; 2 processes cannot be read, the first: 7: denied"
     assert "CAP_SYS_PTRACE" in finding.remedy
-
-
-def test_a_source_that_hangs_is_left_behind() -> None:
-    never = threading.Event()
-    assert read_within(0.01, never.wait) == Failed("no answer within 0.01 s", 0.01)
-    never.set()
-    assert isinstance(read_within(5, lambda: 3), Read)
 
 
 def test_a_state_directory_is_writable_or_can_be_made(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What a hardening check is: a declaration and a pure function of one subject.
 
-A check file holds one function `examine(subject) -> Outcome` and ends with its declaration `CHECK`.
-What is in force decides the verdict; where it differs from what was declared, drift is raised.
+A check file holds `examine(subject) -> Outcome` and `declared(subject) -> Outcome`, and ends with its declaration
+`CHECK`. `examine` judges what runs: what is in force decides the verdict, and where it differs from what was
+declared, drift is raised. `declared` judges what was asked for alone, as quadlet files and podman's inspect tell it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Subject:
     host: Host | None
     running: bool = True
     neighbours_in_slice: tuple[str, ...] = ()  # other containers with processes below this one's slice
+    slice_unit: Unit | None = None  # what systemd says of the innermost slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Check:
     references: tuple[str, ...]
     examine: Callable[[Subject], Outcome]
     judges_stopped: bool = False  # most walls stand only around a running container
+    declared: Callable[[Subject], Outcome] | None = None  # None: what is asked for does not decide it
 
 
 def passed(reason: str, *, drift: bool = False) -> Outcome:
@@ -65,6 +68,22 @@ def not_applicable(reason: str) -> Outcome:
 def unknown(reason: str, detail: str = "") -> Outcome:
     """What would decide it could not be read."""
     return Outcome(Verdict.UNKNOWN, reason, detail)
+
+
+def asked(good: str, bad: str, *, stands: bool | None, detail: str = "") -> Outcome:
+    """The declared outcome of a wall; None: nobody said whether it was asked for."""
+    match stands:
+        case True:
+            return passed(good)
+        case False:
+            return failed(bad, detail)
+        case None:
+            return unknown("nothing says what was asked for")
+
+
+def promise(declared: Outcome) -> bool | None:
+    """Whether the wall was asked for, to be held against what is in force; None when that is not known."""
+    return {Verdict.PASS: True, Verdict.FAIL: False}.get(declared.verdict)
 
 
 def judge_every_process(

@@ -6,8 +6,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from exporter.assess.report import CheckInfo, Finding
+from exporter.assess.report import CheckInfo, Finding, Severity, Verdict, WaiverReport
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}  # declared gravest first
+
+
+class SubjectKind(StrEnum):
+    """What is judged. A container may have any name, "host" too: the kind tells them apart."""
+
+    CONTAINER = "container"
+    HOST = "host"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,8 @@ class Examined:
     findings: tuple[Finding, ...]
     file: str = ""  # of a quadlet; "" for what runs
     places: tuple[tuple[str, Place], ...] = ()  # check's id, where its cause stands
+    kind: SubjectKind = SubjectKind.CONTAINER
+    state: str = ""  # of a container: running, exited, ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +48,31 @@ class Examination:
     checks: tuple[CheckInfo, ...]
     subjects: tuple[Examined, ...]
     problems: tuple[str, ...] = ()  # what could not be read, a sentence each: never a reason to pass
+    title: str = ""  # what was looked at, in words: a host's name
+    waivers: tuple[WaiverReport, ...] = ()  # what becomes of each waiver of the configuration
+
+
+def gravest_first(subject: Examined, verdict: Verdict) -> tuple[Finding, ...]:
+    """What has this verdict on the subject."""
+    chosen = (finding for finding in subject.findings if finding.outcome.verdict is verdict)
+    return tuple(sorted(chosen, key=lambda finding: _RANK[finding.severity]))
+
+
+def worst_first(subjects: tuple[Examined, ...]) -> tuple[Examined, ...]:
+    """Every subject, the one with the most grave failures at the top."""
+
+    def urgency(subject: Examined) -> tuple[object, ...]:
+        failures = [finding.severity for finding in gravest_first(subject, Verdict.FAIL)]
+        unknown = len(gravest_first(subject, Verdict.UNKNOWN))
+        return *(-failures.count(severity) for severity in Severity), -unknown, subject.name
+
+    return tuple(sorted(subjects, key=urgency))
+
+
+def has_verdict(examination: Examination, verdict: Verdict, threshold: Severity) -> bool:
+    """Whether a check of this severity or a graver one has this verdict on any subject."""
+    return any(
+        finding.outcome.verdict is verdict and _RANK[finding.severity] <= _RANK[threshold]
+        for subject in examination.subjects
+        for finding in subject.findings
+    )

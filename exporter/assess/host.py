@@ -7,7 +7,10 @@ from dataclasses import dataclass, fields, replace
 
 from exporter.assess.check import Check, Subject
 from exporter.assess.hardening import CHECKS
+from exporter.assess.hardening_host import HOST_CHECKS
+from exporter.assess.host_check import HostCheck, HostSubject
 from exporter.assess.inventory import Resident, residents
+from exporter.assess.limit_drift import declared_limits, limit_drifts
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
@@ -19,10 +22,12 @@ from exporter.assess.restarts import (
     tenants,
 )
 from exporter.assess.storage import datasets_of, merged_datasets
+from exporter.assess.waivers import Waiver, waiver_reports, with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.counts import Counts
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.unit import Unit
 
 _AWAKE_STATES = frozenset({"running", "paused", "stopping"})
 
@@ -38,21 +43,27 @@ class Build:
     max_containers: int = 2000
 
 
-def assess(snapshot: Snapshot, limits: Limits, build: Build) -> Report:
+def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiver, ...] = ()) -> Report:
     """The report of one snapshot."""
     everyone = residents(snapshot)
     house = _House(
         snapshot,
         limits,
+        waivers,
         living=tenants(fresh(snapshot.cgroup) or ()),
         names={resident.id: resident.name for resident in everyone},
         counts={counts.name: counts for counts in snapshot.totals.containers} if snapshot.totals else {},
+        units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
+    containers = tuple(_container_report(resident, house) for resident in shown)
+    host_findings = _host_findings(snapshot, everyone, waivers)
+    judged = {"": host_findings} | {container.name: container.findings for container in containers}
+    names = frozenset(resident.name for resident in everyone) if isinstance(snapshot.podman, Read) else None
     return Report(
         taken_at_seconds=snapshot.taken_at_seconds,
-        containers=tuple(_container_report(resident, house) for resident in shown),
+        containers=containers,
         collectors=_collector_reports(snapshot),
         datasets=merged_datasets(storage.datasets if storage else (), latest(snapshot.zfs_mounted) or ()),
         pools=storage.pools if storage else (),
@@ -60,7 +71,9 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build) -> Report:
         host=latest(snapshot.host),
         gone=_gone(house, everyone, build.max_containers - len(shown)),
         totals=replace(snapshot.totals, containers=()) if snapshot.totals else None,
-        checks=tuple(_catalogue_entry(check) for check in CHECKS),
+        checks=(*map(_catalogue_entry, CHECKS), *map(_catalogue_entry_of_host, HOST_CHECKS)),
+        host_findings=host_findings,
+        waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
         thresholds=limits.as_pairs(),
         dropped_containers=len(everyone) - len(shown),
         product_version=build.product_version,
@@ -76,9 +89,11 @@ class _House:
 
     snapshot: Snapshot
     limits: Limits
+    waivers: tuple[Waiver, ...]
     living: Mapping[str, frozenset[str]]  # cgroup path -> container ids
     names: Mapping[str, str]  # container id -> name
     counts: Mapping[str, Counts]  # name -> what the ledger has counted
+    units: Mapping[str, Unit]  # name -> unit, of systemd as it answers now
 
 
 def _gone(house: _House, everyone: tuple[Resident, ...], room: int) -> tuple[Counts, ...]:
@@ -87,7 +102,6 @@ def _gone(house: _House, everyone: tuple[Resident, ...], room: int) -> tuple[Cou
 
 
 def _container_report(resident: Resident, house: _House) -> ContainerReport:
-    slice_name = slice_of(resident.cgroups.levels[0].path) if resident.cgroups and resident.cgroups.levels else ""
     if resident.cgroups is not None:
         events = own_memory_events(resident.cgroups, house.living)
     else:
@@ -95,6 +109,7 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
     counts = house.counts.get(resident.name)
     # Where totals are kept, a number of now would look like a fall or a rise.
     has_ledger = house.snapshot.totals is not None
+    subject = _subject(resident, house)
     return ContainerReport(
         name=resident.name,
         state=resident.state,
@@ -102,7 +117,7 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         cgroups=resident.cgroups,
         unit=resident.unit,
         id=resident.id,
-        slice=slice_name or (resident.unit.slice if resident.unit else ""),
+        slice=_slice_name(resident),
         memory=judge_memory(resident.cgroups, house.limits),
         oom_kills=counts.oom_kills if counts else events.oom_kill if events and not has_ledger else None,
         memory_events=events,
@@ -110,16 +125,23 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         counts=counts,
         restart_loop=restart_loop(counts, resident.unit, house.snapshot.totals, house.limits),
         datasets=datasets_of(resident.processes),
-        findings=_findings(resident, house),
+        findings=with_waivers(
+            resident.name,
+            _findings(subject, is_known=resident.container is not None),
+            house.waivers,
+            house.snapshot.taken_at_seconds,
+        ),
+        limits_declared=declared_limits(subject),
+        limit_drifts=limit_drifts(subject),
     )
 
 
-def _findings(resident: Resident, house: _House) -> tuple[Finding, ...]:
+def _subject(resident: Resident, house: _House) -> Subject:
     # A source that fails now decides nothing: its last answer names and shows, and never passes a check.
     snapshot = house.snapshot
     processes_now, podman_now = isinstance(snapshot.process, Read), isinstance(snapshot.podman, Read)
     neighbours = house.living.get(_slice_path(resident.cgroups), frozenset()) - {resident.id}
-    subject = Subject(
+    return Subject(
         name=resident.name,
         user=resident.user,
         container=resident.container if podman_now else None,
@@ -129,12 +151,36 @@ def _findings(resident: Resident, house: _House) -> tuple[Finding, ...]:
         host=fresh(snapshot.host),
         running=resident.state in _AWAKE_STATES,
         neighbours_in_slice=tuple(sorted(house.names.get(neighbour, neighbour[:12]) for neighbour in neighbours)),
+        slice_unit=house.units.get(_slice_name(resident)),
     )
+
+
+def _findings(subject: Subject, *, is_known: bool) -> tuple[Finding, ...]:
     return tuple(
         Finding(check.id, check.severity, check.examine(subject))
         for check in CHECKS
-        if subject.running or (check.judges_stopped and resident.container is not None)
+        if subject.running or (check.judges_stopped and is_known)
     )
+
+
+def _slice_name(resident: Resident) -> str:
+    inside = slice_of(resident.cgroups.levels[0].path) if resident.cgroups and resident.cgroups.levels else ""
+    return inside or (resident.unit.slice if resident.unit else "")
+
+
+def _host_findings(
+    snapshot: Snapshot, everyone: tuple[Resident, ...], waivers: tuple[Waiver, ...]
+) -> tuple[Finding, ...]:
+    subject = HostSubject(
+        now_seconds=snapshot.taken_at_seconds,
+        host=fresh(snapshot.host),
+        storage=snapshot.zfs,
+        firewall=snapshot.firewall,
+        containers=sum(1 for resident in everyone if not resident.user),
+        waivers=waivers,
+    )
+    findings = tuple(Finding(check.id, check.severity, check.examine(subject)) for check in HOST_CHECKS)
+    return with_waivers("", findings, waivers, snapshot.taken_at_seconds)
 
 
 def _slice_path(cgroups: ContainerCgroups | None) -> str:
@@ -178,3 +224,7 @@ def _catalogue_entry(check: Check) -> CheckInfo:
     return CheckInfo(
         check.id, check.severity, check.title, check.why, check.fix_quadlet, check.fix_podman, check.references
     )
+
+
+def _catalogue_entry_of_host(check: HostCheck) -> CheckInfo:
+    return CheckInfo(check.id, check.severity, check.title, check.why, "", "", check.references, check.fix)

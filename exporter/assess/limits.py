@@ -22,6 +22,8 @@ class Limits:
     restart_loop_window_seconds: float = 600
     # A source whose answer is older than this is stale: twice the slowest default clock.
     collector_stale_seconds: float = 600
+    # Two weeks: time to mend what was accepted, or to accept it again, before it fails.
+    waiver_warning_seconds: float = 1_209_600
 
     def as_pairs(self) -> tuple[tuple[str, float], ...]:
         """Name and value of every threshold, in the order above."""

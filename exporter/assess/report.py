@@ -26,6 +26,7 @@ class Verdict(StrEnum):
     FAIL = "fail"
     NOT_APPLICABLE = "not_applicable"
     UNKNOWN = "unknown"
+    WAIVED = "waived"  # it fails, and the configuration accepts that with a reason
 
 
 class Severity(StrEnum):
@@ -53,6 +54,8 @@ class Finding:
     check: str
     severity: Severity
     outcome: Outcome
+    waiver: str = ""  # the reason of the waiver for this failure, "" for none; an expired one leaves it failed
+    waiver_ends_at_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,32 @@ class CheckInfo:
     fix_quadlet: str
     fix_podman: str
     references: tuple[str, ...]
+    fix_host: str = ""  # of a check of the host itself, which has neither of the two above
+
+    @property
+    def fix(self) -> str:
+        """How to mend what fails, in the way that is kept: of a container in its quadlet."""
+        return self.fix_host or self.fix_quadlet
+
+
+class WaiverState(StrEnum):
+    """What becomes of a waiver."""
+
+    ACTIVE = "active"  # it waives a failure now
+    IDLE = "idle"  # its check does not fail
+    UNMATCHED = "unmatched"  # no container has such a name
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverReport:
+    """One waiver of the configuration."""
+
+    container: str  # pattern of names; "" is the host
+    check: str  # pattern of ids
+    reason: str
+    ends_at_seconds: float | None
+    state: WaiverState
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +120,41 @@ class MountedDataset:
     writable: bool
 
 
+class LimitSource(StrEnum):
+    """Where a limit was asked for, the innermost cgroup first."""
+
+    PODMAN = "podman"
+    UNIT = "unit"
+    SLICE = "slice"
+
+
+class Drift(StrEnum):
+    """How limits that were asked for may be wrong."""
+
+    NOT_APPLIED = "not_applied"  # asked for, and not in force
+    MISMATCH = "mismatch"  # two sources ask for different limits
+    SINGLE = "single"  # asked for in one place only
+    NONE = "none"  # asked for nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class LimitDeclared:
+    """A limit as one source was asked for it."""
+
+    resource: str  # memory_bytes, memory_high_bytes, memory_swap_bytes (swap alone), cpu_cores, pids
+    source: LimitSource
+    figure: float
+
+
+@dataclass(frozen=True, slots=True)
+class LimitDrift:
+    """Whether a resource's limits are wrong in one way."""
+
+    resource: str
+    kind: Drift
+    holds: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerReport:
     """One container, joined from every source that knows it."""
@@ -110,6 +174,8 @@ class ContainerReport:
     memory_events: MemoryEvents | None = None  # of that same outermost own cgroup
     datasets: tuple[MountedDataset, ...] = ()
     findings: tuple[Finding, ...] = ()
+    limits_declared: tuple[LimitDeclared, ...] = ()
+    limit_drifts: tuple[LimitDrift, ...] = ()  # of the kinds that could be judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +234,8 @@ class Report:
     totals: Totals | None = None  # of the host; without its containers
     checks: tuple[CheckInfo, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
+    host_findings: tuple[Finding, ...] = ()
+    waivers: tuple[WaiverReport, ...] = ()
     dropped_containers: int = 0  # beyond the cap, at this moment
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
     notifications: Notifications = Notifications()

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from exporter.config.settings import ASCENDING, KINDS, TABLES, Config
 from exporter.config.statements import KeyPath, lines_of_keys
 from exporter.config.values import Kind, NotAllowed, shown
+from exporter.config.waivers import read_waivers
 
 DEFAULT_PATH = Path("/etc/bulkhead/config.toml")
 _LARGEST_FILE_BYTES = 64 * 1024
@@ -98,8 +99,13 @@ def _of_text(text: str, origin: str) -> tuple[dict[KeyPath, Any], list[Problem]]
     if not wrong:
         return values, []
     lines = lines_of_keys(text)
-    problems = [Problem(origin, max(lines.get(key, 1) for key in keys), words) for keys, words in wrong]
+    problems = [Problem(origin, max(_line(lines, key) for key in keys), words) for keys, words in wrong]
     return values, sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def _line(lines: Mapping[KeyPath, int], key: KeyPath) -> int:
+    """Where the key stands, or else what it belongs to."""
+    return next((lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines), 1)
 
 
 def _syntax_problem(error: Exception, text: str, origin: str) -> Problem:
@@ -123,6 +129,9 @@ def _judge(document: Mapping[str, object]) -> tuple[dict[KeyPath, Any], list[_Wr
         name = _dotted(path)
         if path[0] in TABLES and len(path) == 1:
             wrong.append(((path,), f"{name}: found {shown(value)}; allowed: a table, [{name}]"))
+        elif path == ("waivers",):
+            values[path], refused = read_waivers(value)
+            wrong += [((key,), words) for key, words in refused]
         elif kind is None:
             wrong.append(((path,), _unknown(path, value)))
         else:

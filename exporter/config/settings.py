@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from exporter.assess.limits import Limits
+from exporter.assess.waivers import Waiver
 from exporter.config.statements import KeyPath
 from exporter.config.values import (
     ABSOLUTE_PATH,
@@ -13,6 +14,7 @@ from exporter.config.values import (
     COUNT,
     DAYS,
     LOG_LEVEL,
+    LONG_SECONDS,
     PODMAN_SOCKETS,
     RATIO,
     RESTARTS,
@@ -20,6 +22,7 @@ from exporter.config.values import (
     Kind,
     PodmanSocket,
 )
+from exporter.config.waivers import WAIVERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Clocks:
     zfs_seconds: float = 120
     zfs_mounted_seconds: float = 15
     host_seconds: float = 30
+    firewall_seconds: float = 60
     cgroup_tree_seconds: float = 5
 
 
@@ -71,6 +75,7 @@ class Config:
     series: Series = field(default_factory=Series)
     ledger: Memory = field(default_factory=Memory)
     log: Log = field(default_factory=Log)
+    waivers: tuple[Waiver, ...] = ()
     read_from: Path | None = None  # the file that was read; None: there is none
 
 
@@ -89,11 +94,13 @@ KINDS: dict[KeyPath, Kind] = {
     ("listen",): ADDRESS,
     ("state_dir",): ABSOLUTE_PATH,
     ("podman_sockets",): PODMAN_SOCKETS,
+    ("waivers",): WAIVERS,
 } | {
     (table, key.name): _KIND_OF_LAST_WORD[key.name.rpartition("_")[2]]
     for table, shape in TABLES.items()
     for key in fields(shape)
 }
+KINDS["thresholds", "waiver_warning_seconds"] = LONG_SECONDS
 # The first has to be less than the second: otherwise the second can never say anything.
 ASCENDING: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("thresholds", "memory_warning_ratio"), ("thresholds", "memory_critical_ratio")),

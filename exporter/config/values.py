@@ -157,6 +157,7 @@ PODMAN_SOCKETS = Kind(
 )
 SECONDS = Kind("a number of seconds from 1 to 86400", _number(1, 86400))
 DAYS = Kind("a number of days from 0.01 to 3650", _number(0.01, 3650))
+LONG_SECONDS = Kind("a number of seconds from 0 to 31536000, a year", _number(0, 31_536_000))
 RATIO = Kind("a ratio from 0.01 to 1, as 0.9", _number(0.01, 1))
 RESTARTS = Kind("a number of restarts from 1 to 1000", _number(1, 1000))
 COUNT = Kind("a whole number from 1 to 10000000", _whole_number(1, 10_000_000))

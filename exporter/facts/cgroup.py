@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _SLICE_NAME = re.compile(r"[A-Za-z0-9:_.\\]+(-[A-Za-z0-9:_.\\]+)*\.slice")
+COMMON_SLICES = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
+"""Slices that hold whatever was given no slice of its own: their limits are nobody's."""
+
 _PAYLOAD = re.compile(r"^libpod-(?:payload-)?([0-9a-f]{64})(?:\.scope)?$")
 
 

@@ -1,6 +1,7 @@
-"""What the host itself says: kernel, mandatory access control, id ranges.
+"""What the host itself says: kernel, mandatory access control, id ranges, updates, firewall.
 
-/proc/vmstat, /proc/meminfo, /sys/fs/selinux, subuid(5), /proc/sys/kernel.
+/proc/vmstat, /proc/meminfo, /sys/fs/selinux, subuid(5), /proc/sys/kernel, kernel_lockdown(7), adjtimex(2),
+unattended-upgrade(8), dnf-automatic(8), nft(8).
 """
 
 from __future__ import annotations
@@ -15,6 +16,33 @@ class SubIds:
     owner: str
     start: int
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """Whether packages are installed without being asked for."""
+
+    manager: str  # apt, dnf; "" is neither
+    installs: bool | None = None  # set up to install by itself; None: the settings could not be read
+    last_run_at_seconds: float | None = None  # mtime of the newest stamp; apt stamps success, dnf's timer the start
+
+
+@dataclass(frozen=True, slots=True)
+class InputChain:
+    """One base chain of nftables at the input hook."""
+
+    family: str  # ip, ip6, inet
+    table: str
+    name: str
+    policy: str  # accept, drop
+    denies: bool  # whether what no rule accepts is dropped or rejected: by its policy, or by its last rule
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """What nftables does with packets for the host itself: `nft -j list ruleset`."""
+
+    inputs: tuple[InputChain, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +61,12 @@ class Host:
     subgids: tuple[SubIds, ...] = ()  # /etc/subgid
     account_uids: tuple[tuple[str, int], ...] = ()  # /etc/passwd: name, uid
     sysctls: tuple[tuple[str, str], ...] = ()  # /proc/sys: "kernel.kptr_restrict" -> "1"
+    page_bytes: int = 4096  # sysconf(_SC_PAGE_SIZE): memory limits are kept in whole pages
+    # None below: it could not be read, or an older recording does not tell.
+    lockdown: str | None = None  # /sys/kernel/security/lockdown: none, integrity, confidentiality; "": no such LSM
+    module_signatures: str | None = None  # /sys/module/module/parameters/sig_enforce: Y, N; "": built without
+    kernels: tuple[str, ...] | None = None  # releases with a vmlinuz below /boot or /lib/modules
+    reboot_required: bool | None = None  # /run/reboot-required
+    updates: Updates | None = None
+    clock_synchronised: bool | None = None  # adjtimex(2): STA_UNSYNC is not set
+    unreadable: tuple[str, ...] = ()  # files that are there and did not answer, as "proc/sys/kernel/kptr_restrict"

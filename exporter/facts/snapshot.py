@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.counts import Totals
-from exporter.facts.host import Host
+from exporter.facts.host import Firewall, Host
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Reading
+from exporter.facts.reading import Absent, Reading
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
+
+_NOT_ASKED = Absent("nobody asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +44,4 @@ class Snapshot:
     ledger: Reading[None] | None = None  # whether totals are written to disk
     totals: Totals | None = None  # what the ledger has counted; None: there is no ledger
     empty_slices: tuple[CgroupLevel, ...] = ()  # of containers that are known and not alive: their counts outlive them
+    firewall: Reading[Firewall] = _NOT_ASKED

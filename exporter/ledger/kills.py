@@ -120,12 +120,15 @@ def settle(
                 _match_old(state, key, life, now)
             elif nearest(authorities, life.path) not in waits:
                 _match(state, key, life, books, fired=fired, now=now)
-    _attribute(state, books, fired, now)
+    _attribute_pending(state, books, household, now, fired)
     _give_up_labels(state, now)
+    _drop_hints(state, now)
 
 
-def _attribute(state: State, books: dict[str, SliceBook], fired: frozenset[str], now: Now) -> None:
-    """Give what no evidence told of to the one who lives there, or to nobody after a while."""
+def _attribute_pending(
+    state: State, books: dict[str, SliceBook], household: Household, now: Now, fired: frozenset[str]
+) -> None:
+    """Give what no evidence asked for to the slice's one owner; let it age where there is none."""
     living = {life.name: life.path for life in state.lives.values() if life.name and life.boot == now.boot}
     for book in (*books.values(), *(book for book in state.slices.values() if book.closed and book.pending > 0)):
         if book.pending > 0 and book.owner:
@@ -136,9 +139,16 @@ def _attribute(state: State, books: dict[str, SliceBook], fired: frozenset[str],
             book.anonymous += book.pending
             book.pending, book.told_until_us = 0, now.us
             touch_slice(state, book)
-        elif book.owner is None:
+        elif book.owner is None and household.strangers.isdisjoint(household.tenants.get(book.path, ())):
             _age(state, book, now)
         book.read_before = True
+
+
+def _drop_hints(state: State, now: Now) -> None:
+    hints = [hint for hint in state.host.hints if hint.boot == now.boot and now.us - hint.heard_us < 4 * GRACE_US]
+    if len(hints) != len(state.host.hints):
+        state.host.hints = hints
+        state.touch("host", "")
 
 
 def _fired(state: State, counts: Sequence[KillCount]) -> frozenset[str]:
@@ -167,9 +177,9 @@ def _see_life(state: State, count: KillCount, household: Household, now: Now) ->
 def _life(state: State, path: str, boot: str, container_id: str = "") -> tuple[str, LifeBook]:
     container_id = container_id or container_in(path) or ""
     key = f"{boot}:{container_id or path}"
-    if key not in state.lives:
-        state.lives[key] = LifeBook(path, boot, container_id)
-    return key, state.lives[key]
+    life = state.lives.setdefault(key, LifeBook(path, boot, container_id))
+    life.path = life.path or path  # podman's events tell of a life, and not where it is
+    return key, life
 
 
 def _name(life: LifeBook, household: Household) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -20,7 +20,7 @@ from exporter.facts.evidence import (
 )
 from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits
 from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle
-from exporter.ledger.restarts import hear_restart, hear_start, read_restarts, settle_orphans
+from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.state import Account, Household, LifeBook, Now
 from exporter.ledger.store import Store
 
@@ -29,7 +29,7 @@ log = logging.getLogger("bulkhead")
 _SEEN_LIMIT = 10_000
 _CLOSED_LIMIT = 2_000
 _PODMAN_CHAINS_LIMIT = 1_000
-_COUNTED = frozenset({"start", "stop", "died"})
+_COUNTED = frozenset({"start", "died", "stop", "kill", "restart", "cleanup"})
 _LIFE_US = 3_600_000_000  # how long a life's evidence is kept once all of it is credited
 
 
@@ -67,7 +67,6 @@ class Ledger:
         self._forget_seconds = forget_seconds
         self._max_containers = max_containers
         self._unhealthy: set[str] = set()
-        self._stopped = _stopped(self._state.events_seen)
         self._vmstat_readable = False
         self._settled_us: int | None = None
         # What was known before is served from the first page on: a total that came late would look like a rise.
@@ -108,7 +107,6 @@ class Ledger:
         for told in batch.evidence:
             self._hear(told, household, now)
         for count in batch.restarts:
-            told_by_journal = batch.journal_tells and not count.key.startswith("podman:")
             read_restarts(
                 state,
                 count.key,
@@ -116,7 +114,7 @@ class Ledger:
                 count.count,
                 now,
                 read_us=now.us - int(max(0.0, now.seconds - count.read_at_seconds) * 1e6),
-                journal_tells=told_by_journal,
+                journal_tells=batch.journal_tells or count.key.startswith("podman:"),
             )
         settle(state, batch.counts.counts, batch.counts.unreadable, household, now)
         settle_exits(state, now)
@@ -156,22 +154,31 @@ class Ledger:
             return
         state.events_seen[key] = now.us
         state.touch("event", key)
+        # With --rm the name is gone from podman's list before anybody has asked for it.
         life_key = f"{now.boot}:{told.container_id}"
-        if (life := state.lives.get(life_key)) is not None and life.name is None:
-            life.name = told.name
-            state.touch("life", life_key)
+        life = state.lives.setdefault(life_key, LifeBook("", now.boot, told.container_id))
+        life.name, life.heard_us = told.name, life.heard_us or now.us
+        state.touch("life", life_key)
+        before = self._before(told)
         match told.action:
             case "start":
                 hear_start(state, told)
-                self._stopped.discard(told.container_id)
-            case "stop":
-                self._stopped.add(told.container_id)
+            case "stop" | "kill":
                 hear_stop(state, told)
+            case "restart" if before[:1] == ["died"]:
+                hear_podman_restart(state, told, now)
             case "died":
-                stopped = told.container_id in self._stopped
-                hear_end(state, told, now, stopped=stopped, unhealthy=told.container_id in self._unhealthy)
+                since_start = before[: before.index("start")] if "start" in before else before
+                asked = not {"stop", "kill", "restart"}.isdisjoint(since_start)
+                hear_end(state, told, now, stopped=asked, unhealthy=told.container_id in self._unhealthy)
                 self._unhealthy.discard(told.container_id)
-                self._stopped.discard(told.container_id)
+
+    def _before(self, told: ContainerEvent) -> list[str]:
+        """What podman told of the same container before, newest first."""
+        mine = f":{told.container_id}:"
+        heard = ((int(key.partition(":")[0]), key.rpartition(":")[2]) for key in self._state.events_seen if mine in key)
+        earlier = sorted(((at, action) for at, action in heard if at < told.time_nanoseconds), reverse=True)
+        return [action for _, action in earlier]
 
     def _see_vmstat(self, oom_kills: int | None, now: Now) -> None:
         host = self._state.host
@@ -230,8 +237,6 @@ class Ledger:
             del state.chains[key]
             state.restarts_read_us.pop(key, None)
             state.touch("chain", key)
-        for stopped in list(self._stopped)[: max(0, len(self._stopped) - _SEEN_LIMIT)]:
-            self._stopped.discard(stopped)
         for kind, seen in (("kill", state.kills_seen), ("event", state.events_seen)):
             for key in list(seen)[: max(0, len(seen) - _SEEN_LIMIT)]:
                 del seen[key]
@@ -253,15 +258,6 @@ class Ledger:
             problem=self._store.problem,
             writes=self._store.writes,
         )
-
-
-def _stopped(events: Iterable[str]) -> set[str]:
-    """Containers that were told to stop and have not ended since, of events in the order of their times."""
-    stopped: set[str] = set()
-    for event in sorted(events, key=lambda event: int(event.partition(":")[0])):
-        _, container_id, action = event.split(":", 2)
-        (stopped.add if action == "stop" else stopped.discard)(container_id)
-    return stopped
 
 
 def _counts(account: Account, now: Now) -> Counts:

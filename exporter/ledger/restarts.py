@@ -3,7 +3,9 @@
 The journal tells of each scheduled restart with its number since the last manual start (N_RESTARTS), in order,
 and keeps it while the agent is down: it is the authority. NRestarts on D-Bus is the number now. It says where to
 begin when a unit is seen for the first time, and fills in what the journal has lost, after a while in which the
-journal could have caught up. podman's RestartCount is the same for its own restart policy, by container id.
+journal could have caught up. For podman's own restart policy, its `restart` events and RestartCount are the same,
+by container id. podman 5.4 tells of a restart by its policy right after `died`; `podman restart` is told before
+`died`, or after `cleanup`.
 
     number told       position before   restarts counted
     6                 5                 1
@@ -119,6 +121,12 @@ def _restamp(state: State, chain: Chain, told: RestartScheduled, known: int) -> 
         if (chain.filled_boot, chain.filled_us) in account.recent_restarts:
             account.recent_restarts.remove((chain.filled_boot, chain.filled_us))
     _stamp(account, known, told.boot_id, told.heard_us)
+
+
+def hear_podman_restart(state: State, told: ContainerEvent, now: Now) -> None:
+    """Take a restart by podman's own policy."""
+    _chain(state, f"podman:{told.container_id}", told.name).position += 1
+    _count(state, told.name, 1, now.boot, now.us)
 
 
 def hear_start(state: State, told: ContainerEvent) -> None:

@@ -32,7 +32,10 @@ def see_slices(
     live = _live(state, {count.path: count.inode for count in counts}, waits, now)
     books: dict[str, SliceBook] = {}
     rose: dict[str, int] = {}
-    before = {path: book.last for path, book in live.items()}
+    before: dict[str, int] = {}
+    for book in state.slices.values():
+        if book.boot == now.boot:  # also those that have ended: whatever is above has counted theirs
+            before[book.path] = before.get(book.path, 0) + book.last
     for count in counts:
         found = live.get(count.path)
         told = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.assess.report import ContainerReport, Finding, Report, Severity, Verdict
@@ -38,7 +38,6 @@ def worst_first(report: Report) -> tuple[Row, ...]:
 def _row(container: ContainerReport, quotas: Mapping[str, float | None], thresholds: Mapping[str, float]) -> Row:
     fullest = max((ratio for one in container.datasets if (ratio := quotas.get(one.dataset)) is not None), default=None)
     looping = (container.restarts or 0) >= thresholds.get("restart_loop_restarts", float("inf"))
-    failed = (finding for finding in container.findings if finding.outcome.verdict is Verdict.FAIL)
     return Row(
         container=container,
         quota_ratio=fullest,
@@ -47,8 +46,14 @@ def _row(container: ContainerReport, quotas: Mapping[str, float | None], thresho
         quota_severity=_severity(fullest, "quota", thresholds),
         oom_severity=Severity.CRITICAL if container.oom_kills else None,
         restarts_severity=Severity.WARNING if looping else None,
-        failed=tuple(sorted(failed, key=lambda finding: _GRAVITY[finding.severity])),
+        failed=gravest_first(container.findings),
     )
+
+
+def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those that fail."""
+    failed = (finding for finding in findings if finding.outcome.verdict is Verdict.FAIL)
+    return tuple(sorted(failed, key=lambda finding: _GRAVITY[finding.severity]))
 
 
 def _state_severity(container: ContainerReport) -> Severity | None:

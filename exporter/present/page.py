@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 
-from exporter.assess.report import CheckInfo, CollectorReport, Finding, Report, Severity, Verdict
-from exporter.present.concern import Row, worst_first
+from exporter.assess.report import CheckInfo, CollectorReport, Finding, Report, Severity, Verdict, WaiverState
+from exporter.present.concern import Row, gravest_first, worst_first
 from exporter.present.style import STYLE
 from exporter.present.untrusted import bounded
 
@@ -51,6 +51,8 @@ def landing_page(report: Report) -> str:
 {banner}{_tiles(report, rows)}
 <h2 id="containers">Containers, worst first</h2>
 {_containers(report, rows)}
+<h2 id="host">The host</h2>
+{_host_checks(report)}
 <h2 id="sources">Sources</h2>
 {_collectors(report.collectors)}
 </main>
@@ -175,24 +177,55 @@ def _bar(
 
 
 def _checks(row: Row) -> str:
-    verdicts = [finding.outcome.verdict for finding in row.container.findings]
+    return _check_badges(row.container.findings)
+
+
+def _check_badges(findings: tuple[Finding, ...]) -> str:
+    verdicts = [finding.outcome.verdict for finding in findings]
+    failing = gravest_first(findings)
     judged = sum(verdict in {Verdict.PASS, Verdict.FAIL} for verdict in verdicts)
     unknown = verdicts.count(Verdict.UNKNOWN)
     badges = []
-    if row.failed:
-        badges.append(_badge(f"{len(row.failed)} of {judged} fail", row.failed[0].severity))
+    if failing:
+        badges.append(_badge(f"{len(failing)} of {judged} fail", failing[0].severity))
     elif judged:
         badges.append(_badge(f"all {judged} pass", "good"))
+    if waived := verdicts.count(Verdict.WAIVED):
+        badges.append(_badge(f"{waived} waived", ""))
     if unknown:
         badges.append(_badge(f"{unknown} unknown", ""))
     return " ".join(badges) or _NOTHING
 
 
 def _failed_checks(row: Row, checks: Mapping[str, CheckInfo]) -> str:
-    counts = Counter(finding.severity for finding in row.failed)
-    words = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
     items = "".join(_failed_check(finding, checks.get(finding.check)) for finding in row.failed)
-    return f"<details><summary>Failed checks and their fixes: {words}</summary><ul>{items}</ul></details>"
+    return f"<details><summary>{_severity_words(row.failed)}</summary><ul>{items}</ul></details>"
+
+
+def _severity_words(failed: Iterable[Finding]) -> str:
+    counts = Counter(finding.severity for finding in failed)
+    words = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
+    return f"Failed checks and their fixes: {words}"
+
+
+def _host_checks(report: Report) -> str:
+    checks = {check.id: check for check in report.checks}
+    badges = _check_badges(report.host_findings)
+    failing = gravest_first(report.host_findings)
+    items = "".join(_failed_check(finding, checks.get(finding.check)) for finding in failing)
+    details = f"<details><summary>{_severity_words(failing)}</summary><ul>{items}</ul></details>" if failing else ""
+    return f"<p>{badges}</p>{details}{_waivers(report)}"
+
+
+def _waivers(report: Report) -> str:
+    """Those that need eyes: the others do what they were written for."""
+    items = "".join(
+        f"<li>{_badge(f'waiver {waiver.state}', Severity.WARNING)} {_text(waiver.check)} of "
+        f"{_text(waiver.container or 'the host')}<p>{_text(waiver.reason)}</p></li>"
+        for waiver in report.waivers
+        if waiver.state in {WaiverState.EXPIRED, WaiverState.UNMATCHED}
+    )
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _failed_check(finding: Finding, check: CheckInfo | None) -> str:
@@ -200,7 +233,9 @@ def _failed_check(finding: Finding, check: CheckInfo | None) -> str:
     detail = f": {_text(finding.outcome.detail)}" if finding.outcome.detail else ""
     title = _text(check.title if check else finding.check)
     fix = ""
-    if check is not None:
+    if check is not None and check.fix_host:
+        fix = f'<p class="quiet">Fix: <code>{_text(check.fix_host)}</code></p>'
+    elif check is not None:
         fix = (
             f'<p class="quiet">Fix: <code>{_text(check.fix_quadlet)}</code> in the quadlet, '
             f"or <code>{_text(check.fix_podman)}</code> for podman.</p>"

@@ -12,6 +12,7 @@ import zlib
 MAX_CHARACTERS = 253
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _CHECKSUM_CHARACTERS = 8
+_LONGEST_LINE = 1000
 
 
 def bounded(text: str) -> str:
@@ -27,3 +28,9 @@ def bounded(text: str) -> str:
         return clean
     checksum = zlib.crc32(text.encode("utf-8", "surrogatepass"))
     return f"{clean[: MAX_CHARACTERS - _CHECKSUM_CHARACTERS - 1]}…{checksum:0{_CHECKSUM_CHARACTERS}x}"
+
+
+def printable(text: str) -> str:
+    """The text as one line for a terminal: a name may hold escape sequences, or marks that turn the line around."""
+    clean = "".join(character if character.isprintable() else "?" for character in text[: _LONGEST_LINE + 1])
+    return clean if len(clean) <= _LONGEST_LINE else clean[:_LONGEST_LINE] + "..."

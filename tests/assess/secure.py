@@ -130,6 +130,7 @@ UNIT = Unit(
     cpu_quota_cores=4.0,
     tasks_max=220,
 )
+SLICE = Unit("services-objects02.slice", "loaded", "active", "active")
 HOST = Host(
     hostname="ship",
     boot_id="b" * 32,
@@ -151,6 +152,7 @@ SECURE = Subject(
     cgroups=CGROUPS,
     unit=UNIT,
     host=HOST,
+    slice_unit=SLICE,
 )
 # No source answers: nothing can be judged.
 IN_THE_DARK = Subject("objects02", "", None, None, None, None, None)

@@ -10,7 +10,7 @@ from exporter.facts.reading import Absent, Failed, Read, Reading
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.facts.unit import Quadlet
-from tests.assess.secure import CGROUPS, CONTAINER, HOST, ID, PROCESSES, UNIT
+from tests.assess.secure import CGROUPS, CONTAINER, HOST, ID, PROCESSES, SLICE, UNIT
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ SNAPSHOT = Snapshot(
     podman=answered((CONTAINER,)),
     cgroup=answered((CGROUPS,)),
     process=answered(ProcessTable((PROCESSES,), (CONMON,))),
-    systemd=answered((UNIT,)),
+    systemd=answered((UNIT, SLICE)),
     quadlet=answered((QUADLET,)),
     zfs=answered(Storage((DATASET,), (Pool("tank", "online", 2000, 900, 1100, 0.02),))),
     zfs_mounted=answered((replace(DATASET, used_bytes=810),)),

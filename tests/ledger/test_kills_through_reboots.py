@@ -118,7 +118,7 @@ class Host(RuleBasedStateMachine):
     def end_its_slice(self, name: str) -> None:
         kernel = self.kernel
         kernel.slices[OWN[name]] = [kernel.number(), 0]
-        if any(one == name for one, _ in self.unread):
+        if name in self.nameless or any(one == name for one, _ in self.unread):
             self.moved.add(name)
         kernel.start(name)
 
@@ -134,7 +134,8 @@ class Host(RuleBasedStateMachine):
     @rule()
     def reboot(self) -> None:
         for name, line in self.unread:
-            self.unknowable[name] += not line
+            # Neither its old slice nor, by a parent that was not read, its new one can tell of it any more.
+            self.unknowable[name] += not line or name in self.moved
         self.unread.clear()
         self.moved |= self.nameless
         self.kernel.up()

@@ -10,8 +10,12 @@ from exporter.assess.report import (
     CollectorReport,
     ContainerReport,
     DeliveryCount,
+    Drift,
     Finding,
     LatencyHistogram,
+    LimitDeclared,
+    LimitDrift,
+    LimitSource,
     MemoryJudgement,
     MountedDataset,
     Notifications,
@@ -19,6 +23,8 @@ from exporter.assess.report import (
     Report,
     Severity,
     Verdict,
+    WaiverReport,
+    WaiverState,
 )
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container
@@ -67,6 +73,20 @@ ROOTFUL = CheckInfo(
     fix_podman="sudo podman run",
     references=(),
 )
+
+DMESG = CheckInfo(
+    id="dmesg_restricted",
+    severity=Severity.WARNING,
+    title="The log of the kernel is for root alone",
+    why="The log of the kernel tells addresses.",
+    fix_quadlet="",
+    fix_podman="",
+    references=(),
+    fix_host="kernel.dmesg_restrict = 1 in /etc/sysctl.d",
+)
+CLOCK = replace(DMESG, id="clock_synchronised", title="The clock is synchronised", fix_host="Enable chrony")
+PTRACE = replace(DMESG, id="ptrace_scoped", title="Processes cannot trace one another", fix_host="ptrace_scope = 1")
+LOCKDOWN = replace(DMESG, id="kernel_lockdown", title="The kernel is locked down", fix_host="lockdown=integrity")
 
 
 def finding(check: CheckInfo, verdict: Verdict, reason: str = "", detail: str = "", *, drift: bool = False) -> Finding:
@@ -163,6 +183,11 @@ def container(name: str = "objects02", **changes: object) -> ContainerReport:
             finding(SELINUX, Verdict.PASS, "container_t"),
             finding(ROOTFUL, Verdict.PASS, "root's"),
         ),
+        limits_declared=(
+            LimitDeclared("memory_bytes", LimitSource.PODMAN, 512_000_000),
+            LimitDeclared("memory_bytes", LimitSource.UNIT, 512_000_000),
+        ),
+        limit_drifts=tuple(LimitDrift("memory_bytes", kind, holds=False) for kind in Drift),
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 
@@ -277,6 +302,8 @@ def rich_report(**changes: object) -> Report:
                 unit=None,
                 datasets=(),
                 findings=(),
+                limits_declared=(),
+                limit_drifts=(),
                 oom_kills=1,
                 restarts=None,
                 memory=MemoryJudgement(usage_bytes=52 * MIB, working_set_bytes=48 * MIB),
@@ -300,6 +327,13 @@ def rich_report(**changes: object) -> Report:
                 oom_kills=None,
                 memory_events=None,
                 restarts=2,
+                findings=(
+                    replace(
+                        finding(READ_ONLY, Verdict.WAIVED, "root file system is writable"),
+                        waiver="writes its cache there",
+                        waiver_ends_at_seconds=NOW_SECONDS + 86_400,
+                    ),
+                ),
             ),
         ),
         collectors=COLLECTORS,
@@ -318,7 +352,22 @@ def rich_report(**changes: object) -> Report:
         host=HOST,
         gone=(counts("job-7f3a", oom_kills=1, restarts=2, starts=3),),
         totals=Totals(10**12, (), host_oom_kills=9, unattributed_oom_kills=1, forgotten_containers=2, writes=40),
-        checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX),
+        checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX, DMESG, CLOCK, PTRACE, LOCKDOWN),
+        waivers=(
+            WaiverReport("", "clock_*", "the hypervisor does", NOW_SECONDS + 86_400, WaiverState.ACTIVE),
+            WaiverReport("old-<b>", "rootful", "gone & forgotten", None, WaiverState.UNMATCHED),
+            WaiverReport("objects02", "rootful", "over", NOW_SECONDS - 1, WaiverState.EXPIRED),
+        ),
+        host_findings=(
+            finding(DMESG, Verdict.FAIL, "anybody may read the kernel's log", "kernel.dmesg_restrict is 0"),
+            replace(
+                finding(CLOCK, Verdict.WAIVED, "nobody synchronises the clock"),
+                waiver="the hypervisor does",
+                waiver_ends_at_seconds=NOW_SECONDS + 86_400,
+            ),
+            finding(PTRACE, Verdict.PASS, "scoped"),
+            finding(LOCKDOWN, Verdict.UNKNOWN, "lockdown not readable", "/sys/kernel/security/lockdown"),
+        ),
         thresholds=Limits().as_pairs(),
         notifications=Notifications(
             (

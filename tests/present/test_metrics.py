@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.report import CollectorReport
+from exporter.assess.report import CollectorReport, Drift, LimitDeclared, LimitDrift, LimitSource, Verdict
 from exporter.facts.cgroup import MemoryEvents
 from tests.present.pages import samples, states, value
-from tests.present.reports import HOST, container, rich_report
+from tests.present.reports import CAPABILITIES, HOST, NOW_SECONDS, READ_ONLY, container, finding, rich_report
 
 PAGE = samples(rich_report())
 
@@ -113,6 +113,28 @@ def test_a_limit_in_force_is_told_of_each_level_that_has_one() -> None:
     }
 
 
+def test_a_limit_asked_for_is_told_of_each_source_and_drift_is_1_or_0_or_absent() -> None:
+    page = samples(
+        rich_report(
+            containers=(
+                container(
+                    limits_declared=(
+                        LimitDeclared("memory_bytes", LimitSource.PODMAN, 512e6),
+                        LimitDeclared("memory_bytes", LimitSource.UNIT, 1e9),
+                    ),
+                    limit_drifts=(
+                        LimitDrift("memory_bytes", Drift.NOT_APPLIED, holds=True),
+                        LimitDrift("memory_bytes", Drift.SINGLE, holds=False),
+                    ),
+                ),
+            )
+        )
+    )
+    of_memory = {"container": "objects02", "resource": "memory_bytes"}
+    assert states(page, "container_limit_declared", "source", **of_memory) == {"podman": 512e6, "unit": 1e9}
+    assert states(page, "container_limit_drift", "kind", **of_memory) == {"not_applied": 1, "single": 0}
+
+
 def test_the_quota_ratio_is_of_the_fuller_quota_and_absent_without_one() -> None:
     assert value(PAGE, "zfs_dataset_quota_ratio", dataset="tank/containers/bad-everything") == 38 / 39
     assert value(PAGE, "zfs_dataset_quota_ratio", dataset="tank/shared") is None
@@ -147,6 +169,35 @@ def test_failures_are_counted_by_severity_and_only_of_who_was_judged() -> None:
     }
     assert set(states(PAGE, "container_hardening_failed", "severity", container="objects02").values()) == {0}
     assert states(PAGE, "container_hardening_failed", "severity", container="alice/blog") == {}
+
+
+def test_the_hosts_own_checks_pass_or_fail_or_are_unknown() -> None:
+    assert states(PAGE, "host_hardening_check", "check") == {"dmesg_restricted": 0, "ptrace_scoped": 1}
+    assert states(PAGE, "host_hardening_unknown", "check") == {"kernel_lockdown": 1}
+    assert "dmesg_restricted" in states(PAGE, "hardening_check_info", "check")
+
+
+def test_a_waived_check_has_no_verdict_and_is_no_failure_and_tells_when_its_waiver_ends() -> None:
+    waived = replace(
+        finding(READ_ONLY, Verdict.WAIVED), waiver="its cache", waiver_ends_at_seconds=NOW_SECONDS + 86_400
+    )
+    page = samples(rich_report(containers=(container(findings=(waived, finding(CAPABILITIES, Verdict.FAIL))),)))
+    own = {"container": "objects02"}
+    assert states(page, "container_hardening_check", "check", **own) == {"all_capabilities_dropped": 0}
+    assert states(page, "container_hardening_failed", "severity", **own) == {"critical": 1, "warning": 0, "info": 0}
+    expiry = "hardening_waiver_expiry_timestamp_seconds"
+    assert states(page, f"container_{expiry}", "check", **own) == {"read_only_rootfs": NOW_SECONDS + 86_400}
+    assert states(PAGE, f"host_{expiry}", "check") == {"clock_synchronised": NOW_SECONDS + 86_400}
+
+
+def test_waivers_are_counted_by_what_became_of_them() -> None:
+    assert states(PAGE, "waivers", "state") == {"active": 1, "idle": 0, "unmatched": 1, "expired": 1}
+    assert states(samples(rich_report(waivers=())), "waivers", "state") == {
+        "active": 0,
+        "idle": 0,
+        "unmatched": 0,
+        "expired": 0,
+    }
 
 
 def test_success_is_absent_for_what_is_not_on_this_host() -> None:

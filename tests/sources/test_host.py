@@ -1,11 +1,13 @@
 import gzip
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.facts.host import Host, SubIds
+from exporter.facts.host import Host, SubIds, Updates
 from exporter.facts.reading import Unreadable
 from exporter.sources.host import (
     SYSCTLS,
@@ -16,6 +18,9 @@ from exporter.sources.host import (
     parse_subids,
     parse_value,
 )
+from exporter.sources.host.clock import kernel_clock_is_synchronised
+from exporter.sources.host.parse import parse_choice
+from exporter.sources.host.updates import parse_apply_updates, parse_apt_periodic
 
 RECORDED = Path(__file__).parents[1] / "host"
 
@@ -47,7 +52,9 @@ def test_a_recorded_host_is_read() -> None:
 
 
 def test_a_host_that_tells_nothing_but_its_kernel_has_no_figures(tmp_path: Path) -> None:
-    assert host_at(tmp_path) == Host("", "", "6.12.0", None, None, None, None, None)
+    silent = replace(host_at(tmp_path), clock_synchronised=None, page_bytes=4096)
+    bare = Host("", "", "6.12.0", None, None, None, None, None)
+    assert silent == replace(bare, kernels=(), reboot_required=False, updates=Updates(""))
 
 
 def test_no_proc_is_a_failure(tmp_path: Path) -> None:
@@ -150,6 +157,7 @@ def test_figures_of_another_shape_are_unknown() -> None:
 @given(st.binary() | st.lists(st.binary(max_size=8)).map(b":".join))
 def test_no_bytes_at_all_break_the_parsers(raw: bytes) -> None:
     parse_value(raw)
+    parse_choice(raw)
     parse_memory_total_bytes(raw)
     parse_oom_kills(raw)
     parse_subids(raw)
@@ -178,3 +186,135 @@ def test_accounts_come_back_as_they_were_written(written: list[tuple[str, int]])
 def test_figures_come_back_as_they_were_written(figure: int) -> None:
     assert parse_memory_total_bytes(f"MemTotal:   {figure} kB\nMemFree: 1 kB\n".encode()) == figure * 1024
     assert parse_oom_kills(f"nr_free 1\noom_kill {figure}\n".encode()) == figure
+
+
+def test_lockdown_is_the_chosen_word_and_empty_where_the_kernel_has_none(tmp_path: Path) -> None:
+    assert host_at(tmp_path).lockdown is None
+    assert host_at(tmp_path, **{"sys/kernel/security/lsm": "yama"}).lockdown == ""
+    assert host_at(tmp_path, **{"sys/kernel/security/lockdown": "none [integrity] x\n"}).lockdown == "integrity"
+    assert host_at(tmp_path, **{"sys/kernel/security/lockdown": "garbage\n"}).lockdown is None
+
+
+def test_enforcement_of_module_signatures_is_told_and_empty_where_the_kernel_has_none(tmp_path: Path) -> None:
+    assert host_at(tmp_path).module_signatures is None
+    assert host_at(tmp_path, **{"sys/module/kernel/x": ""}).module_signatures == ""
+    assert host_at(tmp_path, **{"sys/module/module/parameters/sig_enforce": "N\n"}).module_signatures == "N"
+
+
+def test_installed_kernels_are_those_with_an_image_and_a_release(tmp_path: Path) -> None:
+    host = host_at(
+        tmp_path,
+        **{
+            "boot/vmlinuz-6.12.117+deb13-amd64": "",
+            "boot/vmlinuz-0-rescue-1f2e": "",
+            "boot/vmlinuz-6.1.0\x1b[31m": "",
+            "boot/config-6.12.99": "",
+            "lib/modules/5.14.0-570.el9.x86_64/vmlinuz": "",
+            "lib/modules/5.0.0-left-behind/updates/zfs.ko": "",
+        },
+    )
+    assert host.kernels == ("5.14.0-570.el9.x86_64", "6.12.117+deb13-amd64")
+
+
+def test_a_request_for_a_reboot_is_seen(tmp_path: Path) -> None:
+    assert host_at(tmp_path).reboot_required is False
+    assert host_at(tmp_path, **{"run/reboot-required": "*** System restart required ***\n"}).reboot_required is True
+
+
+def test_a_file_that_is_there_and_does_not_answer_is_named(tmp_path: Path) -> None:
+    (tmp_path / "proc/sys/kernel/kptr_restrict").mkdir(parents=True)
+    assert host_at(tmp_path).unreadable == ("proc/sys/kernel/kptr_restrict",)
+
+
+def test_the_clock_is_asked_of_the_kernel(tmp_path: Path) -> None:
+    host_at(tmp_path)
+    assert HostSource(tmp_path, lambda: True).read().clock_synchronised is True
+    assert HostSource(tmp_path, lambda: None).read().clock_synchronised is None
+    assert kernel_clock_is_synchronised() in (True, False)
+
+
+DPKG = {"var/lib/dpkg/status": "Package: x\n"}
+UPGRADE = {**DPKG, "usr/bin/unattended-upgrade": ""}
+PERIODIC = "etc/apt/apt.conf.d/20auto-upgrades"
+
+
+@pytest.mark.parametrize(
+    ("files", "updates"),
+    [
+        ({}, Updates("")),
+        (DPKG, Updates("apt", installs=False)),
+        ({**UPGRADE, PERIODIC: ""}, Updates("apt", installs=False)),
+        ({**UPGRADE, PERIODIC: 'APT::Periodic::Unattended-Upgrade "1";\n'}, Updates("apt", installs=True)),
+        ({**UPGRADE, PERIODIC: 'APT::Periodic::Unattended-Upgrade "0";\n'}, Updates("apt", installs=False)),
+        ({**UPGRADE, PERIODIC: '// APT::Periodic::Unattended-Upgrade "1";\n'}, Updates("apt", installs=False)),
+        (
+            {
+                **UPGRADE,
+                PERIODIC: 'APT::Periodic::Unattended-Upgrade "1";\n',
+                "etc/apt/apt.conf.d/99off": 'APT { Periodic {\n  Enable "0"; } }\n',
+            },
+            Updates("apt", installs=False),
+        ),
+        (UPGRADE, Updates("apt")),  # no directory of settings: who knows
+        ({"etc/dnf/dnf.conf": ""}, Updates("dnf", installs=False)),
+    ],
+)
+def test_automatic_updates_are_on_where_they_are_installed_and_set(
+    tmp_path: Path, files: dict[str, str], updates: Updates
+) -> None:
+    assert host_at(tmp_path, **files).updates == updates
+
+
+@pytest.mark.parametrize(
+    ("timer", "settings", "installs"),
+    [
+        ("dnf-automatic-install.timer", "apply_updates = no", True),
+        ("dnf-automatic.timer", "[commands]\napply_updates = yes\n", True),
+        ("dnf-automatic.timer", "[commands]\n# apply_updates = yes\napply_updates = no\n", False),
+        ("dnf-automatic.timer", "", False),
+        ("dnf-makecache.timer", "apply_updates = yes", False),
+    ],
+)
+def test_dnf_installs_by_a_timer_that_is_enabled(tmp_path: Path, timer: str, settings: str, installs: object) -> None:
+    wants = tmp_path / "etc/systemd/system/timers.target.wants"
+    wants.mkdir(parents=True)
+    (wants / timer).symlink_to(f"/usr/lib/systemd/system/{timer}")
+    updates = host_at(tmp_path, **{"etc/dnf/automatic.conf": settings}).updates
+    assert updates is not None
+    assert (updates.manager, updates.installs) == ("dnf", installs)
+
+
+def test_the_last_run_is_the_newest_stamp(tmp_path: Path) -> None:
+    stamps = {f"var/lib/apt/periodic/{name}": "" for name in ("upgrade-stamp", "unattended-upgrades-stamp")}
+    host_at(tmp_path, **DPKG, **stamps)
+    for name, seconds in zip(stamps, (1000, 2000), strict=True):
+        os.utime(tmp_path / name, (seconds, seconds))
+    updates = HostSource(tmp_path).read().updates
+    assert updates is not None
+    assert updates.last_run_at_seconds == 2000
+
+
+def test_dnfs_last_run_is_the_last_start_of_its_timer(tmp_path: Path) -> None:
+    wants = tmp_path / "etc/systemd/system/timers.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "dnf-automatic.timer").symlink_to("/usr/lib/systemd/system/dnf-automatic.timer")
+    stamp = "var/lib/systemd/timers/stamp-dnf-automatic.timer"
+    host_at(tmp_path, **{"etc/dnf/dnf.conf": "", stamp: ""})
+    os.utime(tmp_path / stamp, (3000, 3000))
+    updates = HostSource(tmp_path).read().updates
+    assert updates is not None
+    assert updates.last_run_at_seconds == 3000
+
+
+@given(st.text())
+def test_any_text_is_settings_of_updates(text: str) -> None:
+    parse_apt_periodic(text)
+    assert parse_apply_updates(text) in (True, False, None)
+
+
+@given(st.lists(st.sampled_from(["none", "integrity", "confidentiality"]), unique=True, min_size=1), st.data())
+def test_the_chosen_word_comes_back(words: list[str], data: st.DataObject) -> None:
+    chosen = data.draw(st.sampled_from(words))
+    raw = " ".join(f"[{word}]" if word == chosen else word for word in words).encode()
+    assert parse_choice(raw) == chosen
+    assert parse_choice(raw.replace(b"[", b"")) is None

@@ -6,7 +6,7 @@ server's defaults of today). In force: CapBnd, CapPrm, CapEff, CapInh and CapAmb
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject, judge_every_process
+from exporter.assess.check import Check, Subject, asked, judge_every_process, promise
 from exporter.assess.report import Outcome, Severity
 from exporter.facts.process import Process
 
@@ -21,13 +21,23 @@ def _has_none(process: Process) -> bool:
     )
 
 
+def declared(subject: Subject) -> Outcome:
+    """Judge the bounding set that was asked for."""
+    bounding = subject.container.security.bounding_capabilities if subject.container else None
+    shown = ", ".join((bounding or ())[:5])
+    return asked(
+        "no capabilities", "capabilities are kept", stands=None if bounding is None else not bounding, detail=shown
+    )
+
+
 def examine(subject: Subject) -> Outcome:
     """Judge the five capability sets of every process."""
-    declared = None
-    if subject.container is not None and subject.container.security.bounding_capabilities is not None:
-        declared = not subject.container.security.bounding_capabilities
     return judge_every_process(
-        subject, _has_none, declared=declared, good="no capabilities", bad="a process has capabilities"
+        subject,
+        _has_none,
+        declared=promise(declared(subject)),
+        good="no capabilities",
+        bad="a process has capabilities",
     )
 
 
@@ -40,4 +50,5 @@ CHECK = Check(
     fix_podman="--cap-drop all",
     references=("seed: --cap-drop all", "CIS Docker 5.3", "PSS restricted: capabilities", "capabilities(7)"),
     examine=examine,
+    declared=declared,
 )

@@ -36,5 +36,6 @@ CHECK = Check(
     fix_podman="--rm",
     references=("seed: --rm",),
     examine=examine,
+    declared=examine,
     judges_stopped=True,
 )

@@ -5,19 +5,24 @@ Declared: podman's --cpus, CPUQuota= of the unit. In force: cpu.max.
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject
+from exporter.assess.check import Check, Subject, asked, promise
 from exporter.assess.limited import declared_anywhere, judge_limited
 from exporter.assess.report import Outcome, Severity
 
 
-def examine(subject: Subject) -> Outcome:
-    """Judge cpu.max of the container's own levels."""
-    declared = declared_anywhere(
+def declared(subject: Subject) -> Outcome:
+    """Judge what podman and the unit were asked."""
+    wanted = declared_anywhere(
         subject.container.limits.cpu_cores if subject.container else None,
         subject.unit.cpu_quota_cores if subject.unit else None,
         known=subject.container is not None or subject.unit is not None,
     )
-    return judge_limited(subject, lambda level: level.cpu_max_cores, declared=declared, noun="CPU")
+    return asked("CPU limited", "CPU not limited", stands=wanted)
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge cpu.max of the container's own levels."""
+    return judge_limited(subject, lambda level: level.cpu_max_cores, declared=promise(declared(subject)), noun="CPU")
 
 
 CHECK = Check(
@@ -29,4 +34,5 @@ CHECK = Check(
     fix_podman="--cpus=4",
     references=("seed: CPU limits", "CIS Docker 5.11"),
     examine=examine,
+    declared=declared,
 )

@@ -11,6 +11,19 @@ from exporter.assess.report import Outcome, Severity
 from exporter.facts.cgroup import Level
 
 
+def declared(subject: Subject) -> Outcome:
+    """Judge what podman and the unit were each asked."""
+    if subject.container is None or subject.unit is None:
+        return unknown("unit or podman not readable")
+    asked_for = {
+        "memory by podman": subject.container.limits.memory_bytes,
+        "memory by the unit": subject.unit.memory_max_bytes,
+        "CPU by podman": subject.container.limits.cpu_cores,
+        "CPU by the unit": subject.unit.cpu_quota_cores,
+    }
+    return _judge([name for name, limit in asked_for.items() if limit is None])
+
+
 def examine(subject: Subject) -> Outcome:
     """Judge memory.max and cpu.max of the payload, and of the levels that systemd keeps."""
     if subject.cgroups is None or not subject.cgroups.levels:
@@ -29,6 +42,10 @@ def examine(subject: Subject) -> Outcome:
         lacking.append("CPU by the unit")
     if lacking and subject.cgroups.unreadable:
         return unknown("a cgroup file not readable", "; ".join(subject.cgroups.unreadable[:3]))
+    return _judge(lacking)
+
+
+def _judge(lacking: list[str]) -> Outcome:
     if lacking:
         return failed("limits stand once or not at all", f"not limited: {', '.join(lacking)}")
     return passed("limits stand twice")
@@ -43,4 +60,5 @@ CHECK = Check(
     fix_podman="Run it below a unit with the same MemoryMax= and CPUQuota=",
     references=("seed: limits specified redundantly", "podman issue 23664", "podman issue 22521"),
     examine=examine,
+    declared=declared,
 )

@@ -35,4 +35,5 @@ CHECK = Check(
     fix_podman="podman network create -d macvlan -o parent=IFACE lan; --network lan --ip ADDRESS",
     references=("seed: macvlan",),
     examine=examine,
+    declared=examine,
 )

@@ -5,19 +5,26 @@ Declared: podman's --memory, MemoryMax= of the unit. In force: memory.max.
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject
+from exporter.assess.check import Check, Subject, asked, promise
 from exporter.assess.limited import declared_anywhere, judge_limited
 from exporter.assess.report import Outcome, Severity
 
 
-def examine(subject: Subject) -> Outcome:
-    """Judge memory.max of the container's own levels."""
-    declared = declared_anywhere(
+def declared(subject: Subject) -> Outcome:
+    """Judge what podman and the unit were asked."""
+    wanted = declared_anywhere(
         subject.container.limits.memory_bytes if subject.container else None,
         subject.unit.memory_max_bytes if subject.unit else None,
         known=subject.container is not None or subject.unit is not None,
     )
-    return judge_limited(subject, lambda level: level.memory_max_bytes, declared=declared, noun="memory")
+    return asked("memory limited", "memory not limited", stands=wanted)
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge memory.max of the container's own levels."""
+    return judge_limited(
+        subject, lambda level: level.memory_max_bytes, declared=promise(declared(subject)), noun="memory"
+    )
 
 
 CHECK = Check(
@@ -29,4 +36,5 @@ CHECK = Check(
     fix_podman="--memory=512000000b",
     references=("seed: memory limits", "CIS Docker 5.10"),
     examine=examine,
+    declared=declared,
 )

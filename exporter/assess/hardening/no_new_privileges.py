@@ -5,8 +5,14 @@ Declared: noNewPrivileges. In force: NoNewPrivs of every process in /proc/PID/st
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject, judge_every_process
+from exporter.assess.check import Check, Subject, asked, judge_every_process, promise
 from exporter.assess.report import Outcome, Severity
+
+
+def declared(subject: Subject) -> Outcome:
+    """Judge what podman was asked."""
+    held = subject.container.security.no_new_privileges if subject.container else None
+    return asked("no new privileges", "processes can gain privileges", stands=held)
 
 
 def examine(subject: Subject) -> Outcome:
@@ -14,7 +20,7 @@ def examine(subject: Subject) -> Outcome:
     return judge_every_process(
         subject,
         lambda process: process.no_new_privileges,
-        declared=subject.container.security.no_new_privileges if subject.container else None,
+        declared=promise(declared(subject)),
         good="no new privileges",
         bad="a process can gain privileges",
     )
@@ -29,4 +35,5 @@ CHECK = Check(
     fix_podman="--security-opt no-new-privileges",
     references=("seed: no new privileges", "CIS Docker 5.25", "PSS restricted: allowPrivilegeEscalation"),
     examine=examine,
+    declared=declared,
 )

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, passed, unknown
 from exporter.assess.report import Outcome, Severity
-from exporter.facts.cgroup import Level
+from exporter.facts.cgroup import COMMON_SLICES, Level
 
-_COMMON = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
+
+def declared(subject: Subject) -> Outcome:
+    """Judge Slice= of the unit, and who else asks for it."""
+    if subject.unit is None:
+        return unknown("unit not readable")
+    return _judge(subject.unit.slice, subject.neighbours_in_slice)
 
 
 def examine(subject: Subject) -> Outcome:
@@ -17,13 +22,16 @@ def examine(subject: Subject) -> Outcome:
     if subject.cgroups is None:
         return unknown("cgroup not readable")
     path = next((level.path for level in subject.cgroups.levels if level.level is Level.SLICE), "")
-    name = path.rsplit("/", 1)[-1]
+    return _judge(path.rsplit("/", 1)[-1], subject.neighbours_in_slice)
+
+
+def _judge(name: str, neighbours: tuple[str, ...]) -> Outcome:
     if not name:
         return failed("no slice", "its cgroup is below no slice")
-    if name in _COMMON:
+    if name in COMMON_SLICES:
         return failed("in a common slice", f"it lives in {name}")
-    if subject.neighbours_in_slice:
-        return failed("slice is shared", f"{name} also holds {', '.join(subject.neighbours_in_slice[:5])}")
+    if neighbours:
+        return failed("slice is shared", f"{name} also holds {', '.join(neighbours[:5])}")
     return passed("has its own slice")
 
 
@@ -37,4 +45,5 @@ CHECK = Check(
     fix_podman="--cgroup-parent=services-NAME.slice",
     references=("seed: each container in its own systemd slice", "systemd.slice(5)"),
     examine=examine,
+    declared=declared,
 )

@@ -5,19 +5,26 @@ Declared: podman's --pids-limit, TasksMax= of the unit. In force: pids.max.
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject
+from exporter.assess.check import Check, Subject, asked, promise
 from exporter.assess.limited import declared_anywhere, judge_limited
 from exporter.assess.report import Outcome, Severity
 
 
-def examine(subject: Subject) -> Outcome:
-    """Judge pids.max of the container's own levels."""
-    declared = declared_anywhere(
+def declared(subject: Subject) -> Outcome:
+    """Judge what podman and the unit were asked."""
+    wanted = declared_anywhere(
         subject.container.limits.pids if subject.container else None,
         subject.unit.tasks_max if subject.unit else None,
         known=subject.container is not None or subject.unit is not None,
     )
-    return judge_limited(subject, lambda level: level.pids_max, declared=declared, noun="number of processes")
+    return asked("number of processes limited", "number of processes not limited", stands=wanted)
+
+
+def examine(subject: Subject) -> Outcome:
+    """Judge pids.max of the container's own levels."""
+    return judge_limited(
+        subject, lambda level: level.pids_max, declared=promise(declared(subject)), noun="number of processes"
+    )
 
 
 CHECK = Check(
@@ -29,4 +36,5 @@ CHECK = Check(
     fix_podman="--pids-limit=200",
     references=("seed: limits", "CIS Docker 5.28"),
     examine=examine,
+    declared=declared,
 )

@@ -6,10 +6,10 @@ start of the `containers` range of /etc/subuid and /etc/subgid, and nothing else
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject, judge_every_process, unknown
+from exporter.assess.check import Check, Subject, asked, judge_every_process, promise, unknown
 from exporter.assess.report import Outcome, Severity
 from exporter.facts.container import IdRange
-from exporter.facts.host import SubIds
+from exporter.facts.host import Host, SubIds
 
 # Without a `containers` range, ids below this are those of the system and its accounts (login.defs: SUB_UID_MIN).
 _FIRST_SUBORDINATE_ID = 100_000
@@ -20,19 +20,37 @@ def _lowest(ranges: tuple[SubIds, ...]) -> int:
     return min(starts, default=_FIRST_SUBORDINATE_ID)
 
 
+def _lowest_of(host: Host | None) -> tuple[int, int]:
+    return _lowest(host.subuids if host else ()), _lowest(host.subgids if host else ())
+
+
 def _is_private(id_map: tuple[IdRange, ...], lowest_id: int) -> bool:
     return bool(id_map) and all(line.outside >= lowest_id for line in id_map)
+
+
+def declared(subject: Subject) -> Outcome:
+    """Judge the mode, or the maps, that podman was asked for."""
+    if subject.container is None:
+        return asked("ids are private", "ids are the host's", stands=None)
+    security = subject.container.security
+    private = security.userns_auto
+    if private is False and security.uid_map and security.gid_map:
+        lowest_uid, lowest_gid = _lowest_of(subject.host)
+        private = _is_private(security.uid_map, lowest_uid) and _is_private(security.gid_map, lowest_gid)
+    return asked(
+        "ids are private", "ids are the host's", stands=private, detail=f"UserNS={security.userns_mode or 'host'}"
+    )
 
 
 def examine(subject: Subject) -> Outcome:
     """Judge the id maps of every process."""
     if subject.host is None:
         return unknown("host's id ranges not readable")
-    lowest_uid, lowest_gid = _lowest(subject.host.subuids), _lowest(subject.host.subgids)
+    lowest_uid, lowest_gid = _lowest_of(subject.host)
     return judge_every_process(
         subject,
         lambda process: _is_private(process.uid_map, lowest_uid) and _is_private(process.gid_map, lowest_gid),
-        declared=subject.container.security.userns_auto if subject.container else None,
+        declared=promise(declared(subject)),
         good="ids are private",
         bad="ids are the host's",
     )
@@ -47,4 +65,5 @@ CHECK = Check(
     fix_podman="--userns auto",
     references=("seed: --userns auto", "CIS Docker 5.30", "user_namespaces(7)", "subuid(5)"),
     examine=examine,
+    declared=declared,
 )

@@ -5,20 +5,26 @@ Declared: HostConfig.ReadonlyRootfs. In force: `ro` of the last `/` in /proc/PID
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject, failed, passed, unknown
+from exporter.assess.check import Check, Subject, asked, failed, passed, promise, unknown
 from exporter.assess.report import Outcome, Severity
+
+
+def declared(subject: Subject) -> Outcome:
+    """Judge what podman was asked."""
+    read_only = subject.container.security.read_only_rootfs if subject.container else None
+    return asked("root file system read-only", "root file system writable", stands=read_only)
 
 
 def examine(subject: Subject) -> Outcome:
     """Judge the root mount of the container's first process."""
-    declared = subject.container.security.read_only_rootfs if subject.container else None
+    promised = promise(declared(subject))
     # Mounts stack: of several at one point, the last is the one that processes see.
     roots = [mount for mount in (subject.processes.mounts if subject.processes else ()) if mount.mount_point == "/"]
     if not roots:
         return unknown("mounts not readable")
     if "ro" not in roots[-1].options:
-        return failed("root file system writable", f"/ is {','.join(roots[-1].options)}", drift=declared is True)
-    return passed("root file system read-only", drift=declared is False)
+        return failed("root file system writable", f"/ is {','.join(roots[-1].options)}", drift=promised is True)
+    return passed("root file system read-only", drift=promised is False)
 
 
 CHECK = Check(
@@ -30,4 +36,5 @@ CHECK = Check(
     fix_podman="--read-only",
     references=("seed: read-only", "CIS Docker 5.12"),
     examine=examine,
+    declared=declared,
 )

@@ -5,21 +5,27 @@ Declared: CPUAccounting=, MemoryAccounting=. In force: the controllers of the pa
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject, failed, passed, unknown
+from exporter.assess.check import Check, Subject, asked, failed, passed, promise, unknown
 from exporter.assess.report import Outcome, Severity
 
 _NEEDED = ("cpu", "memory")
+
+
+def declared(subject: Subject) -> Outcome:
+    """Judge what the unit was asked."""
+    unit = subject.unit
+    accounted = None if unit is None else bool(unit.cpu_accounting and unit.memory_accounting)
+    return asked("CPU and memory are accounted for", "no accounting", stands=accounted)
 
 
 def examine(subject: Subject) -> Outcome:
     """Judge the controllers that the kernel has enabled for the payload."""
     if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
-    unit = subject.unit
-    declared = None if unit is None else bool(unit.cpu_accounting and unit.memory_accounting)
     lacking = [name for name in _NEEDED if name not in subject.cgroups.levels[0].controllers]
     if lacking:
-        return failed("no accounting", f"the payload's cgroup lacks {' and '.join(lacking)}", drift=declared is True)
+        promised = promise(declared(subject))
+        return failed("no accounting", f"the payload's cgroup lacks {' and '.join(lacking)}", drift=promised is True)
     return passed("CPU and memory are accounted for")
 
 
@@ -32,4 +38,5 @@ CHECK = Check(
     fix_podman="Run it below a unit with CPUAccounting and MemoryAccounting",
     references=("seed: CPU and memory accounting", "systemd.resource-control(5)"),
     examine=examine,
+    declared=declared,
 )

@@ -37,4 +37,5 @@ CHECK = Check(
     fix_podman="Run it from a unit with Restart=on-failure",
     references=("seed: Restart=on-failure, RestartSec=10s", "systemd.service(5)"),
     examine=examine,
+    declared=examine,
 )

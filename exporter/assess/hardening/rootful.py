@@ -9,6 +9,13 @@ from exporter.assess.check import Check, Subject, failed, passed, unknown
 from exporter.assess.report import Outcome, Severity
 
 
+def declared(subject: Subject) -> Outcome:
+    """Judge whose podman it is."""
+    if subject.user:
+        return failed("run by a user", f"podman of {subject.user}")
+    return passed("run by root's podman")
+
+
 def examine(subject: Subject) -> Outcome:
     """Judge by where the processes sit; a container of another user is found there even when no socket shows it."""
     if subject.cgroups is None:
@@ -28,4 +35,5 @@ CHECK = Check(
     fix_podman="Run podman as root, with --userns auto",
     references=("seed: rootful", "podman-run(1)"),
     examine=examine,
+    declared=declared,
 )

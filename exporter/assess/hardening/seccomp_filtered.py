@@ -5,21 +5,25 @@ Declared: no seccomp=unconfined. In force: Seccomp 2 of every process in /proc/P
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject, judge_every_process
+from exporter.assess.check import Check, Subject, asked, judge_every_process, promise
 from exporter.assess.report import Outcome, Severity
 
 _FILTER = 2
 
 
+def declared(subject: Subject) -> Outcome:
+    """Judge the profile that podman was asked for."""
+    profile = subject.container.security.seccomp if subject.container else None
+    filtered = None if profile is None else profile != "unconfined"
+    return asked("system calls are filtered", "system calls are not filtered", stands=filtered)
+
+
 def examine(subject: Subject) -> Outcome:
     """Judge the seccomp mode of every process."""
-    declared = None
-    if subject.container is not None and subject.container.security.seccomp is not None:
-        declared = subject.container.security.seccomp != "unconfined"
     return judge_every_process(
         subject,
         lambda process: process.seccomp_mode == _FILTER,
-        declared=declared,
+        declared=promise(declared(subject)),
         good="system calls are filtered",
         bad="a process may make any system call",
     )
@@ -34,4 +38,5 @@ CHECK = Check(
     fix_podman="Remove --security-opt seccomp=unconfined and --privileged",
     references=("seed: default seccomp", "CIS Docker 5.21", "PSS restricted: seccomp", "seccomp(2)"),
     examine=examine,
+    declared=declared,
 )

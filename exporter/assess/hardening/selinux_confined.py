@@ -6,7 +6,7 @@ A label reads `system_u:system_r:container_t:s0:c229,c276`.
 
 from __future__ import annotations
 
-from exporter.assess.check import Check, Subject, failed, judge_every_process, not_applicable, unknown
+from exporter.assess.check import Check, Subject, asked, failed, judge_every_process, not_applicable, promise, unknown
 from exporter.assess.report import Outcome, Severity, Verdict
 from exporter.facts.process import Process
 
@@ -35,6 +35,13 @@ def _process_is_confined(process: Process) -> bool:
     return is_confined(process.security_label)
 
 
+def declared(subject: Subject) -> Outcome:
+    """Judge the label that podman was asked for."""
+    label = subject.container.security.selinux_process_label if subject.container else None
+    confined = None if label is None else is_confined(label)
+    return asked("confined", "not confined", stands=confined, detail=f"label {label or 'disabled'}")
+
+
 def examine(subject: Subject) -> Outcome:
     """Judge the host's mode, then the label of every process."""
     if subject.host is None:
@@ -43,11 +50,12 @@ def examine(subject: Subject) -> Outcome:
         if subject.host.apparmor_enabled:
             return not_applicable("AppArmor is the host's access control")
         return failed("SELinux is off", "the host has no mandatory access control")
-    declared = None
-    if subject.container is not None and subject.container.security.selinux_process_label is not None:
-        declared = is_confined(subject.container.security.selinux_process_label)
     outcome = judge_every_process(
-        subject, _process_is_confined, declared=declared, good="confined", bad="a process is not confined"
+        subject,
+        _process_is_confined,
+        declared=promise(declared(subject)),
+        good="confined",
+        bad="a process is not confined",
     )
     if outcome.verdict is Verdict.PASS and subject.host.selinux_mode != "enforcing":
         return failed("SELinux does not enforce", f"the label is right, and the host is {subject.host.selinux_mode}")
@@ -63,4 +71,5 @@ CHECK = Check(
     fix_podman="Remove --security-opt label=disable",
     references=("seed: SELinux", "CIS Docker 5.2", "container_selinux(8)"),
     examine=examine,
+    declared=declared,
 )

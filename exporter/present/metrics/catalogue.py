@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from exporter.present.metrics import container, counts, hardening, host, itself, memory, storage
+from exporter.present.metrics import container, counts, hardening, host, itself, limits, memory, storage
 from exporter.present.metrics.family import Family
 
 SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     ("Containers", container.FAMILIES),
     ("Memory", memory.FAMILIES),
     ("OOM kills and restarts", counts.FAMILIES),
+    ("Limits", limits.FAMILIES),
     ("ZFS", storage.FAMILIES),
     ("Hardening", hardening.FAMILIES),
     ("The host", host.FAMILIES),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from exporter.assess.report import ContainerReport, Report
-from exporter.facts.cgroup import CgroupLevel, Level, PayloadUse
+from exporter.facts.cgroup import PayloadUse
 from exporter.present.metrics.family import Family, Kind, Sample, labelled_containers, of_containers, state_set
 
 _CONTAINER = ("container",)
@@ -15,14 +15,6 @@ STATES = ("created", "running", "paused", "stopping", "exited", "dead", "missing
 HEALTH_STATES = ("starting", "healthy", "unhealthy")
 # org.freedesktop.systemd1(5), ActiveState; maintenance since systemd 248.
 UNIT_STATES = ("active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance")
-
-_LIMITS: tuple[tuple[str, Callable[[CgroupLevel], float | None]], ...] = (
-    ("memory_bytes", lambda level: level.memory_max_bytes),
-    ("memory_high_bytes", lambda level: level.memory_high_bytes),
-    ("memory_swap_bytes", lambda level: level.memory_swap_max_bytes),
-    ("cpu_cores", lambda level: level.cpu_max_cores),
-    ("pids", lambda level: level.pids_max),
-)
 
 
 def user_of(one: ContainerReport) -> str:
@@ -57,15 +49,6 @@ def _cpu_seconds(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float 
     if one.cgroups is not None:
         yield ("user",), one.cgroups.use.cpu_user_seconds
         yield ("system",), one.cgroups.use.cpu_system_seconds
-
-
-def _limits_in_force(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float | None]]:
-    levels = one.cgroups.levels if one.cgroups else ()
-    for resource, limit in _LIMITS:
-        for level in Level:
-            # A container may have several ancestors: of those the smallest limit is the one that counts.
-            figures = [figure for at in levels if at.level is level and (figure := limit(at)) is not None]
-            yield (resource, level.value), min(figures, default=None)
 
 
 def _used(value: Callable[[PayloadUse], float | None]) -> Callable[[Report], Iterator[Sample]]:
@@ -112,14 +95,6 @@ FAMILIES: tuple[Family, ...] = (
         _CONTAINER,
         _EACH,
         of_containers(lambda one: one.container.started_at_seconds if one.container else None),
-    ),
-    Family(
-        "bulkhead_container_limit_in_force",
-        "What the kernel enforces at each cgroup level, the smallest of several ancestors; absent without a limit.",
-        Kind.GAUGE,
-        ("container", "resource", "level"),
-        "up to 20 a container",
-        labelled_containers(_limits_in_force),
     ),
     Family(
         "bulkhead_container_cpu_seconds_total",

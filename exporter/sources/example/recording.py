@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
-from exporter.facts.host import Host
+from exporter.facts.host import Firewall, Host
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Storage
@@ -31,6 +31,7 @@ class Recording:
     quadlet: tuple[Quadlet, ...]
     zfs: Storage
     host: Host
+    firewall: Firewall | None = None  # an older recording does not tell
 
 
 def parse_recording(raw: bytes) -> Recording:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level
 from exporter.facts.container import Container
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
-from exporter.facts.host import Host
+from exporter.facts.host import Firewall, Host
 from exporter.facts.process import ContainerProcesses, ProcessTable
-from exporter.facts.reading import Read
+from exporter.facts.reading import Absent, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Unit
 from exporter.sources.example.motion import Life, dying, filled, id_in_life, intruded, life_at, swinging
@@ -65,6 +65,7 @@ class ExampleHost:
             ),
             totals=_totals(recording, lives, now_seconds, elapsed),
             empty_slices=_left_behind(recording, names, lives[KILLED]),
+            firewall=_firewall(recording, now_seconds - elapsed % 60),
         )
 
     def _containers(self, lives: dict[str, Life], now_seconds: float) -> tuple[Container, ...]:
@@ -156,6 +157,12 @@ def _units(recording: Recording, lives: dict[str, Life]) -> tuple[Unit, ...]:
             replace(unit, active_state=active, sub_state=sub, restarts=life.generation - (0 if life.is_up else 1))
         )
     return tuple(units)
+
+
+def _firewall(recording: Recording, read_at_seconds: float) -> Reading[Firewall]:
+    if recording.firewall is None:
+        return Absent("the firewall of the example host was not recorded")
+    return Read(recording.firewall, read_at_seconds, 0.015)
 
 
 def _host(recording: Recording, killed: Life) -> Host:

@@ -24,6 +24,7 @@ ACTIONS = (
         "init",
         "start",
         "stop",
+        "kill",
         "died",
         "cleanup",
         "remove",

@@ -4,6 +4,7 @@
 /proc/meminfo                    MemTotal:        4005508 kB
 /proc/vmstat                     oom_kill 3
 /sys/fs/selinux/enforce          1           (no file: SELinux is off)
+/sys/kernel/security/lockdown    [none] integrity confidentiality
 /etc/subuid                      containers:2147483647:2147483647
 /etc/passwd                      alice:x:1000:1000::/home/alice:/bin/sh
 """
@@ -11,12 +12,25 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
-from exporter.facts.host import Host, SubIds
+from exporter.facts.host import Host
 from exporter.facts.reading import Unreadable
+from exporter.sources.host.clock import kernel_clock_is_synchronised
+from exporter.sources.host.kernels import installed_kernels
+from exporter.sources.host.parse import (
+    parse_accounts,
+    parse_choice,
+    parse_memory_total_bytes,
+    parse_oom_kills,
+    parse_subids,
+    parse_value,
+)
+from exporter.sources.host.updates import read_updates
 
 # What the host's checks judge. A kernel that lacks one has no such file, and it is left out.
 SYSCTLS = (
@@ -34,6 +48,7 @@ SYSCTLS = (
     "kernel.unprivileged_userns_clone",  # Debian's own
     "user.max_user_namespaces",
     "net.core.bpf_jit_harden",  # root alone may read it
+    "net.ipv6.conf.all.disable_ipv6",
     "fs.protected_fifos",
     "fs.protected_hardlinks",
     "fs.protected_regular",
@@ -42,26 +57,23 @@ SYSCTLS = (
     "vm.mmap_min_addr",
     "vm.unprivileged_userfaultfd",
 )
-_MAX_VALUE_CHARACTERS = 128
 _MAX_FILE_BYTES = 1 << 20
-_MAX_LINES = 20_000
-_MAX_NAME_CHARACTERS = 255
-_SUBID_COLUMNS = 3
-_PASSWD_COLUMNS = 7
-_UID_COLUMN = 2
-_MAX_ID = 1 << 32
-_MAX_DIGITS = 20  # of 2**64
 _SELINUX_BUILT_IN = re.compile(rb"^CONFIG_SECURITY_SELINUX=y$", re.MULTILINE)
 
 
 class HostSource:
     """The host below a root directory."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(
+        self, root: Path = Path("/"), clock_synchronised: Callable[[], bool | None] = kernel_clock_is_synchronised
+    ) -> None:
         self._root = root
+        self._clock_synchronised = clock_synchronised
+        self._unreadable: set[str] = set()
 
     def read(self) -> Host:
         """The host's facts; what a file does not tell is None. Raises Unreadable: there is no /proc."""
+        self._unreadable = set()
         kernel = self._word("proc/sys/kernel/osrelease")
         if not kernel:
             raise Unreadable(f"{self._root / 'proc/sys'} cannot be read: mount /proc and allow this process to read it")
@@ -80,7 +92,33 @@ class HostSource:
             sysctls=tuple(
                 (name, value) for name in SYSCTLS if (value := self._word("proc/sys/" + name.replace(".", "/")))
             ),
+            page_bytes=os.sysconf("SC_PAGE_SIZE"),
+            lockdown=self._lockdown(),
+            module_signatures=self._module_signatures(),
+            kernels=installed_kernels(self._root),
+            reboot_required=(self._root / "run/reboot-required").exists(),
+            updates=read_updates(self._root),
+            clock_synchronised=self._clock_synchronised(),
+            unreadable=tuple(sorted(self._unreadable)),
         )
+
+    def _lockdown(self) -> str | None:
+        if (mode := parse_choice(self._content("sys/kernel/security/lockdown"))) is not None:
+            return mode
+        return self._without("sys/kernel/security", "lockdown")
+
+    def _module_signatures(self) -> str | None:
+        return self._word("sys/module/module/parameters/sig_enforce") or self._without(
+            "sys/module", "module/parameters/sig_enforce"
+        )
+
+    def _without(self, directory: str, name: str) -> str | None:
+        """`""` where the kernel shows the directory and has no such file in it, else None: nobody knows."""
+        try:
+            is_shown = any((self._root / directory).iterdir())
+        except OSError:
+            return None
+        return "" if is_shown and not (self._root / directory / name).exists() else None
 
     def _selinux_mode(self, kernel: str) -> str | None:
         mode = {"1": "enforcing", "0": "permissive"}.get(self._word("sys/fs/selinux/enforce"))
@@ -118,64 +156,8 @@ class HostSource:
         try:
             with (self._root / path).open("rb") as file:
                 return file.read(_MAX_FILE_BYTES)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return b""
-
-
-def parse_value(raw: bytes) -> str:
-    """The first line of a one-value file, printable and bounded; "" when there is none."""
-    text = raw.split(b"\n", 1)[0].decode("utf-8", "replace").strip()[:_MAX_VALUE_CHARACTERS]
-    return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in text)
-
-
-def parse_memory_total_bytes(raw: bytes) -> int | None:
-    """MemTotal of /proc/meminfo, which counts in KiB."""
-    for line in raw.split(b"\n"):
-        match line.split():
-            case [b"MemTotal:", figure, b"kB"]:
-                kibibytes = _number(figure)
-                return None if kibibytes is None else kibibytes * 1024
-            case _:
-                pass
-    return None
-
-
-def parse_oom_kills(raw: bytes) -> int | None:
-    """The oom_kill counter of /proc/vmstat (kernel 4.13)."""
-    for line in raw.split(b"\n"):
-        match line.split():
-            case [b"oom_kill", figure]:
-                return _number(figure)
-            case _:
-                pass
-    return None
-
-
-def parse_subids(raw: bytes) -> tuple[SubIds, ...]:
-    """The ranges in /etc/subuid or /etc/subgid, subuid(5); a line that makes no sense is skipped."""
-    found = []
-    for line in raw.split(b"\n")[:_MAX_LINES]:
-        columns = line.strip().split(b":")
-        if len(columns) != _SUBID_COLUMNS:
-            continue
-        owner, start, count = parse_value(columns[0]), _number(columns[1]), _number(columns[2])
-        if owner and start is not None and count and start + count <= _MAX_ID:
-            found.append(SubIds(owner, start, count))
-    return tuple(found)
-
-
-def parse_accounts(raw: bytes) -> tuple[tuple[str, int], ...]:
-    """Name and uid of every account in /etc/passwd, passwd(5); a line that makes no sense is skipped."""
-    found = []
-    for line in raw.split(b"\n")[:_MAX_LINES]:
-        columns = line.split(b":")
-        if len(columns) != _PASSWD_COLUMNS:
-            continue
-        name, uid = parse_value(columns[0]), _number(columns[_UID_COLUMN])
-        if name and uid is not None and uid < _MAX_ID:
-            found.append((name, uid))
-    return tuple(found)
-
-
-def _number(raw: bytes) -> int | None:
-    return int(raw) if raw.isdigit() and len(raw) <= _MAX_DIGITS else None
+        except OSError:
+            self._unreadable.add(path)
+            return b""

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from exporter.facts.reading import NotHere, SourceError, Unreadable
 from exporter.facts.unit import Quadlet
-from exporter.sources.quadlet import QuadletSource, container_name, expand_specifiers, parse_generated_unit
+from exporter.sources.quadlet.generated import QuadletSource, container_name, expand_specifiers, parse_generated_unit
 
-RECORDED = Path(__file__).parents[1] / "host"
+RECORDED = Path(__file__).parents[2] / "host"
 GENERATOR = "run/systemd/generator"
 
 

@@ -1,0 +1,34 @@
+"""Every ZFS pool is online: the health of `zpool list`."""
+
+from __future__ import annotations
+
+from exporter.assess.check import failed, not_applicable, passed, unknown
+from exporter.assess.host_check import HostCheck, HostSubject
+from exporter.assess.report import Outcome, Severity
+from exporter.facts.reading import Absent, Read
+
+
+def examine(subject: HostSubject) -> Outcome:
+    """Judge the state of each pool."""
+    if not isinstance(subject.storage, Read):
+        return (
+            not_applicable("no ZFS on this host")
+            if isinstance(subject.storage, Absent)
+            else unknown("ZFS not readable", subject.storage.reason)
+        )
+    pools = subject.storage.value.pools
+    if not pools:
+        return not_applicable("no pool on this host")
+    bad = [f"{pool.name} is {pool.state}" for pool in pools if pool.state != "online"]
+    return failed("a pool is not healthy", ", ".join(bad[:5])) if bad else passed("online")
+
+
+CHECK = HostCheck(
+    id="zfs_pool_healthy",
+    title="Every pool is healthy",
+    severity=Severity.CRITICAL,
+    why="A degraded pool loses data with the next disk; a suspended one stops every container on it.",
+    fix="zpool status -x tells the disk: zpool replace it, then zpool clear",
+    references=("seed: ZFS", "zpoolconcepts(7)"),
+    examine=examine,
+)

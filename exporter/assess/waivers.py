@@ -1,0 +1,98 @@
+"""Waivers: failures that somebody has accepted, with a reason and, better, a date.
+
+A waiver turns FAIL into WAIVED until the end of its date (UTC); then the check fails again and says whose waiver has
+expired. One that matches nothing is told too: it may be misspelt, or for a container that is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from exporter.assess.report import Finding, Verdict, WaiverReport, WaiverState
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One accepted failure."""
+
+    container: str  # pattern of names; "" is the host itself, whose checks no container has
+    check: str  # pattern of ids
+    reason: str
+    ends_at_seconds: float | None = None  # the first second in which it holds no more; None: for ever
+
+    def is_for(self, name: str) -> bool:
+        """Whether it is for the container of this name, or "" for the host."""
+        return fnmatchcase(name, self.container) if name else not self.container
+
+    def has_expired(self, now_seconds: float) -> bool:
+        """Whether its date is over."""
+        return self.ends_at_seconds is not None and now_seconds >= self.ends_at_seconds
+
+
+def with_waivers(
+    name: str, findings: tuple[Finding, ...], waivers: tuple[Waiver, ...], now_seconds: float
+) -> tuple[Finding, ...]:
+    """The findings of a container (`""`: of the host), with those failures waived that somebody has accepted."""
+    own = [waiver for waiver in waivers if waiver.is_for(name)]
+    return tuple(_with_waiver(finding, own, now_seconds) for finding in findings) if own else findings
+
+
+def waiver_reports(
+    waivers: tuple[Waiver, ...],
+    judged: Mapping[str, tuple[Finding, ...]],
+    names: frozenset[str] | None,
+    now_seconds: float,
+) -> tuple[WaiverReport, ...]:
+    """What becomes of each waiver. `judged`: findings by name; `names`: of all containers, None if nobody tells all."""
+    return tuple(
+        WaiverReport(
+            waiver.container,
+            waiver.check,
+            waiver.reason,
+            waiver.ends_at_seconds,
+            _state(waiver, judged, names, now_seconds),
+        )
+        for waiver in waivers
+    )
+
+
+def last_day(ends_at_seconds: float) -> str:
+    """The date on which a waiver still holds, as the configuration has it."""
+    return datetime.fromtimestamp(ends_at_seconds - 1, UTC).strftime("%Y-%m-%d")
+
+
+def _with_waiver(finding: Finding, own: list[Waiver], now_seconds: float) -> Finding:
+    if finding.outcome.verdict is not Verdict.FAIL:
+        return finding
+    matching = [waiver for waiver in own if fnmatchcase(finding.check, waiver.check)]
+    if not matching:
+        return finding
+    longest = max(
+        matching, key=lambda waiver: float("inf") if waiver.ends_at_seconds is None else waiver.ends_at_seconds
+    )
+    ends_at_seconds = longest.ends_at_seconds
+    outcome = replace(finding.outcome, verdict=Verdict.WAIVED)
+    if ends_at_seconds is not None and longest.has_expired(now_seconds):
+        told = f"its waiver expired on {last_day(ends_at_seconds)}: {longest.reason}"
+        outcome = replace(finding.outcome, detail="; ".join(filter(None, (finding.outcome.detail, told))))
+    return replace(finding, outcome=outcome, waiver=longest.reason, waiver_ends_at_seconds=ends_at_seconds)
+
+
+def _state(
+    waiver: Waiver, judged: Mapping[str, tuple[Finding, ...]], names: frozenset[str] | None, now_seconds: float
+) -> WaiverState:
+    if waiver.has_expired(now_seconds):
+        return WaiverState.EXPIRED
+    if waiver.container and names is not None and not any(waiver.is_for(name) for name in names):
+        return WaiverState.UNMATCHED
+    failing = (
+        finding.check
+        for name, findings in judged.items()
+        if waiver.is_for(name)
+        for finding in findings
+        if finding.outcome.verdict is Verdict.WAIVED
+    )
+    return WaiverState.ACTIVE if any(fnmatchcase(check, waiver.check) for check in failing) else WaiverState.IDLE

@@ -1,0 +1,102 @@
+"""What every command has in common: exit codes, how wrong usage is told, settings, the terminal.
+
+A command is a module of this package with two functions: `add_to(commands)` declares its flags and
+its help, `run(arguments)` does it and says the exit code. `exporter/cli/__init__.py` lists them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from exporter.config import Config, load
+
+if TYPE_CHECKING:  # a name that argparse has for type checkers only
+    Commands = argparse._SubParsersAction["Parser"]  # noqa: SLF001 - there is no public name
+
+OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Says a wrong usage in one sentence, with the word that was perhaps meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with one sentence and the exit code of a wrong usage."""
+        self.exit(MISUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def refuse(self, unknown: list[str]) -> NoReturn:
+        """End because of arguments that nobody knows."""
+        options = re.findall(r"--[a-z-]+", self.format_usage())
+        self.error(f"unrecognized arguments: {' '.join(unknown)}{meant(unknown[0].split('=')[0], options)}")
+
+
+def meant(word: str, known: list[str]) -> str:
+    """The word that was perhaps meant, in brackets; "" when none is near."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def add_command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], *, summary: str, about: str, epilog: str
+) -> Parser:
+    """The parser of a new command."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=about,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_config(parser: Parser) -> None:
+    """Where the settings come from."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="default: /etc/bulkhead/config.toml, if it exists")
+
+
+def add_podman_socket(parser: Parser) -> None:
+    """Which podman services are asked."""
+    parser.add_argument(
+        "--podman-socket",
+        action="append",
+        metavar="[USER=]PATH",
+        help="a podman service to ask, unix://PATH or PATH; USER= for a rootless user's; "
+        "may be repeated; default /run/podman/podman.sock",
+    )
+
+
+def add_settings(parser: Parser) -> None:
+    """Every setting that has a flag."""
+    add_config(parser)
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where to serve; default :9946, every address")
+    parser.add_argument("--state-dir", metavar="DIR", help="where durable counts are kept; default /var/lib/bulkhead")
+    add_podman_socket(parser)
+
+
+def settings(arguments: argparse.Namespace) -> Config:
+    """The configuration: the file's, and over it the flags that this command has."""
+    flags = {
+        "listen": getattr(arguments, "listen", None),
+        "state_dir": getattr(arguments, "state_dir", None),
+        "podman_sockets": getattr(arguments, "podman_socket", None),
+    }
+    return load(arguments.config, flags)
+
+
+def complain(sentence: str) -> None:
+    """Say on stderr what is wrong."""
+    print(f"bulkhead: {sentence}", file=sys.stderr)
+
+
+def wants_colours() -> bool:
+    """Whether stdout is a terminal that shows colours, and nobody asked for none (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,101 @@
+"""bulkhead serve: reads the host again and again, and serves what it found."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from exporter import logs, service
+from exporter.cli.command import FAILED, OK, add_command, add_settings, complain, settings
+from exporter.config import Config
+
+if TYPE_CHECKING:
+    from exporter.cli.command import Commands
+
+EXIT_CODES = """\
+exit codes:
+  0  ended as asked (serve: by SIGTERM, SIGINT or Ctrl-C)
+  1  could not do it; one sentence on stderr says why and what to do
+  2  wrong usage or configuration; nothing was started
+
+Unexpected errors are one line too; BULKHEAD_DEBUG=1 shows where they came from.
+"""
+
+_ABOUT = """\
+Serves /metrics for Prometheus, a page for people at /, /-/healthy and /-/ready.
+
+Settings come from /etc/bulkhead/config.toml, if there is one; flags win over the file.
+Run it as root: other accounts may read neither podman's socket nor /proc of containers.
+What cannot be read is left out and told by its own series; the rest is served.
+SIGTERM and SIGINT end it; SIGHUP does not (except from a closing terminal): the
+configuration is read at the start only.
+"""
+
+_EXAMPLES = """\
+examples:
+  bulkhead serve --listen 127.0.0.1:9946
+        for this host alone, as behind a reverse proxy
+  bulkhead serve --podman-socket /run/podman/podman.sock \\
+                 --podman-socket alice=/run/user/1000/podman/podman.sock
+        root's containers and those of alice
+  bulkhead serve --config ./bulkhead.toml
+        try a configuration
+
+"""
+
+
+def add_to(commands: Commands) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "serve",
+        run,
+        summary="read this host and serve its metrics",
+        about=_ABOUT,
+        epilog=_EXAMPLES + EXIT_CODES,
+    )
+    add_settings(parser)
+    example = parser.add_mutually_exclusive_group()
+    example.add_argument("--example", action="store_true", help="serve the embedded example host, not this one")
+    example.add_argument(
+        "--auto-example",
+        action="store_true",
+        help="serve the example host if this one has no podman socket and no running container",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop; the exit code."""
+    config = settings(arguments)
+    # Only what reads a host needs its libraries: --help and --version work without them.
+    from exporter.doctor import has_containers  # noqa: PLC0415 - see above
+    from exporter.host_sources import build_agent, build_example_agent, build_sources  # noqa: PLC0415 - see above
+    from exporter.serve import ServeError, Server  # noqa: PLC0415 - see above
+
+    logs.start(config.log.level)
+    example = arguments.example
+    if arguments.auto_example and not has_containers(build_sources(config), config):
+        _tell_example(config)
+        example = True
+    agent = build_example_agent(config) if example else build_agent(config)
+    try:
+        server = Server(config.listen, agent.report, agent.ready, max_series=config.series.max_series)
+    except ServeError as error:
+        complain(str(error))
+        return FAILED
+    service.raise_open_files_limit()
+    if not example:
+        service.tell_what_root_would_add()
+    ended_as_asked = service.run(agent, server, "the example host" if example else "this host")
+    return OK if ended_as_asked else FAILED
+
+
+def _tell_example(config: Config) -> None:
+    sockets = ", ".join(socket.url.removeprefix("unix://") for socket in config.podman_sockets)
+    print(
+        f"There is no podman socket here ({sockets or 'none is configured'}) and no running container:\n"
+        "this serves the embedded example host, a recording. To watch this host instead, install podman,\n"
+        "enable its socket (systemctl enable --now podman.socket) and run this again.",
+        file=sys.stderr,
+    )

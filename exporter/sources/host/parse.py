@@ -1,0 +1,79 @@
+"""From the bytes of the host's own files to facts. What makes no sense is skipped or None."""
+
+from __future__ import annotations
+
+from exporter.facts.host import SubIds
+
+_MAX_VALUE_CHARACTERS = 128
+_MAX_LINES = 20_000
+_SUBID_COLUMNS = 3
+_PASSWD_COLUMNS = 7
+_UID_COLUMN = 2
+_MAX_ID = 1 << 32
+_MAX_DIGITS = 20  # of 2**64
+
+
+def parse_value(raw: bytes) -> str:
+    """The first line of a one-value file, printable and bounded; "" when there is none."""
+    text = raw.split(b"\n", 1)[0].decode("utf-8", "replace").strip()[:_MAX_VALUE_CHARACTERS]
+    return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in text)
+
+
+def parse_choice(raw: bytes) -> str | None:
+    """The chosen word of a file that shows all of them, as `none [integrity] confidentiality`; None if none is."""
+    words = parse_value(raw).split()
+    chosen = [word[1:-1] for word in words if word.startswith("[") and word.endswith("]")]
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def parse_memory_total_bytes(raw: bytes) -> int | None:
+    """MemTotal of /proc/meminfo, which counts in KiB."""
+    for line in raw.split(b"\n"):
+        match line.split():
+            case [b"MemTotal:", figure, b"kB"]:
+                kibibytes = _number(figure)
+                return None if kibibytes is None else kibibytes * 1024
+            case _:
+                pass
+    return None
+
+
+def parse_oom_kills(raw: bytes) -> int | None:
+    """The oom_kill counter of /proc/vmstat (kernel 4.13)."""
+    for line in raw.split(b"\n"):
+        match line.split():
+            case [b"oom_kill", figure]:
+                return _number(figure)
+            case _:
+                pass
+    return None
+
+
+def parse_subids(raw: bytes) -> tuple[SubIds, ...]:
+    """The ranges in /etc/subuid or /etc/subgid, subuid(5); a line that makes no sense is skipped."""
+    found = []
+    for line in raw.split(b"\n")[:_MAX_LINES]:
+        columns = line.strip().split(b":")
+        if len(columns) != _SUBID_COLUMNS:
+            continue
+        owner, start, count = parse_value(columns[0]), _number(columns[1]), _number(columns[2])
+        if owner and start is not None and count and start + count <= _MAX_ID:
+            found.append(SubIds(owner, start, count))
+    return tuple(found)
+
+
+def parse_accounts(raw: bytes) -> tuple[tuple[str, int], ...]:
+    """Name and uid of every account in /etc/passwd, passwd(5); a line that makes no sense is skipped."""
+    found = []
+    for line in raw.split(b"\n")[:_MAX_LINES]:
+        columns = line.split(b":")
+        if len(columns) != _PASSWD_COLUMNS:
+            continue
+        name, uid = parse_value(columns[0]), _number(columns[_UID_COLUMN])
+        if name and uid is not None and uid < _MAX_ID:
+            found.append((name, uid))
+    return tuple(found)
+
+
+def _number(raw: bytes) -> int | None:
+    return int(raw) if raw.isdigit() and len(raw) <= _MAX_DIGITS else None

@@ -1,0 +1,50 @@
+"""Sources that answer with little, or refuse: a test says which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
+from exporter.facts.container import Container
+from exporter.facts.host import Firewall, Host, InputChain
+from exporter.facts.process import ProcessTable
+from exporter.facts.storage import Dataset, Pool, Storage
+from exporter.facts.unit import Quadlet, Unit
+from exporter.host_sources import Interest, Sources
+
+HOST = Host("h", "b", "6.12", 1, 0, "enforcing", None, 2, account_uids=(("root", 0), ("alice", 1000)))
+CGROUPS = ContainerCgroups("a" * 64, 0, PayloadUse(), (CgroupLevel("/x", 1, Level.PAYLOAD),))
+
+
+def answers(value: object) -> Callable[[], Any]:
+    return lambda: value
+
+
+def refuses(error: Exception) -> Callable[[], Any]:
+    def read() -> object:
+        raise error
+
+    return read
+
+
+def sources(**reads: Callable[[], Any]) -> Sources:
+    """Sources that answer with little, but for those that are given."""
+    dataset = Dataset("tank/a", "filesystem", "/a", 1, 1, 1, quota_bytes=5)
+    usual: dict[str, Callable[[], Any]] = {
+        "podman": answers((Container("a" * 64, "web", "", "i", "i", "running"),)),
+        "cgroup": answers((CGROUPS,)),
+        "process": answers(ProcessTable((), ())),
+        "systemd": answers((Unit("web.service", "loaded", "active", "running"),)),
+        "quadlet": answers((Quadlet("web.service", "web", "/w", wanted=True),)),
+        "zfs": answers(Storage((dataset,), (Pool("tank", "online"),))),
+        "zfs_mounted": answers((dataset,)),
+        "host": answers(HOST),
+        "firewall": answers(Firewall((InputChain("inet", "filter", "input", "drop", denies=True),))),
+    }
+    made = {
+        name: SimpleNamespace(read=read, problems=(), discover=lambda: None, paths=lambda: ("/x",))
+        for name, read in (usual | reads).items()
+    }
+    return cast("Sources", SimpleNamespace(**made, interest=Interest()))

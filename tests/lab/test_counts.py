@@ -1,0 +1,148 @@
+"""Counters never lie: kills, restarts and starts while everything that could lose or double them is done.
+
+What the kernel, systemd, podman and the containers counted themselves is compared with the agent's page. The guest
+runs the torture on its own (torture/torture.py), so that a slow connection changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.facts.counts import EXIT_REASONS
+from tests.lab.agent import Page, by_container, metrics, wait_until_ready
+from tests.lab.machine import Machine
+
+HERE = "/var/tmp/lab-torture"
+KILLS = "bulkhead_container_oom_kills_total"
+RESTARTS = "bulkhead_container_restarts_total"
+STARTS = "bulkhead_container_starts_total"
+EXITS = "bulkhead_container_exits_total"
+UNATTRIBUTED = "bulkhead_unattributed_oom_kills_total"
+ROUNDS = 8  # each kills the agent three times, and does one thing more
+TORTURE_SECONDS = 2400
+# A kill that nothing tells of is told as unattributed after 30 s, and NRestarts fills in what the journal has lost.
+SETTLE_SECONDS = 90
+
+
+def risen(name: str, before: Page, after: Page) -> dict[str, float]:
+    """By how much each container's counter rose."""
+    earlier = by_container(before, name)
+    return {container: value - earlier.get(container, 0) for container, value in by_container(after, name).items()}
+
+
+def figure(page: Page, name: str) -> float:
+    return sum(value for _, value in page[name])
+
+
+def host_kills(lab: Machine) -> int:
+    return int(lab.ssh("sed -n 's/^oom_kill //p' /proc/vmstat"))
+
+
+@pytest.fixture(scope="module")
+def tortured(agent: Machine) -> tuple[dict[str, Any], Page, Page]:
+    """What was counted by all others meanwhile, and the agent's page before and after."""
+    lab = agent
+    before = metrics(lab)
+    lab.push(Path(__file__).parent / "torture", HERE)
+    lab.run("systemctl reset-failed lab-torture", check=False)
+    lab.run(
+        f"systemd-run --quiet --unit=lab-torture -p StandardOutput=truncate:{HERE}/result.json"
+        f" /usr/bin/python3 {HERE}/torture.py {ROUNDS} 1"
+    )
+
+    def ended() -> bool:
+        return lab.run("systemctl is-active --quiet lab-torture", check=False).returncode != 0
+
+    lab.wait(ended, "end of the torture", timeout_seconds=TORTURE_SECONDS, pause_seconds=10)
+    told = lab.ssh(f"cat {HERE}/result.json")
+    assert told, lab.ssh("journalctl -u lab-torture -n 20 --no-pager -o cat")
+    wait_until_ready(lab)
+    time.sleep(SETTLE_SECONDS)
+    return json.loads(told), before, metrics(lab)
+
+
+def test_no_kill_of_a_container_with_its_own_slice_is_lost_or_counted_twice(
+    tortured: tuple[dict[str, Any], Page, Page],
+) -> None:
+    told, before, page = tortured
+    counted = risen(KILLS, before, page)
+    homes = list(told["homes"].values())
+    own = {name: home for name, home in told["homes"].items() if homes.count(home) == 1 and home != "system.slice"}
+    truth = {name: told["slices"][home] for name, home in own.items()}
+    assert {name: counted[name] for name in own} == truth
+
+
+def test_no_kill_on_the_host_is_lost_or_counted_twice(tortured: tuple[dict[str, Any], Page, Page]) -> None:
+    told, before, page = tortured
+    print(table(told, before, page))
+    kills = sum(risen(KILLS, before, page).values())
+    unattributed = figure(page, UNATTRIBUTED) - figure(before, UNATTRIBUTED)
+    assert kills + unattributed == told["host"]
+    assert (
+        figure(page, "bulkhead_host_oom_kills_total") - figure(before, "bulkhead_host_oom_kills_total") == told["host"]
+    )
+    assert told["host"] >= 200
+    assert told["done"]["agent killed"] >= 20
+
+
+def test_workers_that_died_in_a_shared_slice_are_counted_as_their_container_counted_them(
+    tortured: tuple[dict[str, Any], Page, Page],
+) -> None:
+    told, before, page = tortured
+    counted = risen(KILLS, before, page)
+    truth = {name: count for name, count in told["counted_by_itself"].items() if name != "t-own-worker-2"}
+    assert {name: counted[name] for name in truth} == truth
+
+
+def test_restarts_and_starts_are_those_that_systemd_and_podman_told_of(
+    tortured: tuple[dict[str, Any], Page, Page],
+) -> None:
+    told, before, page = tortured
+    restarts, starts = risen(RESTARTS, before, page), risen(STARTS, before, page)
+    assert {name: starts[name] for name in told["events"]["start"]} == told["events"]["start"]
+    truth = true_restarts(told)
+    assert {name: restarts[name] for name in truth} == truth
+
+
+def test_every_death_for_memory_has_that_reason(tortured: tuple[dict[str, Any], Page, Page]) -> None:
+    told, before, page = tortured
+    earlier = {(labels["container"], labels["reason"]): value for labels, value in before[EXITS]}
+    exits = {
+        key: value - earlier.get(key, 0)
+        for key, value in (((labels["container"], labels["reason"]), value) for labels, value in page[EXITS])
+    }
+    for name, died in told["events"]["died"].items():
+        assert sum(exits[name, reason] for reason in EXIT_REASONS) == died, name
+    for name in ("t-own-dies-1", "t-none-dies", "t-shared-dies"):
+        assert exits[name, "oom"] == risen(KILLS, before, page)[name], name
+
+
+def true_restarts(told: dict[str, Any]) -> dict[str, int]:
+    """systemd makes a container anew at each start: each but those by hand is a restart, and one may be under way."""
+    made = told["events"]["create"]
+    by_systemd = {name: max(made[name] - hand, told["scheduled"][name]) for name, hand in told["by_hand"].items()}
+    return by_systemd | {"t-podman": told["restarts_of_podmans"]}
+
+
+def table(told: dict[str, Any], before: Page, page: Page) -> str:
+    """What was counted by whom, a container a line; in brackets what is true."""
+    kills, restarts, starts = (risen(name, before, page) for name in (KILLS, RESTARTS, STARTS))
+    homes = list(told["homes"].values())
+    true = true_restarts(told)
+    lines = [f"{told['seconds']:.0f} s, {told['done']}", f"host {told['host']} kills, slices {told['slices']}"]
+    for name in told["events"]["start"]:
+        home = told["homes"].get(name, "")
+        kernel = told["slices"][home] if homes.count(home) == 1 and home != "system.slice" else "-"
+        itself = told["counted_by_itself"].get(name, "-")
+        lines.append(
+            f"{name:16} kills {kills.get(name, 0):4.0f} (slice {kernel}, itself {itself})"
+            f"  restarts {restarts.get(name, 0):3.0f} ({true[name]})"
+            f"  starts {starts.get(name, 0):3.0f} ({told['events']['start'][name]})"
+        )
+    unattributed = figure(page, UNATTRIBUTED) - figure(before, UNATTRIBUTED)
+    return "\n".join([*lines, f"unattributed {unattributed:.0f}"])
