@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import sys
 import threading
 import time
@@ -126,6 +128,19 @@ def test_the_backlog_is_heard_then_what_comes(journalctl: Journalctl) -> None:
     assert not source.has_caught_up
     assert "--after-cursor=c0" in journalctl.asked()[0]
     assert "_PID=1 _UID=0" in journalctl.asked()[0]
+
+
+def test_descriptors_beyond_a_thousand_are_waited_for(journalctl: Journalctl) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    others = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        with followed(journalctl.plays(says(restart(1)))) as (_, heard):
+            until(lambda: heard.counts == [1])
+    finally:
+        for descriptor in others:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_first_time_it_begins_at_now(journalctl: Journalctl) -> None:
