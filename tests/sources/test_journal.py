@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -132,15 +132,13 @@ def test_the_backlog_is_heard_then_what_comes(journalctl: Journalctl) -> None:
 
 def test_descriptors_beyond_a_thousand_are_waited_for(journalctl: Journalctl) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    others = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
-    try:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            stack.callback(os.close, os.open("/dev/null", os.O_RDONLY))
         with followed(journalctl.plays(says(restart(1)))) as (_, heard):
             until(lambda: heard.counts == [1])
-    finally:
-        for descriptor in others:
-            os.close(descriptor)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_first_time_it_begins_at_now(journalctl: Journalctl) -> None:
