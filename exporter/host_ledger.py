@@ -15,7 +15,7 @@ from exporter.facts.container import Container, full_name
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, fresh, latest
+from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
 from exporter.keeper import Keeper, Surroundings
@@ -222,7 +222,9 @@ class HostLedger:
 
     def _podman_answered_seconds(self) -> float | None:
         reading = self._neighbours.podman.reading()
-        return reading.read_at_seconds if fresh(reading) is not None and isinstance(reading, Read) else None
+        heard = self._podman.heard_until_seconds
+        # What happens while its stream is broken is told when it is whole again: the cursor must not pass it.
+        return min(heard, reading.read_at_seconds) if heard is not None and isinstance(reading, Read) else None
 
     def _hear_podman(self, told: ContainerEvent) -> None:
         self.keeper.hear((told,))

@@ -82,13 +82,14 @@ def hear_stop(state: State, told: ContainerEvent) -> None:
 
 def settle_exits(state: State, now: Now) -> None:
     """Count the exits that have waited long enough."""
-    due = [one for one in state.host.exits if not (one.boot == now.boot and 0 <= now.us - one.heard_us < WAIT_US)]
-    if not due:
-        return
-    state.host.exits = [one for one in state.host.exits if one not in due]
-    state.touch("host", "")
-    for pending in due:
-        _close(state, pending)
+    waiting = []
+    for pending in state.host.exits:
+        if pending.boot == now.boot and 0 <= now.us - pending.heard_us < WAIT_US:
+            waiting.append(pending)
+        else:
+            _close(state, pending)
+            state.touch("host", "")
+    state.host.exits = waiting
 
 
 def reason_of(pending: PendingExit, *, was_out_of_memory: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -67,6 +67,7 @@ class Ledger:
         self._forget_seconds = forget_seconds
         self._max_containers = max_containers
         self._unhealthy: set[str] = set()
+        self._heard = _by_container(self._state.events_seen)
         self._vmstat_readable = False
         self._settled_us: int | None = None
         # What was known before is served from the first page on: a total that came late would look like a rise.
@@ -89,6 +90,7 @@ class Ledger:
                 log.exception("a settlement failed half-way, and there is no ledger on disk to go back to")
             else:
                 self._state = self._store.load_again()
+                self._heard = _by_container(self._state.events_seen)
             raise
         self._totals = self._publish(now)
         return self._totals
@@ -154,6 +156,7 @@ class Ledger:
             return
         state.events_seen[key] = now.us
         state.touch("event", key)
+        self._heard.setdefault(told.container_id, []).append((told.time_nanoseconds, told.action))
         # With --rm the name is gone from podman's list before anybody has asked for it.
         life_key = f"{now.boot}:{told.container_id}"
         life = state.lives.setdefault(life_key, LifeBook("", now.boot, told.container_id))
@@ -175,10 +178,8 @@ class Ledger:
 
     def _before(self, told: ContainerEvent) -> list[str]:
         """What podman told of the same container before, newest first."""
-        mine = f":{told.container_id}:"
-        heard = ((int(key.partition(":")[0]), key.rpartition(":")[2]) for key in self._state.events_seen if mine in key)
-        earlier = sorted(((at, action) for at, action in heard if at < told.time_nanoseconds), reverse=True)
-        return [action for _, action in earlier]
+        heard = self._heard.get(told.container_id, ())
+        return [action for at, action in sorted(heard, reverse=True) if at < told.time_nanoseconds]
 
     def _see_vmstat(self, oom_kills: int | None, now: Now) -> None:
         host = self._state.host
@@ -238,9 +239,12 @@ class Ledger:
             state.restarts_read_us.pop(key, None)
             state.touch("chain", key)
         for kind, seen in (("kill", state.kills_seen), ("event", state.events_seen)):
-            for key in list(seen)[: max(0, len(seen) - _SEEN_LIMIT)]:
+            excess = list(seen)[: max(0, len(seen) - _SEEN_LIMIT)]
+            for key in excess:
                 del seen[key]
                 state.touch(kind, key)
+            if excess and kind == "event":
+                self._heard = _by_container(seen)
         closed = [key for key, book in state.slices.items() if book.closed and not book.pending]
         for key in closed[: max(0, len(closed) - _CLOSED_LIMIT)]:
             del state.slices[key]
@@ -258,6 +262,15 @@ class Ledger:
             problem=self._store.problem,
             writes=self._store.writes,
         )
+
+
+def _by_container(events: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+    """Time and action of podman's events, by container id."""
+    heard: dict[str, list[tuple[int, str]]] = {}
+    for event in events:
+        at, container_id, action = event.split(":", 2)
+        heard.setdefault(container_id, []).append((int(at), action))
+    return heard
 
 
 def _counts(account: Account, now: Now) -> Counts:

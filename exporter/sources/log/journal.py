@@ -222,10 +222,11 @@ class JournalSource:
         """Whole lines, as many as are there at once."""
         assert child.stdout is not None  # noqa: S101 - Popen was asked for a pipe
         descriptor = child.stdout.fileno()
+        poll = select.poll()  # select() ends at descriptor 1023, and the cgroups' files are more
+        poll.register(descriptor, select.POLLIN)
         rest = b""
         while not stop.is_set():
-            ready, _, _ = select.select([descriptor], [], [], _IDLE_SECONDS)
-            if not ready:
+            if not poll.poll(_IDLE_SECONDS * 1000):
                 self.has_caught_up, self._problem = child.poll() is None, ""
                 if child.poll() is not None:
                     return
