@@ -216,9 +216,10 @@ class HostLedger:
         return time.monotonic() - began < _PATIENCE_SECONDS
 
     def _slices(self) -> frozenset[str]:
-        """Slices of units whose container may not be alive now."""
+        """Slices of units whose container may not be alive now, and those that the ledger knows."""
         units = self._neighbours.systemd.value() or ()
-        return frozenset(path for unit in units if unit.slice and (path := path_of_slice(unit.slice)))
+        of_units = frozenset(path for unit in units if unit.slice and (path := path_of_slice(unit.slice)))
+        return of_units | self.ledger.slice_paths()
 
     def _podman_answered_seconds(self) -> float | None:
         reading = self._neighbours.podman.reading()

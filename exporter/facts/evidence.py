@@ -35,7 +35,7 @@ class KillCount:
 
 @dataclass(frozen=True, slots=True)
 class KillCounts:
-    """One reading of all of them, children first."""
+    """One reading of all of them: slices first, each before those below it."""
 
     counts: tuple[KillCount, ...] = ()
     unreadable: frozenset[str] = frozenset()  # paths of cgroups that are there and could not be read

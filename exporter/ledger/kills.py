@@ -1,6 +1,6 @@
 """OOM kills, each counted once: slices say how many, evidence says of whom.
 
-A settlement takes the counts of all slices and living containers, read children first, and does this:
+A settlement takes the counts of all slices, read parents first, and of living containers, and does this:
 
 1. What a slice's oom_kill rose by, less what its child slices rose by, is *pending* in the slice.
 2. Evidence (a container's own oom_kill, lines of the kernel's log) is a lower bound of the kills in one life.
@@ -97,7 +97,7 @@ def hear_hint(state: State, told: UnitOutOfMemory, household: Household) -> None
 def settle(
     state: State, counts: Sequence[KillCount], unreadable: frozenset[str], household: Household, now: Now
 ) -> None:
-    """Bring the totals up to what was read and heard. `counts` are read children first.
+    """Bring the totals up to what was read and heard. `counts` of slices are read parents first.
 
     `unreadable`: slices that are there and could not be read. What lies above and below them waits.
     """
@@ -314,6 +314,7 @@ def _age(state: State, book: SliceBook, now: Now) -> None:
     state.touch("host", "")
     book.pending -= floor
     book.anonymous += floor
+    book.nobodys += floor - hinted
     book.told_until_us = book.floor_since_us
     book.floor, book.floor_since_us = 0, now.us
     touch_slice(state, book)

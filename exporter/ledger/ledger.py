@@ -77,6 +77,10 @@ class Ledger:
         """Where to read on; "" for a source that was never read."""
         return self._store.cursor(source)
 
+    def slice_paths(self) -> frozenset[str]:
+        """Slices that were there at the last settlement: one that is not read any more counts as ended."""
+        return frozenset([book.path for book in self._state.slices.values() if not book.closed])
+
     def totals(self) -> Totals:
         """As of the last settlement."""
         return self._totals

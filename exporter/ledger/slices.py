@@ -1,9 +1,10 @@
 """What the kernel has counted in each slice, less what the slices below it tell themselves.
 
-A slice's oom_kill is hierarchical, and a slice is read after those below it, so its count is never less than the
-sum of theirs. What it rose by more than they did is *pending*: kills of cgroups that are in no slice further down.
+A slice's oom_kill is hierarchical. What it rose by more than those below it is *pending*: kills of cgroups that are
+in no slice further down. A slice is read before those below it, so what is pending is never too much: were it read
+after them, a host where kills go on would always seem to have some that are nobody's.
 
-    read later, it may have seen one kill more     its child tells of that one at the next reading: taken back there
+    they saw a kill after it was read              what is pending falls below 0, and is right again at the next reading
     it could not be read, its children could       theirs is subtracted now, its own rise is added when it is read
     it is stopped, or made anew                    what was pending in it goes to its parent, which still counts it
     it is read for the first time                  what its children have told is theirs, and a parent that was known
@@ -25,13 +26,14 @@ def see_slices(
 ) -> dict[str, SliceBook]:
     """The book of each slice that was read, by path, deepest first, with what is pending in it now.
 
-    `counts` are deepest first; `waits` are slices that are there and were not read.
+    `counts` are deepest first, in this list; `waits` are slices that are there and were not read.
     """
     known = {book.path for book in state.slices.values()}
     owners = {book.path: book.owner for book in state.slices.values() if book.owner}
     live = _live(state, {count.path: count.inode for count in counts}, waits, now)
     books: dict[str, SliceBook] = {}
     rose: dict[str, int] = {}
+    opened: set[str] = set()
     before: dict[str, int] = {}
     for book in state.slices.values():
         if book.boot == now.boot:  # also those that have ended: whatever is above has counted theirs
@@ -40,6 +42,7 @@ def see_slices(
         found = live.get(count.path)
         told = 0
         if found is None:
+            opened.add(count.path)
             told = _told_below(before, count.path)
             found = SliceBook(count.path, now.boot, count.inode, owner=owners.get(count.path), floor_since_us=now.us)
             found.read_before = count.path in known
@@ -54,6 +57,7 @@ def see_slices(
         found.read_at_us = now.us
         _see_owner(state, found, household)
     _raise(state, books, live, rose, books.keys() - known)
+    _leave_what_was_told(books, opened)
     return books
 
 
@@ -111,13 +115,16 @@ def _raise(
             touch_slice(state, book)
             if above is not None:
                 touch_slice(state, live[above])
-    for path, book in books.items():
+
+
+def _leave_what_was_told(books: Mapping[str, SliceBook], opened: AbstractSet[str]) -> None:
+    """What a slice counted while it was not known, one above may have told of as nobody's."""
+    for path in opened:
         for parent in upwards(books, path):
-            told = min(max(0, book.pending), max(0, -parent.pending))
-            book.pending -= told
+            told = max(0, min(books[path].pending, -parent.pending, parent.nobodys))
+            books[path].pending -= told
             parent.pending += told
-    for book in books.values():
-        book.pending = max(0, book.pending)
+            parent.nobodys -= told
 
 
 def _uncredited(state: State, books: Mapping[str, SliceBook]) -> dict[str, int]:

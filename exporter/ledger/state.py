@@ -40,6 +40,7 @@ class SliceBook:
     last: int = 0  # oom_kill as last read
     pending: int = 0  # counted by the kernel, not attributed yet
     anonymous: int = 0  # attributed without evidence of whom: evidence that comes later adds nothing
+    nobodys: int = 0  # of the anonymous, those that were called unattributed
     owner: str | None = None  # the one container that lives in it; None: several, or none ever known
     read_at_us: int = 0
     told_until_us: int = 0  # every kill of before has been attributed

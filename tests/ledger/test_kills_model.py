@@ -119,6 +119,12 @@ class Host(RuleBasedStateMachine):
         self.told += heard
         self._settle(heard)
 
+    @rule(name=st.sampled_from(NAMES), line=st.booleans(), dies=st.booleans())
+    def settle_while_one_is_killed(self, name: str, *, line: bool, dies: bool) -> None:
+        above = {path: counted for path, counted in self.kernel.slices.items() if path not in OWN.values()}
+        self.kill(name, dies=dies, line=line)
+        self._settle([], above)
+
     @rule()
     def wait(self) -> None:
         self.kernel.us += GRACE_US
@@ -130,10 +136,11 @@ class Host(RuleBasedStateMachine):
             KernelKill(self.kernel.boot, self.kernel.us, self.stamp, 1000 + self.stamp, path, path, 1.8e9)
         )
 
-    def _settle(self, heard: list[KernelKill]) -> None:
+    def _settle(self, heard: list[KernelKill], read_before: dict[str, tuple[int, int]] | None = None) -> None:
         kernel = self.kernel
         kernel.us += 1000
-        counts = [KillCount(path, inode, count, 0) for path, (inode, count) in kernel.slices.items()]
+        slices = kernel.slices | (read_before or {})
+        counts = [KillCount(path, inode, count, 0) for path, (inode, count) in slices.items()]
         counts += [
             KillCount(path, inode, count, 0, container_id) for container_id, path, inode, count in kernel.lives.values()
         ]

@@ -42,16 +42,16 @@ def kills(source: KillCountSource) -> dict[str, int]:
     return {count.path: count.oom_kill for count in source.read().counts}
 
 
-def test_the_containers_own_are_read_first_then_the_slices_the_deepest_first(tmp_path: Path) -> None:
+def test_a_slice_is_read_before_those_below_it_and_the_containers_own_come_last(tmp_path: Path) -> None:
     source = source_of(tmp_path, container(tmp_path, "web", WEB, kills=2))
     counts = source.read().counts
     assert [count.path.rpartition("/")[2] for count in counts] == [
+        "services.slice",
+        "services-web.slice",
         f"libpod-payload-{WEB}",
         "web.service",
-        "services-web.slice",
-        "services.slice",
     ]
-    assert [count.is_evidence for count in counts] == [False, True, False, False]
+    assert [count.is_evidence for count in counts] == [False, False, False, True]
     assert {count.oom_kill for count in counts} == {2}
     source.close()
 

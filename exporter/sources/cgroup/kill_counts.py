@@ -59,7 +59,10 @@ class KillCountSource:
         return bool(events)
 
     def read(self) -> KillCounts:
-        """The counts now, children first. Never raises: what could not be read is in `problems`."""
+        """The counts now: slices first, each before those below it, so that it never seems to have more than they.
+
+        Never raises: what could not be read is in `problems`.
+        """
         trouble: dict[str, str] = {}
         counts: dict[tuple[str, int], KillCount] = {}
 
@@ -81,13 +84,13 @@ class KillCountSource:
             return True
 
         containers = self._containers()
+        self._slices_before = frozenset([path for path in self._slices_above(containers) if read(path)])
         crowds = _crowds(containers)
         for container in containers:
             own = [place for place, level in container.places if level in {Level.PAYLOAD, Level.SERVICE}]
             own = [place for place in own if crowds[place.path] == 1]
             for position, place in enumerate(own, start=1):
                 read(place.path, place.inode, container.container_id, outermost=position == len(own))
-        self._slices_before = frozenset([path for path in self._slices_above(containers) if read(path)])
         self._close_others(set(counts))
         self.problems = tuple(f"{path}/memory.events: {reason}" for path, reason in trouble.items())[:5]
         return KillCounts(tuple(counts.values()), frozenset(trouble))
@@ -97,10 +100,10 @@ class KillCountSource:
         self._close_others(set())
 
     def _slices_above(self, containers: Iterable[FoundContainer]) -> Iterator[str]:
-        """Every slice above a container, told of, or read before; deepest first, as far as they exist."""
+        """Every slice above a container, told of, or read before; the outermost first, as far as they exist."""
         paths = {place.path for container in containers for place, _ in container.places[1:]}
         wanted = paths | self._slices_before | {above for path in self._slices() for above in _upwards(path)}
-        for path in sorted(wanted, key=lambda path: (-path.count("/"), path)):
+        for path in sorted(wanted, key=lambda path: (path.count("/"), path)):
             if path.endswith(".slice"):
                 yield path
 
