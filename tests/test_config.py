@@ -128,7 +128,7 @@ def test_a_problem_of_the_file_reads_as_editors_jump_to_it_and_one_of_a_flag_nam
 def test_an_unknown_table_is_one_problem(tmp_path: Path) -> None:
     told = problems_of(tmp_path, "\n[clock]\na = 1\nb = 2\n")
     assert told == [
-        (2, "unknown table clock: did you mean clocks? allowed here: clocks, thresholds, series, ledger, log")
+        (2, "unknown table clock: did you mean clocks? allowed here: clocks, thresholds, series, ledger, log, alerts")
     ]
 
 
@@ -290,7 +290,7 @@ def test_the_defaults_pass_every_rule() -> None:
         value: Any = config
         for name in path:
             value = getattr(value, name)
-        if path not in {("state_dir",), ("podman_sockets",)}:
+        if path not in {("state_dir",), ("podman_sockets",), ("alerts", "external_labels")}:
             assert KINDS[path].parse(value) == value
 
 
