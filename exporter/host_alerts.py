@@ -31,6 +31,9 @@ class HostAlerts:
     def __init__(self, config: Config, make_report: Callable[[], Report]) -> None:
         resend_seconds = config.alerts.resend_seconds
         peers = config.alertmanagers
+        for peer in peers:
+            if peer.insecure_skip_verify:
+                log.warning("the certificate of an Alertmanager is not checked", extra={"alertmanager": peer.url})
         desk = Desk(
             Store(config.state_dir),
             origin_of(config),

@@ -38,6 +38,7 @@ examples:
   bulkhead doctor             what can be read on this host, and what to install or grant
   bulkhead audit              which walls stand, container by container, and how to mend those that do not
   bulkhead lint DIRECTORY     which walls these quadlets would have, before they are deployed
+  bulkhead alert-test         whether each configured Alertmanager takes this host's alerts
   bulkhead serve              serve this host at http://localhost:9946/
   bulkhead serve --example    serve a recorded host that moves: needs neither podman nor root
 

@@ -31,6 +31,7 @@ class Alert:
     labels: Mapping[str, str] = field(hash=False)
     annotations: Mapping[str, str] = field(hash=False, compare=False)
     since_seconds: float = field(compare=False)  # unix time of the event
+    latest_seconds: float = field(default=0.0, compare=False)  # of the latest event that it tells of, if there are more
 
     @property
     def key(self) -> str:
@@ -38,7 +39,7 @@ class Alert:
         return "\n".join(f"{name}={value!r}" for name, value in sorted(self.labels.items()))
 
 
-def oom_kill(origin: Origin, container: str, kills: int, since_seconds: float) -> Alert:
+def oom_kill(origin: Origin, container: str, kills: int, since_seconds: float, latest_seconds: float = 0.0) -> Alert:
     """Processes of the container were killed for want of memory."""
     where = f"ontainer {container} on {origin.instance}"
     return _alert(
@@ -48,6 +49,7 @@ def oom_kill(origin: Origin, container: str, kills: int, since_seconds: float) -
         f"Processes of c{where} were killed for want of memory, about {kills} in the last 10 minutes. Find out whose "
         "limit fired (payload, service or slice), then raise the limit to the recommended one or mend the leak.",
         since_seconds,
+        latest_seconds=latest_seconds,
     )
 
 
@@ -131,6 +133,8 @@ def _alert(
     summary: str,
     description: str,
     since_seconds: float,
+    *,
+    latest_seconds: float = 0.0,
 ) -> Alert:
     base = dict(origin.external_labels).get(_RUNBOOKS_LABEL) or _RUNBOOKS
     annotations = {
@@ -138,7 +142,7 @@ def _alert(
         "description": description,
         "runbook_url": f"{base}/{labels['alertname']}.md",
     }
-    return Alert(_with_origin(origin, labels), annotations, since_seconds)
+    return Alert(_with_origin(origin, labels), annotations, since_seconds, latest_seconds)
 
 
 def _with_origin(origin: Origin, labels: dict[str, str]) -> dict[str, str]:

@@ -33,6 +33,8 @@ class Progress:
     fired_seconds: float | None = None  # when it first accepted the alert as firing
     resolved: bool = False  # it has accepted the end
     rejected: bool = False  # it will never take this alert
+    heard_seconds: float = 0.0  # the latest event of those that it accepted the alert with
+    missed_seconds: float | None = None  # when an alert before this one began, of which it was never told
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Entry:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     starts_seconds: float
+    latest_seconds: float = 0.0  # of its latest event, another kill
     over_seconds: float | None = None  # None: it holds
     peers: Mapping[str, Progress] = field(default_factory=dict)
 
@@ -56,6 +59,7 @@ class Posting:
     starts_seconds: float
     ends_seconds: float
     fires: bool
+    latest_seconds: float = 0.0
 
 
 def updated(
@@ -74,12 +78,14 @@ def updated(
         entry = made.get(key)
         if entry is None or (entry.over_seconds is not None and _is_told_resolved(entry, resend_seconds, now_seconds)):
             starts_seconds = min(alert.since_seconds, now_seconds)
-            if entry is not None and any(_is_untold(progress) for progress in entry.peers.values()):
-                starts_seconds = min(starts_seconds, entry.starts_seconds)  # both are told as one
-            fresh = dict.fromkeys(peers, Progress())
-            made[key] = Entry(alert.labels, alert.annotations, starts_seconds, None, fresh)
-        elif entry.over_seconds is not None or entry.annotations != alert.annotations:
-            made[key] = replace(entry, annotations=alert.annotations, over_seconds=None)
+            missed = {peer: _missed_seconds(entry, peer) for peer in peers}
+            progress = {peer: Progress(missed_seconds=missed[peer]) for peer in peers}
+            made[key] = Entry(alert.labels, alert.annotations, starts_seconds, alert.latest_seconds, None, progress)
+        else:
+            latest = replace(
+                entry, annotations=alert.annotations, latest_seconds=alert.latest_seconds, over_seconds=None
+            )
+            made[key] = latest if latest != entry else entry
     for key, entry in entries.items():
         if entry.over_seconds is None and key not in holding_keys:
             made[key] = replace(entry, over_seconds=now_seconds)
@@ -95,13 +101,14 @@ def posting(key: str, entry: Entry, peer: str, resend_seconds: float, now_second
     progress = entry.peers.get(peer)
     if progress is None or progress.rejected:
         return None
+    fired_seconds = _fired_seconds(entry, progress, resend_seconds)
     is_due = abs(now_seconds - progress.sent_seconds) >= resend_seconds  # abs: the wall clock may be set back
     if entry.over_seconds is None:
-        wanted, fires = is_due or progress.fired_seconds is None, True
-    elif progress.fired_seconds is None:
+        wanted, fires = is_due or fired_seconds is None, True
+    elif fired_seconds is None:
         wanted, fires = True, True
     elif now_seconds < (resolve := _resolve_seconds(entry, progress, resend_seconds)):
-        wanted, fires = is_due and progress.fired_seconds > entry.over_seconds, True
+        wanted, fires = is_due and fired_seconds > entry.over_seconds, True
     else:
         wanted = not progress.resolved or (is_due and now_seconds < resolve + RESOLVED_SECONDS)
         fires = False
@@ -110,18 +117,27 @@ def posting(key: str, entry: Entry, peer: str, resend_seconds: float, now_second
     ends_seconds = now_seconds + _LIFETIME_IN_RESENDS * resend_seconds
     if not fires:
         ends_seconds = min(_resolve_seconds(entry, progress, resend_seconds), now_seconds)
-    return Posting(key, entry.labels, entry.annotations, entry.starts_seconds, ends_seconds, fires)
+    return Posting(
+        key,
+        entry.labels,
+        entry.annotations,
+        _starts_seconds(entry, progress),
+        ends_seconds,
+        fires,
+        entry.latest_seconds,
+    )
 
 
-def accepted(entry: Entry, peer: str, sent: Posting, now_seconds: float) -> Entry:
+def accepted(entry: Entry, peer: str, sent: Posting, resend_seconds: float, now_seconds: float) -> Entry:
     """The entry after the peer has taken what was sent."""
     before = entry.peers.get(peer)
-    if before is None or sent.starts_seconds != entry.starts_seconds:
+    if before is None or sent.starts_seconds != _starts_seconds(entry, before):
         return entry  # another alert of the same labels has begun meanwhile
     progress = replace(before, sent_seconds=now_seconds)
     if sent.fires:
-        first = now_seconds if before.fired_seconds is None else before.fired_seconds
-        progress = replace(progress, fired_seconds=first, resolved=False)
+        fired = _fired_seconds(entry, before, resend_seconds)
+        first = now_seconds if fired is None else fired
+        progress = replace(progress, fired_seconds=first, heard_seconds=sent.latest_seconds, resolved=False)
     elif entry.over_seconds is not None:
         progress = replace(progress, resolved=True)
     return replace(entry, peers={**entry.peers, peer: progress})
@@ -130,7 +146,7 @@ def accepted(entry: Entry, peer: str, sent: Posting, now_seconds: float) -> Entr
 def rejected(entry: Entry, peer: str, sent: Posting) -> Entry:
     """The entry after the peer has said that it will never take this alert."""
     before = entry.peers.get(peer)
-    if before is None or sent.starts_seconds != entry.starts_seconds:
+    if before is None or sent.starts_seconds != _starts_seconds(entry, before):
         return entry
     return replace(entry, peers={**entry.peers, peer: replace(before, rejected=True)})
 
@@ -140,7 +156,7 @@ def is_waiting(entry: Entry, peer: str, resend_seconds: float, now_seconds: floa
     progress = entry.peers.get(peer)
     if progress is None or progress.rejected:
         return False
-    if progress.fired_seconds is None:
+    if _fired_seconds(entry, progress, resend_seconds) is None:
         return True
     if entry.over_seconds is None or progress.resolved:
         return False
@@ -172,16 +188,32 @@ def bounded_entries(entries: Mapping[str, Entry]) -> tuple[dict[str, Entry], int
     return {key: entries[key] for key in by_worth[beyond:]}, beyond
 
 
+def _fired_seconds(entry: Entry, progress: Progress, resend_seconds: float) -> float | None:
+    """Since when the peer knows of the alert. None: it does not, or took it for over when the latest event was."""
+    knew_until = progress.sent_seconds + _LIFETIME_IN_RESENDS * resend_seconds
+    if entry.latest_seconds != progress.heard_seconds and entry.latest_seconds > knew_until:
+        return None
+    return progress.fired_seconds
+
+
 def _resolve_seconds(entry: Entry, progress: Progress, resend_seconds: float) -> float:
     """When the end may be told."""
-    over, fired = entry.over_seconds, progress.fired_seconds
+    over, fired = entry.over_seconds, _fired_seconds(entry, progress, resend_seconds)
     if over is None or fired is None:
         return float("inf")
     return over + resend_seconds if fired <= over else fired + LOOK_BACK_SECONDS
 
 
-def _is_untold(progress: Progress) -> bool:
-    return progress.fired_seconds is None and not progress.rejected
+def _starts_seconds(entry: Entry, progress: Progress) -> float:
+    """When the alert began, as this peer is told: one that it missed and this one are told as one."""
+    return entry.starts_seconds if progress.missed_seconds is None else progress.missed_seconds
+
+
+def _missed_seconds(entry: Entry | None, peer: str) -> float | None:
+    progress = entry.peers.get(peer) if entry is not None else None
+    if entry is None or progress is None or progress.fired_seconds is not None or progress.rejected:
+        return None
+    return _starts_seconds(entry, progress)
 
 
 def _is_told_resolved(entry: Entry, resend_seconds: float, now_seconds: float) -> bool:

@@ -68,7 +68,7 @@ class Desk:
                 self._results[peer, "accepted"] += 1
                 if (before := self._entries.get(one.key)) is None:
                     continue
-                after = delivery.accepted(before, peer, one, now_seconds)
+                after = delivery.accepted(before, peer, one, self._resend_seconds, now_seconds)
                 was, became = before.peers[peer], after.peers[peer]
                 self._entries[one.key] = after
                 if was.fired_seconds is None and became.fired_seconds is not None:

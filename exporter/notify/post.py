@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 import requests
+import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from exporter import __version__
@@ -98,7 +99,10 @@ def _post(peer: Alertmanager, body: bytes, ends_at: float) -> tuple[Result, str]
         # Neither proxies nor .netrc of whoever starts the agent: what is not configured is not used.
         session.trust_env = False
         verify: bool | str = not peer.insecure_skip_verify
-        if peer.ca_file is not None and verify:
+        if not verify:
+            # Said in the configuration and told at the start: not again on stderr for each request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        elif peer.ca_file is not None:
             verify = str(peer.ca_file)
         with session.post(
             f"{peer.url}/api/v2/alerts",

@@ -33,6 +33,7 @@ class Kills:
     """Kills of one container that are still told of."""
 
     since_seconds: float
+    latest_seconds: float  # when it was seen
     by_bucket: tuple[tuple[int, int], ...]  # unix time over 10, how many: a storm of an hour needs no more than these
 
     @property
@@ -128,7 +129,10 @@ def after_report(watch: Watch, report: Report, sure_seconds: float) -> Watch:
 
 def holding(watch: Watch, origin: Origin) -> tuple[Alert, ...]:
     """The alerts that hold now."""
-    alerts = [alert.oom_kill(origin, name, kills.count, kills.since_seconds) for name, kills in watch.kills.items()]
+    alerts = [
+        alert.oom_kill(origin, name, kills.count, kills.since_seconds, kills.latest_seconds)
+        for name, kills in watch.kills.items()
+    ]
     alerts += [alert.looping(origin, name, restarts, since) for name, (since, restarts) in watch.looping.items()]
     alerts += [
         (alert.gave_up if unit.after_restarts else alert.unit_failed)(origin, name, unit.since_seconds)
@@ -149,7 +153,7 @@ def _risen(kills: Kills | None, counts: Counts, rise: int, now_seconds: float) -
     told_seconds = counts.last_oom_kill_seconds
     is_known = told_seconds is not None and 0 < told_seconds <= now_seconds
     happened_seconds = told_seconds if is_known and told_seconds is not None else now_seconds
-    return Kills(kills.since_seconds if kills else happened_seconds, tuple(buckets.items()))
+    return Kills(kills.since_seconds if kills else happened_seconds, now_seconds, tuple(buckets.items()))
 
 
 def _recent(kills: Kills, now_seconds: float) -> Kills | None:

@@ -15,7 +15,8 @@ def test_one_line_says_of_each_what_came_back(tmp_path: Path, capsys: pytest.Cap
     with alertmanager() as well, alertmanager(answers(401, "go away")) as ill:
         config.write_text(
             f'[[alertmanagers]]\nurl = "{well.url}/"\nbearer_token_file = "{token}"\n'
-            f'[[alertmanagers]]\nurl = "{ill.url}"\n[alerts]\ninstance = "host1"\nexternal_labels = {{ site = "east" }}\n'
+            f'[[alertmanagers]]\nurl = "{ill.url}"\n[alerts]\ninstance = "host1"\n'
+            'external_labels = { site = "east" }\n'
         )
         assert main(["alert-test", "--config", str(config)]) == 1
         lines = capsys.readouterr().out.splitlines()

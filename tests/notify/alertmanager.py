@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,13 +44,13 @@ def answers(status: int, text: str = "") -> Behaviour:
     return behave
 
 
-def wedged(fake: FakeAlertmanager, handler: BaseHTTPRequestHandler, alerts: list[dict[str, Any]]) -> None:
+def wedged(fake: FakeAlertmanager, handler: BaseHTTPRequestHandler, _: list[dict[str, Any]]) -> None:
     """Accept the connection, read the request, and never answer."""
     fake.ended.wait(30)
     handler.close_connection = True
 
 
-def closes(fake: FakeAlertmanager, handler: BaseHTTPRequestHandler, alerts: list[dict[str, Any]]) -> None:
+def closes(_: FakeAlertmanager, handler: BaseHTTPRequestHandler, __: list[dict[str, Any]]) -> None:
     """End the connection without an answer."""
     handler.close_connection = True
 
@@ -71,7 +72,7 @@ accepts = answers(200)
 
 
 @contextmanager
-def alertmanager(behaviour: Behaviour = accepts, port: int = 0) -> Iterator[FakeAlertmanager]:
+def alertmanager(behaviour: Behaviour = accepts, tls: ssl.SSLContext | None = None) -> Iterator[FakeAlertmanager]:
     """A server on localhost while the block runs."""
     fake = FakeAlertmanager(behaviour)
 
@@ -82,12 +83,14 @@ def alertmanager(behaviour: Behaviour = accepts, port: int = 0) -> Iterator[Fake
             fake.behaviour(fake, self, body)
             fake.came.release()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    fake.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -122,7 +123,7 @@ def test_a_peer_that_was_away_for_an_hour_is_told_of_what_came_and_went_meanwhil
     assert firing[0][1].starts_seconds == host.killed_at["web"][0] + 5
     # Long enough for every group_interval, and without a gap in which Alertmanager would end it.
     assert firing[-1][0] - back > 500
-    assert all(after[0] - before[1].ends_seconds < 0 for before, after in zip(firing, firing[1:], strict=False))
+    assert all(after[0] - before[1].ends_seconds < 0 for before, after in pairwise(firing))
 
 
 def test_a_storm_costs_no_more_than_one_alert_and_its_repeats(host: Host) -> None:
@@ -161,9 +162,7 @@ def test_a_disk_that_can_be_written_again_has_all_that_was_kept_in_memory(tmp_pa
     assert {one.labels["container"] for _, one in host.taken[ONE]} == {"web", "db"}
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda raw: b"no database" * 500, lambda raw: raw[:5000] + b"\xff" * (len(raw) - 5000)]
-)
+@pytest.mark.parametrize("spoil", [lambda raw: b"x" * len(raw), lambda raw: raw[:5000] + b"\xff" * (len(raw) - 5000)])
 def test_a_damaged_file_is_begun_anew(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
     host = Host(tmp_path)
     host.kill("web")
@@ -235,45 +234,54 @@ steps = st.one_of(
 )
 
 
+def happen(host: Host, what: str, with_what: str | float | None) -> None:
+    match what, with_what:
+        case "kill", str(name):
+            host.kill(name)
+        case "toggle", str(peer):
+            host.up[peer] = not host.up[peer]
+        case "live", float(seconds):
+            host.live(seconds)
+        case "crash", _:
+            host.crash()
+        case "crash before noting", _:
+            host.look()
+            host.deliver(crash_before_noting=True)
+            host.crash()
+        case _:
+            host.look()
+
+
+def wrong_with(host: Host, peer: str) -> Iterator[str]:
+    """What a person behind this peer would complain of."""
+    for name, kills in host.killed_at.items():
+        mine = [(at, one) for at, one in host.taken[peer] if one.labels["container"] == name]
+        # Told after the kill, or so shortly before that Alertmanager still has the alert when the kill comes.
+        firing_until = [max(at, one.ends_seconds) for at, one in mine if one.fires]
+        if any(not any(until >= killed_at for until in firing_until) for killed_at in kills):
+            yield f"a kill of {name} was lost"
+        if mine and not kills:
+            yield f"a kill of {name} was invented"
+        if mine and mine[-1][1].fires:
+            yield f"the end of {name}'s alert was never told"
+    ended = set()
+    for _, one in host.taken[peer]:
+        if not one.fires:
+            ended.add((one.key, one.starts_seconds))
+        elif (one.key, one.starts_seconds) in ended:
+            yield "an alert was told again after its end"
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(steps, max_size=14))
-def test_no_interleaving_loses_a_kill_or_ends_without_its_end(story: list[tuple[str, str | float | None]]) -> None:
+def test_no_interleaving_loses_a_kill_or_tells_one_twice(story: list[tuple[str, str | float | None]]) -> None:
     with TemporaryDirectory() as directory:
         host = Host(Path(directory))
-        for step in story:
-            match step:
-                case ("kill", str(name)):
-                    host.kill(name)
-                case ("toggle", str(peer)):
-                    host.up[peer] = not host.up[peer]
-                case ("live", float(seconds)):
-                    host.live(seconds, 5)
-                case ("crash", _):
-                    host.crash()
-                case ("crash before noting", _):
-                    host.look()
-                    host.deliver(crash_before_noting=True)
-                    host.crash()
-                case _:
-                    host.look()
+        for what, with_what in story:
+            happen(host, what, with_what)
         host.up = dict.fromkeys(host.peers, True)
         host.live(3600)
-        for peer in host.peers:
-            for name, kills in host.killed_at.items():
-                mine = [(at, one) for at, one in host.taken[peer] if one.labels["container"] == name]
-                for killed_at in kills:
-                    assert any(one.fires and at >= killed_at for at, one in mine), (peer, name, "lost")
-                if not kills:
-                    assert mine == [], (peer, name, "invented")
-                else:
-                    assert not mine[-1][1].fires, (peer, name, "never resolved")
-            # The end is told no earlier than its alert, and never between two of the same beginning.
-            ended = set()
-            for _, one in host.taken[peer]:
-                if one.fires:
-                    assert (one.key, one.starts_seconds) not in ended, (peer, "told twice")
-                else:
-                    ended.add((one.key, one.starts_seconds))
+        assert {peer: list(wrong_with(host, peer)) for peer in host.peers} == {ONE: [], TWO: []}
         assert host.desk.notifications(host.now).queued == 0
         host.desk.close()
 

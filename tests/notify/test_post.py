@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -94,3 +97,37 @@ def test_an_authority_that_is_not_there_is_a_failure_that_names_it(tmp_path: Pat
     answer = post(Alertmanager("https://127.0.0.1:1", ca_file=tmp_path / "none.pem"), (FIRING,))
     assert answer.result is Result.FAILED
     assert "none.pem" in answer.reason
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed: no certificate can be made")
+def test_certificates_are_checked_both_ways_unless_told_otherwise(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    request = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    request += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *request], check=True, capture_output=True, timeout=60)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with alertmanager(tls=context) as fake:
+        known = Alertmanager(fake.url, ca_file=certificate, cert_file=certificate, key_file=key)
+        trusting = Alertmanager(fake.url, insecure_skip_verify=True, cert_file=certificate, key_file=key)
+        assert post(known, (FIRING,)).result is Result.ACCEPTED
+        assert post(trusting, (FIRING,)).result is Result.ACCEPTED
+        stranger = post(Alertmanager(fake.url, cert_file=certificate, key_file=key), (FIRING,))
+        nobody = post(Alertmanager(fake.url, ca_file=certificate), (FIRING,))
+    assert (stranger.result, nobody.result) == (Result.FAILED, Result.FAILED)
+    assert "certificate verify failed" in stranger.reason
+    assert len(fake.taken) == 2
