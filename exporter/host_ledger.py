@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.agent import Poller
 from exporter.assess.inventory import Resident, residents
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
-from exporter.facts.container import Container
+from exporter.facts.container import Container, full_name
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, fresh
+from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
 from exporter.keeper import Keeper, Surroundings
-from exporter.ledger import Household, Ledger, RestartCount, Store
+from exporter.ledger import Household, Ledger, Now, RestartCount, Store
 from exporter.ledger.household import Member, household_of
 from exporter.sources.cgroup import CgroupSource
 from exporter.sources.cgroup.kill_counts import KillCountSource
@@ -31,6 +31,7 @@ _JOURNAL, _KMSG, _PODMAN = "journal", "kmsg", "podman"  # names of cursors
 
 # A source that has not answered by then (a podman that hangs) is no reason to count nothing.
 _PATIENCE_SECONDS = 60.0
+_SILENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,13 @@ class HostLedger:
         self._began = time.monotonic()
         self._first_seen: dict[str, float] = {}  # of containers whose name is not known
         self._known: tuple[tuple[object, ...], Household] | None = None
+        boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         self.ledger = Ledger(
             Store(config.state_dir),
+            Now(boot_id, time.monotonic_ns() // 1000, time.time()),
             forget_seconds=config.ledger.forget_days * 86_400,
             max_containers=config.ledger.max_containers,
         )
-        boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         self.counter = KillCountSource(root / "sys/fs/cgroup", cgroup.found, self._slices)
         self._kernel_log, self._kernel_log_reading = self._open_kernel_log(boot_id)
         self.keeper = Keeper(
@@ -103,6 +105,8 @@ class HostLedger:
     def ledger_reading(self) -> Reading[None]:
         """Whether the totals are kept on disk."""
         problem = self.ledger.totals().problem
+        if self.keeper.silent_seconds > _PATIENCE_SECONDS + _SILENCE_SECONDS:
+            problem = f"nothing was counted for {self.keeper.silent_seconds:.0f} s; see the log, and report it"
         return Failed(problem, 0.0) if problem else Read(None, time.time(), 0.0)
 
     def event_counts(self) -> tuple[EventCount, ...]:
@@ -121,7 +125,7 @@ class HostLedger:
             return None
         found = self._cgroup.found()
         readings = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value(), found)
-        if self._known is None or any(new is not old for new, old in zip(readings, self._known[0], strict=True)):
+        if self._known is None or any(one is not other for one, other in zip(self._known[0], readings, strict=True)):
             self._known = (readings, self._household())
         return self._known[1]
 
@@ -176,23 +180,37 @@ class HostLedger:
             )
         )
         paths = {tree.container_id: tree.levels[0].path for tree in trees if tree.levels}
-        named = [one for one in everyone if not self._is_stranger(one)]
-        members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in named]
+        # Until podman or conmon has told its name, a container's kills wait: its id is nobody's name.
+        # A new container of a quadlet's unit can be nobody but the quadlet's.
+        promised = {quadlet.unit: quadlet.container for quadlet in near.quadlet.value() or ()}
+        everyone = tuple(
+            replace(one, name=promised.get(one.unit.name, one.name)) if one.container is None and one.unit else one
+            for one in everyone
+        )
+        strangers = {one.id for one in everyone if self._is_stranger(one)}
+        self._first_seen = {each: at for each, at in self._first_seen.items() if each in paths}
+        everyone = tuple(one for one in everyone if not one.id or one.id not in strangers)
+        members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in everyone]
         # A quadlet that is not started now may have been killed before, and will be known when it is.
         units = {unit.name: unit for unit in near.systemd.value() or ()}
-        here = {one.name for one in named}
+        here = {one.name for one in everyone}
         members += [
             Member(quadlet.container, "", "", units.get(quadlet.unit))
             for quadlet in near.quadlet.value() or ()
             if quadlet.container not in here
         ]
-        known = {member.container_id for member in members}
-        self._first_seen = {each: at for each, at in self._first_seen.items() if each in paths}
-        return household_of(members, [path for each, path in paths.items() if each not in known])
+        known = {one.id for one in everyone}
+        # One that was listed twice, or is on its way out, still lives somewhere.
+        names = {
+            container.id: full_name(container.user, container.name) for container in latest(near.podman.reading()) or ()
+        }
+        lodgers = [(names[each], path) for each, path in paths.items() if each not in known and each in names]
+        unnamed = [(each, path) for each, path in paths.items() if each not in known and each not in names]
+        return household_of(members, lodgers, unnamed)
 
     def _is_stranger(self, one: Resident) -> bool:
-        """Whether its name may still turn up: until then it goes by the head of its id."""
-        if one.container is not None or not one.id or not one.name.endswith(one.id[:12]):
+        """Whether its name may still turn up: after a while it goes by the head of its id for good."""
+        if one.container is not None or not one.id or one.name.rpartition("/")[2] != one.id[:12]:
             return False
         began = self._first_seen.setdefault(one.id, time.monotonic())
         return time.monotonic() - began < _PATIENCE_SECONDS
@@ -204,7 +222,9 @@ class HostLedger:
 
     def _podman_answered_seconds(self) -> float | None:
         reading = self._neighbours.podman.reading()
-        return reading.read_at_seconds if fresh(reading) is not None and isinstance(reading, Read) else None
+        heard = self._podman.heard_until_seconds
+        # What happens while its stream is broken is told when it is whole again: the cursor must not pass it.
+        return min(heard, reading.read_at_seconds) if heard is not None and isinstance(reading, Read) else None
 
     def _hear_podman(self, told: ContainerEvent) -> None:
         self.keeper.hear((told,))

@@ -75,6 +75,8 @@ class Keeper:
         self._cursors: dict[str, str] = {}
         self._podman_cursor_seconds = 0.0
         self._restarts_read_at: dict[str, float] = {}
+        self._failed_before = False
+        self._settled_us = time.monotonic_ns() // 1000
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         counter.wake_on(self._waker, self._drain)
         self.on_totals: Callable[[Totals], None] = lambda _: None
@@ -88,6 +90,11 @@ class Keeper:
                 self._cursors[source] = cursor
         if evidence:
             self.wake()
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the last settlement was, or the start."""
+        return (time.monotonic_ns() // 1000 - self._settled_us) / 1e6
 
     def wake(self) -> None:
         """Settle soon."""
@@ -114,16 +121,30 @@ class Keeper:
             return
         lines = self._kernel_log.read() if self._kernel_log is not None else ()
         with self._lock:
-            heard, self._heard = self._heard, []
+            heard, self._heard = [*self._heard, *lines], []
             cursors = dict(self._cursors)
-        if self._kernel_log is not None and lines:
+        try:
+            self._settle(household, tuple(heard), cursors, has_lines=bool(lines))
+            self._failed_before = False
+        except Exception:
+            # Once more, from where the disk is; what fails again is left out, that the rest be counted.
+            if not self._failed_before:
+                with self._lock:
+                    self._heard[:0] = heard
+            self._failed_before = not self._failed_before
+            raise
+
+    def _settle(
+        self, household: Household, heard: tuple[Evidence, ...], cursors: dict[str, str], *, has_lines: bool
+    ) -> None:
+        if self._kernel_log is not None and has_lines:
             cursors["kmsg"] = f"{self._boot_id}:{self._kernel_log.sequence}"
         answered = self._around.podman_answered_seconds()
         if answered is not None and abs(answered - self._podman_cursor_seconds) > _CURSOR_SECONDS:
             self._podman_cursor_seconds = answered
             cursors["podman"] = f"{answered - _CURSOR_SECONDS:.0f}"
         batch = Batch(
-            evidence=(*heard, *lines),
+            evidence=heard,
             counts=self._counter.read(),
             restarts=self._new_readings(),
             vmstat_oom_kills=self._around.vmstat_oom_kills(),
@@ -132,12 +153,13 @@ class Keeper:
             journal_tells=self._around.journal_tells(),
         )
         now = Now(self._boot_id, time.monotonic_ns() // 1000, time.time())
-        self.on_totals(self._ledger.settle(batch, now))
+        totals = self._ledger.settle(batch, now)
+        self._settled_us = now.us
+        self.on_totals(totals)
 
     def _new_readings(self) -> tuple[RestartCount, ...]:
         """Numbers of restarts that were not taken before: an old reading proves nothing twice."""
-        new = tuple(
-            one for one in self._around.restarts() if self._restarts_read_at.get(one.key) != one.read_at_seconds
-        )
-        self._restarts_read_at |= {one.key: one.read_at_seconds for one in new}
+        read = self._around.restarts()
+        new = tuple(one for one in read if self._restarts_read_at.get(one.key) != one.read_at_seconds)
+        self._restarts_read_at = {one.key: one.read_at_seconds for one in read}
         return new

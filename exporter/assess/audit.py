@@ -1,22 +1,24 @@
-"""The containers of a report as subjects of one examination, and what makes its verdicts less than whole."""
+"""The containers and the host of a report as one examination, and what makes its verdicts less than whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from exporter.assess.examination import Examination, Examined
+from exporter.assess.examination import Examination, Examined, SubjectKind
 from exporter.assess.report import CollectorReport, Report
 
 
 def audited(report: Report, globs: tuple[str, ...] = ()) -> Examination:
-    """The examination of the containers whose name matches any of the globs; of everything, if there are none."""
+    """The examination of the containers whose name matches any of the globs; without globs of all, and the host."""
     containers = [one for one in report.containers if not globs or any(fnmatchcase(one.name, glob) for glob in globs)]
+    host = () if globs else (Examined("host", report.host_findings, kind=SubjectKind.HOST),)
     return Examination(
-        checks=report.checks,
-        subjects=tuple(Examined(one.name, one.findings, state=one.state) for one in containers),
+        checks=tuple(check for check in report.checks if not (globs and check.fix_host)),
+        subjects=(*(Examined(one.name, one.findings, state=one.state) for one in containers), *host),
         problems=(*_problems_of_sources(report), *_problems_of_choice(report, globs)),
         title="the example host" if report.is_example else (report.host.hostname if report.host else "this host"),
+        waivers=report.waivers,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.assess.report import CheckInfo, Finding, Severity, Verdict
+from exporter.assess.report import CheckInfo, Finding, Severity, Verdict, WaiverReport
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}  # declared gravest first
 
@@ -49,6 +49,7 @@ class Examination:
     subjects: tuple[Examined, ...]
     problems: tuple[str, ...] = ()  # what could not be read, a sentence each: never a reason to pass
     title: str = ""  # what was looked at, in words: a host's name
+    waivers: tuple[WaiverReport, ...] = ()  # what becomes of each waiver of the configuration
 
 
 def gravest_first(subject: Examined, verdict: Verdict) -> tuple[Finding, ...]:

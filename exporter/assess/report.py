@@ -71,6 +71,11 @@ class CheckInfo:
     references: tuple[str, ...]
     fix_host: str = ""  # of a check of the host itself, which has neither of the two above
 
+    @property
+    def fix(self) -> str:
+        """How to mend what fails, in the way that is kept: of a container in its quadlet."""
+        return self.fix_host or self.fix_quadlet
+
 
 class WaiverState(StrEnum):
     """What becomes of a waiver."""

@@ -1,4 +1,4 @@
-"""bulkhead audit: reads the host once and judges every container by every check."""
+"""bulkhead audit: reads the host once and judges every container, and the host itself, by every check."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from exporter.cli.command import Commands
 
 _ABOUT = """\
-Reads the host once, as `bulkhead serve` does again and again, judges every container by
-every hardening check and prints what it found: the worst container first, why a check
-fails, and how to mend it. DRIFT marks where what was declared and what the kernel does
-differ; the kernel decides. The service need not run, and nothing is changed.
+Reads the host once, as `bulkhead serve` does again and again, judges every container and
+the host itself by every hardening check and prints what it found: the worst first, why a
+check fails, and how to mend it. DRIFT marks where what was declared and what the kernel
+does differ; the kernel decides. What the configuration waives is told apart and fails
+nothing. The service need not run, and nothing is changed.
 
 Run it as root: other accounts may read neither podman's socket nor /proc of containers,
 and then most checks are unknown. A source that does not answer within 30 s is told, and
@@ -30,7 +31,7 @@ _EXAMPLES = """\
 examples:
   sudo bulkhead audit
   sudo bulkhead audit --container 'web*' --container objects02
-        some containers; alice/blog is the name of one of a rootless user
+        some containers, and not the host; alice/blog is the name of one of a rootless user
   sudo bulkhead audit --format json | jq -r '.subjects[] | .name as $name
         | .findings[] | select(.drift) | "\\($name) \\(.check)"'
   sudo bulkhead audit --fail-on critical --format junit > bulkhead.xml
@@ -47,7 +48,7 @@ def add_to(commands: Commands) -> None:
         commands,
         "audit",
         run,
-        summary="judge every container of this host, once",
+        summary="judge this host and its every container, once",
         about=_ABOUT,
         epilog=_EXAMPLES + EXIT_CODES,
     )
@@ -59,7 +60,7 @@ def add_to(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="GLOB",
-        help="only containers whose name matches (*, ?, [...]); may be repeated",
+        help="only containers whose name matches (*, ?, [...]), and not the host; may be repeated",
     )
     parser.add_argument("--example", action="store_true", help="judge the embedded example host, not this one")
 

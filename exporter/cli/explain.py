@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, assert_never
 
 from exporter.assess.check import Check
 from exporter.assess.hardening import CHECKS
+from exporter.assess.hardening_host import HOST_CHECKS
+from exporter.assess.host_check import HostCheck
 from exporter.assess.report import Severity
 from exporter.cli.command import MISUSED, OK, add_command, complain, meant
 from exporter.cli.findings import paper
@@ -19,17 +21,20 @@ if TYPE_CHECKING:
     from exporter.cli.command import Commands
 
 _INDENT = 12
+_ALL: tuple[Check | HostCheck, ...] = (*CHECKS, *HOST_CHECKS)
 
 _ABOUT = """\
 Tells what a check looks at (what was declared, and what is in force), why it matters, how to
-mend what fails (in a quadlet and with podman), what it refers to, and the query that shows it
-in Prometheus. Without CHECK: every check there is.
+mend what fails (in a quadlet and with podman, or on the host), what it refers to, and the
+query that shows it in Prometheus. Without CHECK: every check there is, of containers and of
+the host itself.
 """
 
 _EPILOG = """\
 examples:
   bulkhead explain
   bulkhead explain all_capabilities_dropped
+  bulkhead explain kernel_lockdown
 
 exit codes:
   0  told
@@ -52,9 +57,9 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one check, or all; the exit code."""
-    catalogue = {check.id: check for check in CHECKS}
+    catalogue = {check.id: check for check in _ALL}
     if arguments.check is None:
-        lines = _everything(tuple(CHECKS), paper())
+        lines = _everything(paper())
     elif arguments.check in catalogue:
         lines = _one(catalogue[arguments.check], paper())
     else:
@@ -66,28 +71,33 @@ def run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _everything(checks: tuple[Check, ...], page: Paper) -> Iterator[str]:
-    widest = max(len(check.id) for check in checks) + 4
-    for severity in Severity:
-        chosen = [check for check in checks if check.severity is severity]
-        if chosen:
-            yield page.ink(f"{severity} ({count(len(chosen), 'check')})", BOLD, COLOURS[severity])
-            for check in chosen:
-                yield from page.lines(check.title, widest, f"  {check.id}")
-            yield ""
+def _everything(page: Paper) -> Iterator[str]:
+    widest = max(len(check.id) for check in _ALL) + 4
+    sections: tuple[tuple[str, Sequence[Check | HostCheck]], ...] = (
+        ("each container", CHECKS),
+        ("the host itself", HOST_CHECKS),
+    )
+    for what, checks in sections:
+        for severity in Severity:
+            chosen = [check for check in checks if check.severity is severity]
+            if chosen:
+                heading = f"{severity}, of {what} ({count(len(chosen), 'check')})"
+                yield page.ink(heading, BOLD, COLOURS[severity])
+                for check in chosen:
+                    yield from page.lines(check.title, widest, f"  {check.id}")
+                yield ""
     yield page.ink("bulkhead explain CHECK tells more of one", DIM)
 
 
-def _one(check: Check, page: Paper) -> Iterator[str]:
+def _one(check: Check | HostCheck, page: Paper) -> Iterator[str]:
     severity = page.ink(check.severity, COLOURS[check.severity])
     yield f"{page.ink(check.id, BOLD)} ({severity}): {check.title}"
     for heading, paragraphs in (
         ("what", _what(check)),
         ("why", (check.why,)),
-        ("quadlet", (check.fix_quadlet,)),
-        ("podman", (check.fix_podman,)),
+        *_fixes(check),
         ("references", check.references),
-        ("query", (f'bulkhead_container_hardening_check{{check="{check.id}"}} == 0',)),
+        ("query", (f'{_metric(check)}{{check="{check.id}"}} == 0',)),
     ):
         first = heading
         for paragraph in paragraphs:
@@ -95,7 +105,27 @@ def _one(check: Check, page: Paper) -> Iterator[str]:
             first = ""
 
 
-def _what(check: Check) -> tuple[str, ...]:
+def _fixes(check: Check | HostCheck) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    match check:
+        case Check():
+            return ("quadlet", (check.fix_quadlet,)), ("podman", (check.fix_podman,))
+        case HostCheck():
+            return (("mend", (check.fix,)),)
+        case _:
+            assert_never(check)
+
+
+def _metric(check: Check | HostCheck) -> str:
+    match check:
+        case Check():
+            return "bulkhead_container_hardening_check"
+        case HostCheck():
+            return "bulkhead_host_hardening_check"
+        case _:
+            assert_never(check)
+
+
+def _what(check: Check | HostCheck) -> tuple[str, ...]:
     """The head of the check's own file: it says what is declared and what is in force. Nothing under python -OO."""
     module = inspect.getmodule(check.examine)
     told = (inspect.getdoc(module) or check.title).split("\n")

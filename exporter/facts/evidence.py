@@ -60,7 +60,7 @@ class RestartScheduled:
 
     boot_id: str
     heard_us: int
-    sent_at_seconds: float  # unix time at which systemd sent it, however late the journal took it
+    sent_us: int  # when systemd sent it, however late the journal took it: CLOCK_MONOTONIC of boot_id
     unit: str
     count: int  # N_RESTARTS: 1 after a manual start
 

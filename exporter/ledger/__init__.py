@@ -28,6 +28,9 @@ Cases:
     a service beside it, no container, is killed       its line takes the kill from the slice; no container's
     the slice is stopped, or made anew                 another inode is another life; its parent slice still has the
                                                        sum of what was not read
+    its name is not known yet                          pending, as in a slice of several: an id is nobody's name
+    NRestarts tells before the journal does            counted; what the journal tells late cancels against it
+    a settlement fails half-way                        none of it holds; it is done again from where the disk is
     the agent was down                                 slices went on counting; the journal is read from its cursor
     the host was rebooted                              slices begin at 0; of the old boot, lines of a time after the
                                                        last reading are new, all others are told already

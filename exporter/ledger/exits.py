@@ -17,10 +17,12 @@ An exit waits a few seconds for those who know more, then it is counted under th
 from __future__ import annotations
 
 from exporter.facts.evidence import ContainerEvent, UnitFailed, UnitStopping
-from exporter.ledger.state import Account, LifeBook, Now, PendingExit, State
+from exporter.ledger.state import Account, Now, PendingExit, State
 
 WAIT_US = 10_000_000
-_NEAR_US = 60_000_000  # a stop may take its TimeoutStopSec
+_NEAR_US = 60_000_000
+_STOP_US = 300_000_000  # a stop may take its TimeoutStopSec
+_STOPS_LIMIT = 1000
 _PENDING_LIMIT = 1000
 _KILLED = 137
 _FIRST_SIGNAL = 128
@@ -42,33 +44,55 @@ def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, unh
     )
     while len(state.host.exits) >= _PENDING_LIMIT:
         _close(state, state.host.exits.pop(0))
+    stop = state.stops.get(told.unit)
+    delay_us = int(max(0.0, now.seconds - seconds) * 1e6)
+    if stop is not None and stop[0] == now.boot and 0 <= now.us - delay_us - stop[1] < _STOP_US:
+        pending.stopped = True
+        del state.stops[told.unit]
     state.host.exits.append(pending)
     state.touch("host", "")
 
 
 def hear_unit(state: State, told: UnitFailed | UnitStopping) -> None:
-    """Take what systemd says of the unit of an exit that waits."""
+    """Take what systemd says of a unit whose exit waits, or is to come."""
+    waiting = [one for one in state.host.exits if one.unit == told.unit and one.boot == told.boot_id]
+    if isinstance(told, UnitFailed):
+        untold = next((one for one in waiting if not one.result), None)
+        if untold is not None:
+            untold.result = told.result
+    elif any(told.heard_us <= one.heard_us < told.heard_us + _STOP_US and not one.stopped for one in waiting):
+        for one in waiting:
+            one.stopped = one.stopped or told.heard_us <= one.heard_us < told.heard_us + _STOP_US
+    else:
+        state.stops.pop(told.unit, None)
+        state.stops[told.unit] = (told.boot_id, told.heard_us)  # a stop begins before the container ends
+        while len(state.stops) > _STOPS_LIMIT:
+            del state.stops[next(iter(state.stops))]
+    if waiting:
+        state.touch("host", "")
+
+
+def hear_stop(state: State, told: ContainerEvent) -> None:
+    """Take podman's `stop`, which may come just after `died`."""
     for pending in state.host.exits:
-        if pending.unit == told.unit and pending.boot == told.boot_id:
-            if isinstance(told, UnitFailed):
-                pending.result = told.result
-            elif 0 <= pending.heard_us - told.heard_us < _NEAR_US:
-                pending.stopped = True
+        if pending.container_id == told.container_id:
+            pending.stopped = True
             state.touch("host", "")
 
 
 def settle_exits(state: State, now: Now) -> None:
     """Count the exits that have waited long enough."""
-    due = [one for one in state.host.exits if not (one.boot == now.boot and 0 <= now.us - one.heard_us < WAIT_US)]
-    if not due:
-        return
-    state.host.exits = [one for one in state.host.exits if one not in due]
-    state.touch("host", "")
-    for pending in due:
-        _close(state, pending)
+    waiting = []
+    for pending in state.host.exits:
+        if pending.boot == now.boot and 0 <= now.us - pending.heard_us < WAIT_US:
+            waiting.append(pending)
+        else:
+            _close(state, pending)
+            state.touch("host", "")
+    state.host.exits = waiting
 
 
-def reason_of(pending: PendingExit, life: LifeBook | None) -> str:
+def reason_of(pending: PendingExit, *, was_out_of_memory: bool) -> str:
     """The first reason that holds, in the order of the table above."""
     code = pending.code
     holds = {
@@ -78,7 +102,7 @@ def reason_of(pending: PendingExit, life: LifeBook | None) -> str:
         "unknown": code is None,
         "success": code == 0,
         "stopped": pending.stopped,
-        "oom": code == _KILLED and life is not None and life.seen > 0,
+        "oom": code == _KILLED and was_out_of_memory,
         "signal": code is not None and code > _FIRST_SIGNAL,
     }
     return next((reason for reason, held in holds.items() if held), "error")
@@ -87,7 +111,10 @@ def reason_of(pending: PendingExit, life: LifeBook | None) -> str:
 def _close(state: State, pending: PendingExit) -> None:
     life = state.lives.get(f"{pending.boot}:{pending.container_id}")
     account: Account = state.account(pending.name)
-    reason = reason_of(pending, life)
+    # A worker that was killed long before is no reason; when the agent was down, the two cannot be told apart.
+    in_life = life is not None and life.seen > 0 and pending.heard_us - life.heard_us < _NEAR_US
+    near = abs((account.last_oom_kill_seconds or 0.0) - pending.at_seconds) < _NEAR_US / 1e6
+    reason = reason_of(pending, was_out_of_memory=in_life or near)
     account.exits[reason] = account.exits.get(reason, 0) + 1
     if account.last_exit_seconds is None or pending.at_seconds >= account.last_exit_seconds:
         account.last_exit_seconds, account.last_exit_code = pending.at_seconds, pending.code

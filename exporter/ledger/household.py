@@ -9,6 +9,8 @@ from exporter.facts.cgroup import COMMON_SLICES, path_of_slice
 from exporter.facts.unit import Unit
 from exporter.ledger.state import Household
 
+_ANYBODY = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -20,8 +22,10 @@ class Member:
     unit: Unit | None  # root's systemd runs it
 
 
-def household_of(members: Iterable[Member], lodgers: Iterable[str] = ()) -> Household:
-    """Everybody's names; `lodgers` are cgroup paths of living containers whose name nobody knows yet.
+def household_of(
+    members: Iterable[Member], lodgers: Iterable[tuple[str, str]] = (), strangers: Iterable[tuple[str, str]] = ()
+) -> Household:
+    """Everybody's names; `lodgers` (by name) and `strangers` (by id) live at these cgroup paths, too.
 
     Only the slice right above a container can be its own: what lies above that, and the slices that systemd gives to
     whatever has none, are nobody's.
@@ -35,23 +39,29 @@ def household_of(members: Iterable[Member], lodgers: Iterable[str] = ()) -> Hous
         if member.unit is not None:
             names_by_unit[member.unit.name] = member.name
         # A container that is between two lives still has its slice.
-        home = member.cgroup_path or (f"{path_of_slice(member.unit.slice)}/" if member.unit else "")
-        own, *others = [*_slices_above(home), ""]
-        tenants.setdefault(own, set()).update((member.name, *_nobody(own)))
-        for path in others:
-            tenants.setdefault(path, set()).update((member.name, ""))
-    strangers = {path for lodger in lodgers for path in [*_slices_above(lodger)][:1]}
+        home = member.cgroup_path or (path_of_slice(member.unit.slice) + "/" if member.unit else "")
+        _move_in(tenants, member.name, home)
+    for name, path in lodgers:
+        _move_in(tenants, name, path)
+    unnamed = {f"?{container_id}": path for container_id, path in strangers}  # no container's name begins so
+    for name, path in unnamed.items():
+        _move_in(tenants, name, path)
     return Household(
-        names_by_id, names_by_unit, {path: frozenset(names) for path, names in tenants.items()}, frozenset(strangers)
+        names_by_id,
+        names_by_unit,
+        {path: frozenset(names) for path, names in tenants.items()},
+        frozenset(unnamed),
     )
 
 
-def _nobody(path: str) -> tuple[str, ...]:
-    return ("",) if path.rpartition("/")[2] in COMMON_SLICES else ()
+def _move_in(tenants: dict[str, set[str]], name: str, home: str) -> None:
+    for depth, path in enumerate(_slices_above(home)):
+        tenants.setdefault(path, set()).add(name)
+        if depth or path.rpartition("/")[2] in COMMON_SLICES:
+            tenants[path].add(_ANYBODY)
 
 
 def _slices_above(path: str) -> Iterator[str]:
-    """The slices on the way up, innermost first."""
     while path := path.rpartition("/")[0]:
         if path.endswith(".slice"):
             yield path

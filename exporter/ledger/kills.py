@@ -13,11 +13,11 @@ A settlement takes the counts of all slices and living containers, read children
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 
 from exporter.facts.cgroup import container_id_of, slice_of, unit_of
 from exporter.facts.evidence import KernelKill, KillCount, OomdKill, UnitOutOfMemory
+from exporter.ledger.slices import is_below, nearest, see_slices, touch_slice, upwards
 from exporter.ledger.state import Hint, Household, LifeBook, Now, SliceBook, State
 
 GRACE_US = 30_000_000
@@ -27,6 +27,7 @@ NO_CONTAINER = ""
 UNKNOWN_LIMIT = "unknown"
 _HINTS_LIMIT = 256
 _LIMITS_KEPT = 64
+_RACE_US = 10_000_000  # two readings lie between, at the keeper's pace
 
 
 def container_in(path: str) -> str | None:
@@ -101,33 +102,52 @@ def settle(
     `unreadable`: slices that are there and could not be read. What lies above and below them waits.
     """
     counts = sorted(counts, key=lambda count: -count.path.count("/"))
+    unreadable = frozenset(path for path in unreadable if path.endswith(".slice"))
     fired = _fired(state, counts)
     for count in counts:
         if count.is_evidence:
             _see_life(state, count, household, now)
-    waits = unreadable | {count.path for count in counts if any(_is_below(path, count.path) for path in unreadable)}
+    waits = unreadable | {count.path for count in counts if any(is_below(path, count.path) for path in unreadable)}
     slices = [count for count in counts if count.is_slice and count.path not in waits]
-    books = _see_slices(state, slices, waits, household, now)
+    books = see_slices(state, slices, waits, household, now)
+    authorities = waits | books.keys()
     for key, life in state.lives.items():
         if life.name is None and (name := _name(life, household)) is not None:
             life.name = name
             state.touch("life", key)
-        if life.seen > life.credited and not any(_is_below(life.path, path) for path in unreadable):
-            _match(state, key, life, books, fired=fired, now=now)
+        if life.seen > life.credited:
+            if life.boot != now.boot:
+                _match_old(state, key, life, now)
+            elif nearest(authorities, life.path) not in waits:
+                _match(state, key, life, books, fired=fired, now=now)
+    _attribute_pending(state, books, household, now, fired)
+    _give_up_labels(state, now)
+    _drop_hints(state, now)
+
+
+def _attribute_pending(
+    state: State, books: dict[str, SliceBook], household: Household, now: Now, fired: frozenset[str]
+) -> None:
+    """Give what no evidence asked for to the slice's one owner; let it age where there is none."""
     living = {life.name: life.path for life in state.lives.values() if life.name and life.boot == now.boot}
-    for book in books.values():
+    for book in (*books.values(), *(book for book in state.slices.values() if book.closed and book.pending > 0)):
         if book.pending > 0 and book.owner:
             labels = _likely(fired, living.get(book.owner, f"{book.path}/"), book.pending)
-            _credit(state, book.owner, book.pending, labels, heard_us=now.us, at_seconds=now.seconds)
+            # What a slice counted before it was known may be of long ago.
+            at_seconds = now.seconds if book.read_before else None
+            _credit(state, book.owner, book.pending, labels, heard_us=now.us, at_seconds=at_seconds)
             book.anonymous += book.pending
             book.pending, book.told_until_us = 0, now.us
-            _touch(state, book)
-        elif book.owner is None and book.path not in household.strangers:
+            touch_slice(state, book)
+        elif book.owner is None and household.strangers.isdisjoint(household.tenants.get(book.path, ())):
             _age(state, book, now)
-    _give_up_labels(state, now)
-    fresh = [hint for hint in state.host.hints if hint.boot == now.boot and now.us - hint.heard_us < 4 * GRACE_US]
-    if len(fresh) != len(state.host.hints):
-        state.host.hints = fresh
+        book.read_before = True
+
+
+def _drop_hints(state: State, now: Now) -> None:
+    hints = [hint for hint in state.host.hints if hint.boot == now.boot and now.us - hint.heard_us < 4 * GRACE_US]
+    if len(hints) != len(state.host.hints):
+        state.host.hints = hints
         state.touch("host", "")
 
 
@@ -140,7 +160,7 @@ def _fired(state: State, counts: Sequence[KillCount]) -> frozenset[str]:
 
 def _likely(fired: frozenset[str], victim: str, count: int) -> list[str]:
     """Whose limit it was, if just one on the way up from the victim has fired."""
-    above = [path for path in fired if path == victim or _is_below(victim, path)]
+    above = [path for path in fired if path == victim or is_below(victim, path)]
     return [limit_that_fired(above[0], victim)] * count if len(above) == 1 else []
 
 
@@ -157,9 +177,9 @@ def _see_life(state: State, count: KillCount, household: Household, now: Now) ->
 def _life(state: State, path: str, boot: str, container_id: str = "") -> tuple[str, LifeBook]:
     container_id = container_id or container_in(path) or ""
     key = f"{boot}:{container_id or path}"
-    if key not in state.lives:
-        state.lives[key] = LifeBook(path, boot, container_id)
-    return key, state.lives[key]
+    life = state.lives.setdefault(key, LifeBook(path, boot, container_id))
+    life.path = life.path or path  # podman's events tell of a life, and not where it is
+    return key, life
 
 
 def _name(life: LifeBook, household: Household) -> str | None:
@@ -174,131 +194,68 @@ def _name(life: LifeBook, household: Household) -> str | None:
     return by_unit if by_unit is not None or life.container_id else NO_CONTAINER
 
 
-def _see_slices(
-    state: State, counts: Sequence[KillCount], waits: AbstractSet[str], household: Household, now: Now
-) -> dict[str, SliceBook]:
-    """The live book of each slice that was read, by path, deepest first, with what is pending in it now."""
-    owners = {book.path: book.owner for book in state.slices.values() if book.owner}
-    live: dict[str, SliceBook] = {}
-    here = waits | {count.path for count in counts}
-    for book in state.slices.values():
-        if not book.closed and (book.boot != now.boot or book.path not in here):
-            book.closed = True
-            _touch(state, book)
-        elif not book.closed:
-            live[book.path] = book
-    known = {book.path for book in state.slices.values()}
-    books: dict[str, SliceBook] = {}
-    rose: dict[str, int] = {}
-    for count in counts:
-        found = live.get(count.path)
-        if found is None or found.inode != count.inode:
-            if found is not None:
-                found.closed = True
-                _touch(state, found)
-            found = SliceBook(count.path, now.boot, count.inode, owner=owners.get(count.path), floor_since_us=now.us)
-            state.slices[_slice_key(found)] = found
-            _touch(state, found)
-        books[count.path] = found
-        rose[count.path] = max(0, count.oom_kill - found.last)
-        found.last = max(found.last, count.oom_kill)
-        found.read_at_us = now.us
-        _see_owner(state, found, household)
-    first_seen = books.keys() - known
-    _raise(state, books, rose, first_seen)
-    for path in first_seen:
-        if (
-            books[path].owner is None
-            and path not in household.strangers
-            and _nearest(books, path) in {None, *first_seen}
-        ):
-            _leave_out_history(state, books, path, now)
-    return books
-
-
-def _raise(state: State, books: dict[str, SliceBook], rose: dict[str, int], first_seen: AbstractSet[str]) -> None:
-    """Make pending what each slice rose by, less what its child slices did."""
-    parents = {path: _nearest(books, path) for path in books}
-    risen = dict(rose)
-    for child, parent in parents.items():
-        if parent is not None:
-            risen[parent] -= rose[child]
-    for path, book in books.items():
-        if risen[path]:
-            book.pending += risen[path]
-            _touch(state, book)
-    for child in first_seen:
-        parent = parents[child]
-        # What a child slice counted before it was known, its parent has told of already.
-        if parent is not None and parent not in first_seen and books[parent].pending < 0:
-            told = min(-books[parent].pending, max(0, books[child].pending))
-            books[child].pending -= told
-            books[parent].pending += told
-
-
-def _leave_out_history(state: State, books: dict[str, SliceBook], path: str, now: Now) -> None:
-    """What a shared slice counted before the ledger began is left out, but for what its containers still tell."""
-    lives = (life for life in state.lives.values() if life.boot == now.boot and life.name)
-    told = sum(life.seen - life.credited for life in lives if _nearest(books, life.path) == path)
-    books[path].pending = min(told, books[path].pending)
-
-
-def _see_owner(state: State, book: SliceBook, household: Household) -> None:
-    tenants = household.tenants.get(book.path, frozenset())
-    if book.path in household.strangers:
-        owner = None
-    elif not tenants:
-        owner = book.owner
-    else:
-        owner = next(iter(tenants)) if len(tenants) == 1 else None
-    if owner != book.owner:
-        book.owner = owner
-        _touch(state, book)
-
-
 def _match(
     state: State, key: str, life: LifeBook, books: dict[str, SliceBook], *, fired: frozenset[str], now: Now
 ) -> None:
     """Match the evidence of one life, kill by kill, with what the slices above have pending or have told of."""
-    if life.boot != now.boot:
-        _match_old(state, key, life)
-        return
-    authorities = tuple(_upwards(books, life.path))
+    authorities = tuple(upwards(books, life.path))
     if not authorities and life.name is not None:
         _take(state, key, life, life.seen - life.credited, at_seconds=now.seconds, fired=fired)
     for _ in range(life.seen - life.credited):
-        happened_us = life.limits[0][1] if life.limits else life.heard_us
-        forlorn = now.us - happened_us > 2 * GRACE_US
+        age_us = now.us - _happened_us(life)
         for book in authorities:
             name = life.name if life.name is not None else book.owner
-            if book.anonymous and (happened_us <= book.told_until_us or forlorn):
+            # A slice further up may have been read a moment later than the nearest one, which will tell of it, too.
+            is_due = book is authorities[0] or age_us > _RACE_US
+            if book.anonymous and (now.us - age_us <= book.told_until_us or age_us > 2 * GRACE_US):
                 book.anonymous -= 1
                 _explain(state, key, life, 1)
-            elif book.pending > 0 and name is not None:
+            elif book.pending > 0 and name is not None and is_due:
                 book.pending -= 1
                 life.name = name
                 _take(state, key, life, 1, at_seconds=now.seconds, fired=fired)
             else:
                 continue
-            _touch(state, book)
+            touch_slice(state, book)
             break
         else:
-            if not forlorn:
+            if age_us <= 2 * GRACE_US:
                 return  # the kernel prints its line before it counts: the next reading will show it
             _explain(state, key, life, 1)  # of a time before its slice was known
 
 
-def _match_old(state: State, key: str, life: LifeBook) -> None:
+def _match_old(state: State, key: str, life: LifeBook, now: Now) -> None:
     """Evidence of a boot that is over: new if it is of a time after the slice was last read, told before if not."""
-    above = [book for book in state.slices.values() if book.boot == life.boot and _is_below(life.path, book.path)]
-    above.sort(key=lambda book: -len(book.path))
-    if above and life.heard_us <= above[0].read_at_us:
-        _explain(state, key, life, life.seen - life.credited)
-        return
+    above = [book for book in state.slices.values() if book.boot == life.boot and is_below(life.path, book.path)]
+    above.sort(key=lambda book: (-len(book.path), -book.read_at_us))
     name = life.name if life.name is not None else next((book.owner for book in above if book.owner), None)
-    if name is not None:
-        life.name = name
-        _take(state, key, life, life.seen - life.credited, at_seconds=None, fired=frozenset())
+    for _ in range(life.seen - life.credited):
+        was_read = bool(above) and _happened_us(life) <= above[0].read_at_us
+        pending = next((book for book in above if book.path == above[0].path and book.pending > 0), None)
+        if was_read and pending is not None and name is not None:
+            pending.pending -= 1
+            touch_slice(state, pending)
+        elif was_read:
+            _explain(state, key, life, 1)
+            continue
+        elif name is None and life.waits_since_us is None:
+            life.waits_since_us = now.us
+            state.touch("life", key)
+            return
+        elif name is None and 0 <= now.us - (life.waits_since_us or 0) < 2 * GRACE_US:
+            return
+        if name is None:
+            state.host.unattributed_oom_kills += 1
+            state.touch("host", "")
+            _explain(state, key, life, 1)
+        else:
+            life.name = name
+            _take(state, key, life, 1, at_seconds=None, fired=frozenset())
+
+
+def _happened_us(life: LifeBook) -> int:
+    """When the first kill that is not credited was told of, as far as that is known."""
+    return life.limits[0][1] if life.limits else life.heard_us
 
 
 def _take(
@@ -349,7 +306,7 @@ def _age(state: State, book: SliceBook, now: Now) -> None:
         book.floor_since_us = now.us
     if floor != book.floor:
         book.floor = floor
-        _touch(state, book)
+        touch_slice(state, book)
     if not floor or now.us - book.floor_since_us < GRACE_US:
         return
     hinted = _use_hints(state, book, now)
@@ -359,7 +316,7 @@ def _age(state: State, book: SliceBook, now: Now) -> None:
     book.anonymous += floor
     book.told_until_us = book.floor_since_us
     book.floor, book.floor_since_us = 0, now.us
-    _touch(state, book)
+    touch_slice(state, book)
 
 
 def _use_hints(state: State, book: SliceBook, now: Now) -> int:
@@ -378,7 +335,7 @@ def _use_hints(state: State, book: SliceBook, now: Now) -> int:
 def _is_needed(state: State, hint: Hint, path: str) -> bool:
     lives = [life for life in state.lives.values() if life.name == hint.name and life.boot == hint.boot]
     told = any(life.credited and abs(life.heard_us - hint.heard_us) < GRACE_US for life in lives)
-    return not told and any(_is_below(life.path, path) for life in lives)
+    return not told and any(is_below(life.path, path) for life in lives)
 
 
 def _give_up_labels(state: State, now: Now) -> None:
@@ -390,30 +347,3 @@ def _give_up_labels(state: State, now: Now) -> None:
             account.oom_kills_by_limit[UNKNOWN_LIMIT] = told + account.unlabelled
             account.unlabelled = 0
             state.touch("account", account.name)
-
-
-def _upwards(books: dict[str, SliceBook], path: str) -> Iterator[SliceBook]:
-    while (found := _nearest(books, path)) is not None:
-        yield books[found]
-        path = found
-
-
-def _nearest(books: dict[str, SliceBook], path: str) -> str | None:
-    """The deepest slice of `books` above the path."""
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        if path in books:
-            return path
-    return None
-
-
-def _is_below(path: str, above: str) -> bool:
-    return path.startswith(f"{above}/")
-
-
-def _slice_key(book: SliceBook) -> str:
-    return f"{book.boot}:{book.path}:{book.inode}"
-
-
-def _touch(state: State, book: SliceBook) -> None:
-    state.touch("slice", _slice_key(book))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -18,15 +18,18 @@ from exporter.facts.evidence import (
     UnitOutOfMemory,
     UnitStopping,
 )
-from exporter.ledger.exits import hear_end, hear_unit, settle_exits
+from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits
 from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.state import Account, Household, LifeBook, Now
 from exporter.ledger.store import Store
 
+log = logging.getLogger("bulkhead")
+
 _SEEN_LIMIT = 10_000
-_NO_CHANGE = frozenset({"health_status", "update", "rename"})
 _CLOSED_LIMIT = 2_000
+_PODMAN_CHAINS_LIMIT = 1_000
+_COUNTED = frozenset({"start", "died", "stop", "kill", "restart", "cleanup"})
 _LIFE_US = 3_600_000_000  # how long a life's evidence is kept once all of it is credited
 
 
@@ -56,16 +59,19 @@ class Batch:
 class Ledger:
     """The only writer of the state directory. One thread settles; any thread may ask for the totals."""
 
-    def __init__(self, store: Store, *, forget_seconds: float = 7 * 86_400, max_containers: int = 2_000) -> None:
+    def __init__(
+        self, store: Store, now: Now | None = None, *, forget_seconds: float = 7 * 86_400, max_containers: int = 2_000
+    ) -> None:
         self._store = store
         self._state = store.load()
         self._forget_seconds = forget_seconds
         self._max_containers = max_containers
         self._unhealthy: set[str] = set()
+        self._heard = _by_container(self._state.events_seen)
         self._vmstat_readable = False
         self._settled_us: int | None = None
         # What was known before is served from the first page on: a total that came late would look like a rise.
-        self._totals = self._publish(Now("", 0, 0.0))
+        self._totals = self._publish(now or Now("", 0, 0.0))
 
     def cursor(self, source: str) -> str:
         """Where to read on; "" for a source that was never read."""
@@ -76,7 +82,20 @@ class Ledger:
         return self._totals
 
     def settle(self, batch: Batch, now: Now) -> Totals:
-        """Count what the batch tells, write it, and give out the new totals."""
+        """Count what the batch tells, write it, and give out the new totals. All of the batch, or nothing of it."""
+        try:
+            self._settle(batch, now)
+        except Exception:
+            if self._store.problem:
+                log.exception("a settlement failed half-way, and there is no ledger on disk to go back to")
+            else:
+                self._state = self._store.load_again()
+                self._heard = _by_container(self._state.events_seen)
+            raise
+        self._totals = self._publish(now)
+        return self._totals
+
+    def _settle(self, batch: Batch, now: Now) -> None:
         state = self._state
         household = batch.household
         for name in household.known():
@@ -96,16 +115,14 @@ class Ledger:
                 count.name,
                 count.count,
                 now,
-                read_at_seconds=count.read_at_seconds,
-                others_tell=batch.journal_tells or count.key.startswith("podman:"),
+                read_us=now.us - int(max(0.0, now.seconds - count.read_at_seconds) * 1e6),
+                journal_tells=batch.journal_tells or count.key.startswith("podman:"),
             )
         settle(state, batch.counts.counts, batch.counts.unreadable, household, now)
         settle_exits(state, now)
         self._see_vmstat(batch.vmstat_oom_kills, now)
         self._forget(batch.household, now)
         self._store.save(state, batch.cursors)
-        self._totals = self._publish(now)
-        return self._totals
 
     def close(self) -> None:
         """Give the file back."""
@@ -128,19 +145,29 @@ class Ledger:
 
     def _hear_podman(self, told: ContainerEvent, now: Now) -> None:
         state = self._state
+        if told.action == "health_status" and told.health == "unhealthy":
+            self._unhealthy.add(told.container_id)
+        elif told.action in {"health_status", "remove"}:
+            self._unhealthy.discard(told.container_id)
+        if told.action not in _COUNTED:
+            return
         key = f"{told.time_nanoseconds}:{told.container_id}:{told.action}"
         if key in state.events_seen:
             return
         state.events_seen[key] = now.us
         state.touch("event", key)
+        self._heard.setdefault(told.container_id, []).append((told.time_nanoseconds, told.action))
+        # With --rm the name is gone from podman's list before anybody has asked for it.
         life_key = f"{now.boot}:{told.container_id}"
-        if (life := state.lives.get(life_key)) is not None and life.name is None:
-            life.name = told.name
-            state.touch("life", life_key)
+        life = state.lives.setdefault(life_key, LifeBook("", now.boot, told.container_id))
+        life.name, life.heard_us = told.name, life.heard_us or now.us
+        state.touch("life", life_key)
         before = self._before(told)
         match told.action:
             case "start":
                 hear_start(state, told)
+            case "stop" | "kill":
+                hear_stop(state, told)
             case "restart" if before[:1] == ["died"]:
                 hear_podman_restart(state, told, now)
             case "died":
@@ -148,17 +175,11 @@ class Ledger:
                 asked = not {"stop", "kill", "restart"}.isdisjoint(since_start)
                 hear_end(state, told, now, stopped=asked, unhealthy=told.container_id in self._unhealthy)
                 self._unhealthy.discard(told.container_id)
-            case "health_status" if told.health == "unhealthy":
-                self._unhealthy.add(told.container_id)
-            case "health_status":
-                self._unhealthy.discard(told.container_id)
 
     def _before(self, told: ContainerEvent) -> list[str]:
         """What podman told of the same container before, newest first."""
-        mine = f":{told.container_id}:"
-        heard = ((int(key.partition(":")[0]), key.rpartition(":")[2]) for key in self._state.events_seen if mine in key)
-        earlier = sorted(((at, action) for at, action in heard if at < told.time_nanoseconds), reverse=True)
-        return [action for _, action in earlier if action not in _NO_CHANGE]
+        heard = self._heard.get(told.container_id, ())
+        return [action for at, action in sorted(heard, reverse=True) if at < told.time_nanoseconds]
 
     def _see_vmstat(self, oom_kills: int | None, now: Now) -> None:
         host = self._state.host
@@ -197,9 +218,6 @@ class Ledger:
                 state.host.forgotten_containers += 1
                 state.touch("account", account.name)
                 state.touch("host", "")
-                with contextlib.suppress(KeyError):
-                    del state.chains[account.unit]
-                    state.touch("chain", account.unit)
         self._prune(household, now)
 
     def _prune(self, household: Household, now: Now) -> None:
@@ -213,15 +231,21 @@ class Ledger:
         for key in [key for key, life in state.lives.items() if is_over(life)]:
             del state.lives[key]
             state.touch("life", key)
-        for key in [key for key in state.chains if key.startswith("podman:")]:
-            if key.removeprefix("podman:") not in household.names_by_id and household.names_by_id:
-                del state.chains[key]
-                state.touch("chain", key)
+        # A podman that is silent for a while must not have its containers counted anew: few of the gone are kept.
+        gone = [key for key in state.chains if key.startswith("podman:") and key[7:] not in household.names_by_id]
+        over = set(gone[: max(0, len(gone) - _PODMAN_CHAINS_LIMIT)])
+        for key in [key for key, chain in state.chains.items() if key in over or chain.name not in state.accounts]:
+            del state.chains[key]
+            state.restarts_read_us.pop(key, None)
+            state.touch("chain", key)
         for kind, seen in (("kill", state.kills_seen), ("event", state.events_seen)):
-            for key in list(seen)[: max(0, len(seen) - _SEEN_LIMIT)]:
+            excess = list(seen)[: max(0, len(seen) - _SEEN_LIMIT)]
+            for key in excess:
                 del seen[key]
                 state.touch(kind, key)
-        closed = [key for key, book in state.slices.items() if book.closed]
+            if excess and kind == "event":
+                self._heard = _by_container(seen)
+        closed = [key for key, book in state.slices.items() if book.closed and not book.pending]
         for key in closed[: max(0, len(closed) - _CLOSED_LIMIT)]:
             del state.slices[key]
             state.touch("slice", key)
@@ -238,6 +262,15 @@ class Ledger:
             problem=self._store.problem,
             writes=self._store.writes,
         )
+
+
+def _by_container(events: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+    """Time and action of podman's events, by container id."""
+    heard: dict[str, list[tuple[int, str]]] = {}
+    for event in events:
+        at, container_id, action = event.split(":", 2)
+        heard.setdefault(container_id, []).append((int(at), action))
+    return heard
 
 
 def _counts(account: Account, now: Now) -> Counts:

@@ -12,14 +12,15 @@ by container id. podman 5.4 tells of a restart by its policy right after `died`;
     8                 5                 3: two entries were lost
     1                 5                 1: somebody has started the unit by hand
     0 (NRestarts)     5                 0: the same
+
+What NRestarts has filled in, the journal may still tell, late: its entries of before that reading are followed from
+the number that the journal told last, and only what is more than was filled in is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from exporter.facts.evidence import ContainerEvent, RestartScheduled
-from exporter.ledger.state import Chain, Household, Now, Orphan, State
+from exporter.ledger.state import Account, Chain, Household, Now, Orphan, State
 
 DOUBT_US = 30_000_000
 """How long the journal may lag behind NRestarts."""
@@ -27,25 +28,42 @@ DOUBT_US = 30_000_000
 _ORPHAN_US = 120_000_000
 _ORPHANS_LIMIT = 500
 _RECENT_LIMIT = 64
+_RECENT_US = 600_000_000
 
 
 def hear_restart(state: State, told: RestartScheduled, household: Household, now: Now) -> None:
     """Take one entry of the journal; one of a unit that nobody knows waits for a while."""
     name = household.names_by_unit.get(told.unit)
     if name is None:
-        orphan = Orphan(told.unit, told.boot_id, told.count, told.heard_us, told.sent_at_seconds, now.us)
+        orphan = Orphan(told.unit, told.boot_id, told.count, told.heard_us, told.sent_us, now.us)
         state.host.orphans = [*state.host.orphans[1 - _ORPHANS_LIMIT :], orphan]
         state.touch("host", "")
         return
-    chain = _chain(state, told.unit)
-    if told.count > chain.position:
-        risen = told.count - chain.position
-    elif told.sent_at_seconds <= chain.filled_at_seconds:
-        return  # NRestarts has told of it already
+    chain = _chain(state, told.unit, name)
+    if _is_late(chain, told, now):
+        risen = _risen(chain.told, told.count)
+        known = min(risen, chain.filled)
+        chain.filled -= known
+        _restamp(state, chain, told, known)
     else:
-        risen = told.count
-    chain.position, chain.doubted = told.count, None
-    _count(state, name, risen, told.boot_id, told.heard_us)
+        risen, known = _risen(chain.position, told.count), 0
+        chain.filled, chain.filled_boot = 0, ""
+    if risen > known:
+        chain.position, chain.doubted = told.count, None
+    chain.told, chain.told_us, chain.told_boot = told.count, told.sent_us, told.boot_id
+    _count(state, name, risen - known, told.boot_id, told.heard_us)
+
+
+def _is_late(chain: Chain, told: RestartScheduled, now: Now) -> bool:
+    """Whether it was sent before NRestarts was read, which has told of it."""
+    if told.boot_id == chain.filled_boot:
+        return told.sent_us <= chain.filled_us
+    # The journal tells in order: what is of another boot, and not of this one, is of one before.
+    return bool(chain.filled_boot) and told.boot_id != now.boot
+
+
+def _risen(before: int, count: int) -> int:
+    return count - before if count > before else count
 
 
 def settle_orphans(state: State, household: Household, now: Now) -> None:
@@ -53,41 +71,61 @@ def settle_orphans(state: State, household: Household, now: Now) -> None:
     waiting, state.host.orphans = state.host.orphans, []
     for orphan in waiting:
         if orphan.unit in household.names_by_unit:
-            told = RestartScheduled(orphan.boot, orphan.heard_us, orphan.sent_at_seconds, orphan.unit, orphan.count)
+            told = RestartScheduled(orphan.boot, orphan.heard_us, orphan.sent_us, orphan.unit, orphan.count)
             hear_restart(state, told, household, now)
         elif 0 <= now.us - orphan.held_since_us < _ORPHAN_US:
             state.host.orphans.append(orphan)
-    if waiting:
+    if len(waiting) != len(state.host.orphans):
         state.touch("host", "")
 
 
 def read_restarts(
-    state: State, key: str, name: str, count: int, now: Now, *, read_at_seconds: float, others_tell: bool
+    state: State, key: str, name: str, count: int, now: Now, *, read_us: int, journal_tells: bool
 ) -> None:
-    """Take NRestarts of a unit, or podman's RestartCount (`key` is podman:ID then). `others_tell`: events are heard."""
+    """Take NRestarts of a unit, or podman's RestartCount (`key` is podman:ID then, and no journal tells of it)."""
+    read_before_us = state.restarts_read_us.get(key)
+    state.restarts_read_us[key] = read_us
     if key not in state.chains:
-        chain = _chain(state, key)
-        chain.position, chain.filled_at_seconds = count, read_at_seconds
-        _count(state, name, count, "", 0)
+        _fill(state, key, name, count, now, read_us=read_us, stamp=False)
         return
     chain = state.chains[key]
     if count == chain.position:
         chain.doubted = None
         return
-    if others_tell and count != chain.doubted:
-        chain.doubted, chain.doubted_since_us = count, now.us
-        return
-    if others_tell and 0 <= now.us - chain.doubted_since_us < DOUBT_US:
-        return
-    risen = count - chain.position if count > chain.position else count
-    chain.position, chain.doubted, chain.filled_at_seconds = count, None, read_at_seconds
-    state.touch("chain", key)
-    _count(state, name, risen, now.boot, now.us)
+    # A reading may be older than the last entry.
+    is_fresh = chain.told_boot != now.boot or read_us - chain.told_us > DOUBT_US
+    if journal_tells or (count < chain.position and not is_fresh):
+        if count != chain.doubted:
+            chain.doubted, chain.doubted_since_us = count, now.us
+            return
+        if 0 <= now.us - chain.doubted_since_us < DOUBT_US:
+            return
+    stamp = read_before_us is not None and 0 <= read_us - read_before_us < _RECENT_US
+    _fill(state, key, name, count, now, read_us=read_us, stamp=stamp)
+
+
+def _fill(state: State, key: str, name: str, count: int, now: Now, *, read_us: int, stamp: bool) -> None:
+    """Count what the journal has not told. `stamp`: it happened since the last reading, which was a moment ago."""
+    chain = _chain(state, key, name)
+    risen = _risen(chain.position, count)
+    chain.position, chain.doubted = count, None
+    chain.filled += risen
+    chain.filled_us, chain.filled_boot = read_us, now.boot
+    _count(state, name, risen, now.boot if stamp else "", read_us)
+
+
+def _restamp(state: State, chain: Chain, told: RestartScheduled, known: int) -> None:
+    """Give restarts that were filled in the time that the journal tells."""
+    account = state.account(chain.name)
+    for _ in range(min(known, _RECENT_LIMIT)):
+        if (chain.filled_boot, chain.filled_us) in account.recent_restarts:
+            account.recent_restarts.remove((chain.filled_boot, chain.filled_us))
+    _stamp(account, known, told.boot_id, told.heard_us)
 
 
 def hear_podman_restart(state: State, told: ContainerEvent, now: Now) -> None:
     """Take a restart by podman's own policy."""
-    _chain(state, f"podman:{told.container_id}").position += 1
+    _chain(state, f"podman:{told.container_id}", told.name).position += 1
     _count(state, told.name, 1, now.boot, now.us)
 
 
@@ -98,19 +136,20 @@ def hear_start(state: State, told: ContainerEvent) -> None:
     account.unit = told.unit
 
 
-def recent_restarts(times: Iterable[tuple[str, int]], now: Now, window_seconds: float) -> int:
-    """How many restarts of this boot lie in the window that ends now."""
-    return sum(boot == now.boot and now.us - at_us <= window_seconds * 1e6 for boot, at_us in times)
-
-
-def _chain(state: State, key: str) -> Chain:
+def _chain(state: State, key: str, name: str) -> Chain:
     state.touch("chain", key)
-    return state.chains.setdefault(key, Chain())
+    chain = state.chains.setdefault(key, Chain())
+    chain.name = name
+    return chain
 
 
 def _count(state: State, name: str, risen: int, boot: str, heard_us: int) -> None:
     account = state.account(name)
     account.restarts += risen
     if boot:
-        account.recent_restarts = [*account.recent_restarts, *[(boot, heard_us)] * min(risen, _RECENT_LIMIT)]
-        account.recent_restarts = account.recent_restarts[-_RECENT_LIMIT:]
+        _stamp(account, risen, boot, heard_us)
+
+
+def _stamp(account: Account, count: int, boot: str, at_us: int) -> None:
+    times = [*account.recent_restarts, *[(boot, at_us)] * min(count, _RECENT_LIMIT)]
+    account.recent_restarts = times[-_RECENT_LIMIT:]

@@ -46,6 +46,7 @@ class SliceBook:
     floor: int = 0  # the least that was pending since `floor_since_us`
     floor_since_us: int = 0
     closed: bool = False  # another life has followed, or the boot is over
+    read_before: bool = False  # what it counts now, it has counted since
 
 
 @dataclass(slots=True)
@@ -61,19 +62,40 @@ class LifeBook:
     limits: list[tuple[str, int]] = field(default_factory=list)  # of lines not used yet: whose limit fired, and when
     credited: int = 0  # how much of this evidence has become part of the totals
     heard_us: int = 0
+    waits_since_us: int | None = None  # for a name, in the boot after its own
 
     @property
     def seen(self) -> int:
         """A lower bound of the kills in this life; each source of evidence may have missed some, none has invented."""
-        return max(sum(self.counts.values()), self.lines)
+        if not self.counts:
+            return self.lines
+        paths: dict[str, int] = {}
+        for instance, count in self.counts.items():
+            path = instance.rpartition(":")[0]
+            paths[path] = paths.get(path, 0) + count
+        # What lies in another holds no kill that the other does not hold.
+        outer = {path: [one for one in paths if f"{one}/".startswith(f"{path}/")] for path in paths}
+        inner = {one for path, within in outer.items() for one in within if one != path}
+        told = sum(
+            max(paths[path], sum(paths[one] for one in outer[path] if one != path))
+            for path in paths
+            if path not in inner
+        )
+        return max(told, self.lines)
 
 
 @dataclass(slots=True)
 class Chain:
     """Restarts of one unit (or of podman's policy for one container) since its last manual start."""
 
+    name: str = ""  # whose restarts these are
     position: int = 0
-    filled_at_seconds: float = 0.0  # unix time at which NRestarts told of what the journal had not
+    told: int = 0  # the number that the journal told last
+    told_us: int = 0  # when that was sent
+    told_boot: str = ""
+    filled: int = 0  # counted because NRestarts told of it: what the journal tells of that time adds nothing
+    filled_us: int = 0
+    filled_boot: str = ""
     doubted: int | None = None  # NRestarts as read, if it disagrees with the position
     doubted_since_us: int = 0
 
@@ -111,7 +133,7 @@ class Orphan:
     boot: str
     count: int
     heard_us: int
-    sent_at_seconds: float
+    sent_us: int
     held_since_us: int
 
 
@@ -144,6 +166,8 @@ class State:
     kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> heard_us: lines told before
     events_seen: dict[str, int] = field(default_factory=dict)  # time, id and action of podman's events -> heard_us
     touched: set[tuple[str, str]] = field(default_factory=set)
+    stops: dict[str, tuple[str, int]] = field(default_factory=dict)  # unit -> boot, time of its stop job; not written
+    restarts_read_us: dict[str, int] = field(default_factory=dict)  # by chain; not written
     local_oom: dict[tuple[str, int], int] = field(default_factory=dict)  # path and inode -> as last read; not written
 
     def account(self, name: str) -> Account:
@@ -185,7 +209,7 @@ class Household:
     names_by_id: Mapping[str, str] = field(default_factory=dict)  # container id -> name
     names_by_unit: Mapping[str, str] = field(default_factory=dict)  # web.service -> web
     tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)  # slice path -> names of those who live there
-    strangers: frozenset[str] = frozenset()  # paths of slices in which somebody lives whose name is not known yet
+    strangers: frozenset[str] = frozenset()  # tenants whose name is not known yet, by their ids
 
     def known(self) -> frozenset[str]:
         """Every name."""

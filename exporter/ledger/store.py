@@ -30,6 +30,10 @@ _BUSY_SECONDS = 2.0
 log = logging.getLogger("bulkhead")
 
 
+class _OtherFormat(sqlite3.DatabaseError):
+    """Another version of this program has written it."""
+
+
 class Store:
     """Keeps a State in `directory`; `None` keeps nothing."""
 
@@ -65,23 +69,34 @@ class Store:
         self._has_read = True
         return state
 
+    def load_again(self) -> State:
+        """The state as of the last transaction, for one that was left half-way."""
+        state = State()
+        if self._database is not None:
+            self._read(self._database, state)
+        return state
+
     def cursor(self, source: str) -> str:
         """Where this source was read up to; "" if it never was."""
         return self._cursors.get(source, "")
 
     def save(self, state: State, cursors: Mapping[str, str]) -> None:
         """Write what was touched, and the cursors, as one transaction. Never raises: see `problem`."""
+        if self._path is None:
+            self._cursors |= cursors
+            state.touched.clear()
+            return
         moved = {("cursor", source) for source, at in cursors.items() if self._cursors.get(source) != at}
         self._cursors |= cursors
         self._unwritten |= state.touched | moved
         state.touched.clear()
-        if self._path is None or not self._unwritten:
+        if not self._unwritten:
             return
         try:
-            self._database = self._database or self._open()
             if not self._has_read:
                 # It could not be read at the start and was counted on in memory: what it holds must not be lost.
                 raise sqlite3.OperationalError("it was not readable at the start; restart to join both")
+            self._database = self._database or self._open()
             with self._database as transaction:
                 transaction.executemany(
                     "INSERT OR REPLACE INTO row (kind, key, body) VALUES (?, ?, ?)", self._bodies(state)
@@ -112,15 +127,11 @@ class Store:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             if (version := database.execute("PRAGMA user_version").fetchone()[0]) not in (0, SCHEMA):
-                raise sqlite3.DatabaseError(f"its format is {version}, this program knows {SCHEMA}")
+                raise _OtherFormat(f"its format is {version}, this program knows {SCHEMA}")
             if (verdict := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                 raise sqlite3.DatabaseError(str(verdict))
-            with database:
-                database.execute(
-                    "CREATE TABLE IF NOT EXISTS row"
-                    " (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
-                )
-                database.execute(f"PRAGMA user_version = {SCHEMA}")
+            if not version:
+                _create(database)
         except sqlite3.Error:
             database.close()
             raise
@@ -160,7 +171,8 @@ class Store:
         if self._path is None:
             return
         number = 1
-        while (aside := self._path.with_name(f"{FILE}.damaged-{number}")).exists():
+        kind = "other-format" if isinstance(error, _OtherFormat) else "damaged"
+        while (aside := self._path.with_name(f"{FILE}.{kind}-{number}")).exists():
             number += 1
         try:
             self._path.rename(aside)
@@ -171,7 +183,7 @@ class Store:
             self._tell(denied)
             return
         log.error(
-            "the ledger is damaged: it was set aside, and counting begins anew",
+            "the ledger cannot be used: it was set aside, and counting begins anew",
             extra={"file": str(aside), "reason": str(error)},
         )
 
@@ -192,6 +204,15 @@ class Store:
         if problem != self.problem:
             log.error("the ledger cannot be written: counts are kept in memory", extra={"reason": str(error)})
         self.problem = problem
+
+
+def _create(database: sqlite3.Connection) -> None:
+    with database:
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS row"
+            " (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+        )
+        database.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
 def _is_damage(error: sqlite3.OperationalError) -> bool:

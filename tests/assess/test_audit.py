@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.audit import audited
+from exporter.assess.examination import SubjectKind
+from exporter.assess.hardening import CHECKS
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import Report, Verdict
+from exporter.assess.report import Report, Verdict, WaiverState
+from exporter.assess.waivers import Waiver
 from exporter.facts.reading import Absent, Read
 from exporter.facts.snapshot import Snapshot
 from tests.assess.secure import CONTAINER
@@ -25,12 +28,14 @@ def names(snapshot: Snapshot, *globs: str) -> list[str]:
     return [subject.name for subject in audited(report_of(snapshot), globs).subjects]
 
 
-def test_every_container_is_a_subject_with_the_report_s_own_findings() -> None:
+def test_every_container_and_the_host_are_subjects_with_the_report_s_own_findings() -> None:
     report = report_of(SNAPSHOT)
     examination = audited(report)
     assert [(one.name, one.state, one.findings) for one in examination.subjects] == [
-        ("objects02", "running", report.containers[0].findings)
+        ("objects02", "running", report.containers[0].findings),
+        ("host", "", report.host_findings),
     ]
+    assert [one.kind for one in examination.subjects] == [SubjectKind.CONTAINER, SubjectKind.HOST]
     assert examination.checks == report.checks
     assert examination.problems == ()
     assert report.host is not None
@@ -41,13 +46,31 @@ def test_every_container_is_a_subject_with_the_report_s_own_findings() -> None:
 @pytest.mark.parametrize(
     ("globs", "chosen"),
     [
-        ((), ["alice/web", "objects02"]),
+        ((), ["alice/web", "objects02", "host"]),
         (("objects*",), ["objects02"]),
         (("alice/*", "objects0?"), ["alice/web", "objects02"]),
     ],
 )
 def test_globs_choose_by_name(globs: tuple[str, ...], chosen: list[str]) -> None:
     assert names(TWO, *globs) == chosen
+
+
+def test_with_globs_the_host_s_checks_were_not_made() -> None:
+    checks = {check.id for check in audited(report_of(SNAPSHOT), ("objects*",)).checks}
+    assert checks == {check.id for check in CHECKS}
+
+
+def test_a_container_called_host_is_chosen_and_the_host_is_not() -> None:
+    called_host = replace(SNAPSHOT, podman=answered((replace(CONTAINER, name="host"),)))
+    (subject,) = audited(report_of(called_host), ("host",)).subjects
+    assert subject.kind is SubjectKind.CONTAINER
+
+
+def test_waivers_are_told_and_are_no_problem() -> None:
+    waivers = (Waiver("gone", "rootful", "over", 1.0), Waiver("misspelt", "rootful", "left"))
+    examination = audited(assess(SNAPSHOT, Limits(), Build(), waivers))
+    assert [waiver.state for waiver in examination.waivers] == [WaiverState.EXPIRED, WaiverState.UNMATCHED]
+    assert examination.problems == ()
 
 
 def test_a_glob_that_matches_nothing_is_told_and_not_passed() -> None:

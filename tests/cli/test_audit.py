@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.cli import main
 from tests.fake_sources import sources
 
@@ -28,7 +29,7 @@ def _log_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_example_host_is_judged_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--example"]) == 1
     said = capsys.readouterr()
-    assert said.out.startswith("Bulkhead looked at the example host: 36 containers.\n")
+    assert said.out.startswith("Bulkhead looked at the example host: 36 containers and the host itself.\n")
     assert "\nprivileged1  " in said.out
     assert "\x1b" not in said.out
     assert said.err == ""
@@ -57,8 +58,29 @@ def test_this_host_is_judged_without_the_service(
 ) -> None:
     monkeypatch.setattr("exporter.host_sources.build_sources", lambda *_: sources())
     assert main(["audit", "--format", "json"]) in (1, 3)
-    (subject,) = json.loads(capsys.readouterr().out)["subjects"]
-    assert (subject["name"], subject["state"]) == ("web", "running")
+    subjects = json.loads(capsys.readouterr().out)["subjects"]
+    assert sorted((one["kind"], one["name"], one["state"]) for one in subjects) == [
+        ("container", "web", "running"),
+        ("host", "host", None),
+    ]
+    assert {one["kind"]: len(one["findings"]) for one in subjects}["host"] == len(HOST_CHECKS)
+
+
+def test_a_waiver_of_the_configuration_keeps_the_exit_code_from_failing_and_one_that_is_over_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bulkhead.toml"
+
+    def exit_code_until(day: str) -> int:
+        waiver = f'container = "good01"\ncheck = "selinux_confined"\nreason = "the host changes soon"\nuntil = {day}\n'
+        path.write_text(f"[[waivers]]\n{waiver}")
+        return main(["audit", "--example", "--container", "good01", "--config", str(path)])
+
+    assert exit_code_until("9998-12-31") == 0
+    assert "            waived until 9998-12-31: the host changes soon\n" in capsys.readouterr().out
+    assert exit_code_until("2001-12-31") == 1
+    said = capsys.readouterr().out
+    assert "\nWaivers to look at\n  - expired, its last day was 2001-12-31: selinux_confined of good01 " in said
 
 
 def test_a_wrong_setting_is_told_before_anything_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

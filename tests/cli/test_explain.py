@@ -8,6 +8,8 @@ import pytest
 
 from exporter.assess.check import Check
 from exporter.assess.hardening import CHECKS
+from exporter.assess.hardening_host import HOST_CHECKS
+from exporter.assess.host_check import HostCheck
 from exporter.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,19 +25,34 @@ def test_every_check_is_explained(check: Check, capsys: pytest.CaptureFixture[st
     assert f'query bulkhead_container_hardening_check{{check="{check.id}"}} == 0' in text
 
 
+@pytest.mark.parametrize("check", HOST_CHECKS, ids=lambda check: check.id)
+def test_every_check_of_the_host_is_explained(check: HostCheck, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", check.id]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith(f"{check.id} ({check.severity}): {check.title} what ")
+    for told in (check.why, f"mend {check.fix}", *check.references):
+        assert " ".join(told.split()) in text
+    assert f'query bulkhead_host_hardening_check{{check="{check.id}"}} == 0' in text
+
+
 def test_what_is_declared_and_what_is_in_force_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "own_slice"]) == 0
     said = capsys.readouterr().out
     assert "\n            Declared: Slice= of the unit. In force: no other container's processes below" in said
 
 
-def test_without_a_check_all_are_listed_by_severity(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_check_all_are_listed_by_severity_and_the_host_s_apart(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines if line and not line.startswith(" ")] == [
-        *("critical", "warning", "info", "bulkhead")
+    *sections, _ = capsys.readouterr().out.split("\n\n")
+    assert [section.split(" (")[0] for section in sections] == [
+        *(f"{severity}, of each container" for severity in ("critical", "warning", "info")),
+        *(f"{severity}, of the host itself" for severity in ("critical", "warning", "info")),
     ]
-    assert {line.split()[0] for line in lines if line.startswith("  ")} >= {check.id for check in CHECKS}
+    listed = [{line.split()[0] for line in section.splitlines()[1:]} for section in sections]
+    of_containers, of_the_host = listed[0] | listed[1] | listed[2], listed[3] | listed[4] | listed[5]
+    assert of_containers >= {check.id for check in CHECKS}
+    assert of_the_host >= {check.id for check in HOST_CHECKS}
+    assert not of_containers & of_the_host
 
 
 def test_a_check_that_is_not_there_says_which_was_perhaps_meant(capsys: pytest.CaptureFixture[str]) -> None:

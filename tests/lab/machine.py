@@ -108,15 +108,28 @@ class Machine:
         return self._state()["web_port"]
 
     def start(self, base: Path) -> None:
-        """Boot from throw-away layers over the base image in `base`; returns before the guest answers."""
+        """Boot from new throw-away layers over the base image in `base`; returns before the guest answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "ssh.sock").unlink(missing_ok=True)
-        disks: list[tuple[Path, str]] = []
+        (self.directory / "base").write_text(str(base))
         for name in DISKS:
-            layer = self.directory / f"{name}.qcow2"
             create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base / f"{name}.img")]
-            subprocess.run([*create, str(layer)], check=True)
-            disks.append((layer, "qcow2"))
+            subprocess.run([*create, str(self.directory / f"{name}.qcow2")], check=True)
+        self._boot(base)
+
+    def cut_power(self) -> None:
+        """End the emulator at once and boot again from the same disks: what the guest had not flushed is gone."""
+        pid = self.pid
+        if pid is None:
+            raise LabError("the lab is not running: start it with `python3 tests/lab/lab.py up`")
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while self.pid is not None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self._boot(Path((self.directory / "base").read_text()))
+
+    def _boot(self, base: Path) -> None:
+        (self.directory / "ssh.sock").unlink(missing_ok=True)
+        disks = [(self.directory / f"{name}.qcow2", "qcow2") for name in DISKS]
         ports = {"ssh_port": free_port(), "web_port": free_port()}
         forwards = "".join(
             f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"

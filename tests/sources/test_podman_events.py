@@ -268,3 +268,29 @@ def test_a_line_without_end_is_dropped_and_the_next_one_read(monkeypatch: pytest
     monkeypatch.setattr(events, "LINE_LIMIT_BYTES", 8)
     chunks = [b"aaaa", b"aaaa", b"aaaa", b"a\nbb\n", b"\n", b"c" * 9 + b"\ndd\nee"]
     assert list(lines(chunks)) == [None, b"bb", None, b"dd"]
+
+
+def test_while_the_stream_is_broken_nothing_later_counts_as_heard(podman: PodmanService) -> None:
+    with followed(podman.path) as (source, pokes):
+        assert source.heard_until_seconds is None or source.heard_until_seconds <= time.time()
+        pokes.reach(1)
+        assert source.heard_until_seconds == pytest.approx(time.time(), abs=1)
+        podman.wrong["/events"] = lambda handler: handler.reply(b"no", 500)
+        podman.events.put(END)
+        settle(lambda: "HTTP 500" in "".join(source.problems))
+        broken = source.heard_until_seconds
+        time.sleep(0.05)
+        assert broken == source.heard_until_seconds
+
+
+@given(st.dictionaries(st.sampled_from(["Type", "Action", "Actor", "timeNano", "HealthStatus"]), st.none() | st.text()))
+def test_whatever_an_event_holds_it_tells_or_is_a_gap(fields: dict[str, str | None]) -> None:
+    told: list[object] = []
+    one = EventStream(
+        Api(PodmanSocket("unix:///nowhere", ""), 1), lambda _: True, hear=lambda e: told.append(e.told("u"))
+    )
+    one.take(json.dumps(fields).encode())
+    actor = {"ID": "a" * 64, "Attributes": {key: value for key, value in fields.items() if value is not None}}
+    one.take(json.dumps({"Type": "container", "Action": "died", "Actor": actor, "timeNano": 1}).encode())
+    assert one.events + one.events_lost == 2
+    one.close()

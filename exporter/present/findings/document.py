@@ -2,6 +2,7 @@
 
     {"version": 1, "title": "lab", "summary": {"fail": {"critical": 1, ...}, ...}, "problems": [],
      "subjects": [{"name": "objects02", "kind": "container", ..., "findings": [{"check": "own_slice", ...}]}],
+     "waivers": [{"container": "objects02", "check": "own_slice", "until": "2026-12-31", "state": "active", ...}],
      "checks": [{"id": "own_slice", ...}]}
 
 New keys may come; a key that changes its meaning changes the version.
@@ -13,7 +14,8 @@ import json
 from collections import Counter
 
 from exporter.assess.examination import Examination, Examined, Place, worst_first
-from exporter.assess.report import CheckInfo, Finding, Severity, Verdict
+from exporter.assess.report import CheckInfo, Finding, Severity, Verdict, WaiverReport
+from exporter.assess.waivers import last_day
 from exporter.present.untrusted import bounded
 
 DOCUMENT_VERSION = 1
@@ -28,6 +30,7 @@ def document(examination: Examination, product_version: str) -> str:
         "summary": _summary(examination),
         "problems": [bounded(problem) for problem in examination.problems],
         "subjects": [_subject(subject) for subject in worst_first(examination.subjects)],
+        "waivers": [_waiver(waiver) for waiver in examination.waivers],
         "checks": [_check(check) for check in examination.checks],
     }
     return json.dumps(content, indent=2) + "\n"
@@ -66,7 +69,25 @@ def _finding(finding: Finding, place: Place | None) -> dict[str, object]:
         "detail": bounded(finding.outcome.detail),
         "drift": finding.outcome.drift,
         "place": {"file": bounded(place.file), "line": place.line} if place else None,
+        "waiver": {"reason": bounded(finding.waiver), "until": _until(finding.waiver_ends_at_seconds)}
+        if finding.waiver
+        else None,
     }
+
+
+def _waiver(waiver: WaiverReport) -> dict[str, object]:
+    return {
+        "container": bounded(waiver.container) or None,
+        "check": bounded(waiver.check),
+        "reason": bounded(waiver.reason),
+        "until": _until(waiver.ends_at_seconds),
+        "state": waiver.state.value,
+    }
+
+
+def _until(ends_at_seconds: float | None) -> str | None:
+    """The last day on which a waiver holds (UTC)."""
+    return None if ends_at_seconds is None else last_day(ends_at_seconds)
 
 
 def _check(check: CheckInfo) -> dict[str, object]:
@@ -77,5 +98,6 @@ def _check(check: CheckInfo) -> dict[str, object]:
         "why": check.why,
         "fix_quadlet": check.fix_quadlet,
         "fix_podman": check.fix_podman,
+        "fix_host": check.fix_host,
         "references": list(check.references),
     }

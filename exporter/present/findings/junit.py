@@ -3,8 +3,9 @@
     <testsuite name="container objects02" tests="16" failures="1" errors="0" skipped="0">
       <testcase classname="container objects02" name="own_slice"><failure type="warning" message="...">...
 
-A check that could not be judged is an error, not a pass; one that does not apply is skipped. What could not be
-read at all is an error of the suite "sources". The text is bounded and holds only characters of XML 1.0.
+A check that could not be judged is an error, not a pass; one that does not apply or is waived is skipped. What
+could not be read at all is an error of the suite "sources". The host's own suite is "host". The text is bounded and
+holds only characters of XML 1.0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import assert_never
 
-from exporter.assess.examination import Examination, Examined, Place, worst_first
+from exporter.assess.examination import Examination, Examined, Place, SubjectKind, worst_first
 from exporter.assess.report import CheckInfo, Finding, Verdict
 from exporter.present.untrusted import bounded
 
@@ -46,7 +47,7 @@ def _sources(problems: tuple[str, ...]) -> Iterator[str]:
 
 
 def _suite(subject: Examined, catalogue: Mapping[str, CheckInfo]) -> Iterator[str]:
-    name = f"{subject.kind} {subject.name}"
+    name = subject.kind.value if subject.kind is SubjectKind.HOST else f"{subject.kind} {subject.name}"
     places = dict(subject.places)
     verdicts = Counter(finding.outcome.verdict for finding in subject.findings)
     yield f"<testsuite{_attributes(name=name, **_counts(verdicts))}>"
@@ -70,7 +71,7 @@ def _inner(finding: Finding, check: CheckInfo | None) -> str:
         case Verdict.PASS:
             return f"<system-out>{_text(drift)}</system-out>" if drift else ""
         case Verdict.FAIL:
-            mend = (check.why, f"mend: {check.fix_quadlet}") if check else ()
+            mend = (check.why, f"mend: {check.fix}") if check else ()
             body = "\n".join(_text(line) for line in (outcome.detail, drift, *mend) if line)
             return f"<failure{_attributes(type=finding.severity, message=outcome.reason)}>{body}</failure>"
         case Verdict.NOT_APPLICABLE:

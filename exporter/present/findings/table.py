@@ -14,13 +14,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.assess.examination import Examination, Examined, SubjectKind, gravest_first, worst_first
-from exporter.assess.report import CheckInfo, Finding, Severity, Verdict
-from exporter.present.findings.text import BOLD, COLOURS, DIM, GREEN, MAGENTA, RED, Paper, count
+from exporter.assess.report import CheckInfo, Finding, Severity, Verdict, WaiverReport, WaiverState
+from exporter.assess.waivers import last_day
+from exporter.present.findings.text import (
+    BOLD,
+    COLOURS,
+    DIM,
+    GREEN,
+    MAGENTA,
+    RED,
+    YELLOW,
+    Paper,
+    count,
+    waiver_in_words,
+)
 
 _INDENT = 12
 _FEWEST_SHARING = 3
 _TELLING = (Verdict.FAIL, Verdict.UNKNOWN)
-_NOUNS = {SubjectKind.CONTAINER: "container", SubjectKind.HOST: "host", SubjectKind.FILE: "file"}
+_NOUNS = {SubjectKind.CONTAINER: "container", SubjectKind.FILE: "file"}
+_THE_HOST = "the host itself"
 _Answer = tuple[str, Verdict, str]  # check, verdict, reason
 
 
@@ -43,13 +56,14 @@ class _Table:
         self._paper = paper
         self._catalogue: Mapping[str, CheckInfo] = {check.id: check for check in examination.checks}
         self._judged = [subject for subject in worst_first(examination.subjects) if subject.findings]
-        self._shared = _shared_by_most(self._judged)
+        self._peers = [subject for subject in self._judged if subject.kind is not SubjectKind.HOST]
+        self._shared = _shared_by_most(self._peers)
 
     def lines(self) -> Iterator[str]:
         ink = self._paper.ink
         what = self._examination.title
         yield from self._paper.lines(f"Bulkhead looked at {what}: {self._subjects_in_words()}." if what else "")
-        flawless, only_shared = [], []
+        flawless, only_shared, only_waived = [], [], []
         for subject in self._judged:
             told = [finding for verdict in _TELLING for finding in gravest_first(subject, verdict)]
             own = [finding for finding in told if _answer(finding) not in self._shared]
@@ -57,25 +71,32 @@ class _Table:
                 yield ""
                 yield from self._subject(subject, own, len(told) - len(own))
             elif told:
-                only_shared.append(subject.name)
+                only_shared.append(_name(subject))
+            elif gravest_first(subject, Verdict.WAIVED):
+                only_waived.append(_name(subject))
             else:
-                flawless.append(subject.name)
+                flawless.append(_name(subject))
         if self._shared:
             yield ""
             yield ink("Shared by most", BOLD)
             for shared in self._shared.values():
                 yield from self._shared_finding(shared)
+        yield from self._waived()
         yield from self._names("Nothing but what most share", only_shared, DIM)
+        yield from self._names("Nothing but what is waived", only_waived, DIM)
         yield from self._names("Nothing found", flawless, GREEN)
-        idle = [f"{one.name} ({one.state})" if one.state else one.name for one in self._unjudged()]
+        idle = [f"{_name(one)} ({one.state})" if one.state else _name(one) for one in self._unjudged()]
         yield from self._names("Not judged, as nothing of it runs", idle, DIM)
-        yield from self._names("Could not be read, so that no verdict here is whole", self._examination.problems, RED)
+        yield from self._sentences("Waivers to look at", _told_of(self._examination.waivers), YELLOW)
+        problems = self._examination.problems
+        yield from self._sentences("Could not be read, so that no verdict here is whole", problems, RED)
         yield ""
         yield from self._summary()
 
     def _subjects_in_words(self) -> str:
-        kinds = Counter(_NOUNS[subject.kind] for subject in self._examination.subjects)
-        return ", ".join(count(number, noun) for noun, number in kinds.items()) or "no container"
+        kinds = Counter(subject.kind for subject in self._examination.subjects)
+        words = [count(kinds[kind], noun) for kind, noun in _NOUNS.items() if kinds[kind]] or ["no container"]
+        return " and ".join((*words, _THE_HOST) if kinds[SubjectKind.HOST] else words)
 
     def _unjudged(self) -> list[Examined]:
         return [subject for subject in self._examination.subjects if not subject.findings]
@@ -87,7 +108,7 @@ class _Table:
             for severity in Severity
             if failures[severity]
         )
-        name = next(self._paper.lines(subject.name))
+        name = next(self._paper.lines(_name(subject)))
         yield f"{self._paper.ink(name, BOLD)}  {words}".rstrip()
         places = dict(subject.places)
         for finding in own:
@@ -104,11 +125,11 @@ class _Table:
         because = f"{outcome.reason}: {outcome.detail}" if outcome.detail else outcome.reason
         yield from self._paper.lines(f"{because} ({place})" if place else because, _INDENT)
         if check is not None and outcome.verdict is Verdict.FAIL:
-            yield from self._paper.lines(f"mend: {check.fix_quadlet}", _INDENT)
+            yield from self._paper.lines(f"mend: {check.fix}", _INDENT)
 
     def _heading(self, finding: Finding, check: CheckInfo | None) -> str:
         ink = self._paper.ink
-        failed = finding.outcome.verdict is Verdict.FAIL
+        failed = finding.outcome.verdict is not Verdict.UNKNOWN
         word = f"{finding.severity if failed else finding.outcome.verdict:<{_INDENT - 2}}"
         colour = COLOURS[finding.severity] if failed else MAGENTA
         title = f"{ink(check.title, BOLD)} ({finding.check})" if check else ink(finding.check, BOLD)
@@ -141,6 +162,9 @@ class _Table:
             words.append(f"of which with DRIFT: {', '.join(drifted)}")
         if idle:
             words.append(f"not applicable: {', '.join(idle)}")
+        waived = [finding.check for finding in gravest_first(subject, Verdict.WAIVED)]
+        if waived:
+            words.append(f"waived, below: {', '.join(waived)}")
         if shared:
             words.append(f"{shared} shared by most, below")
         for line in self._paper.lines("; ".join(words), 2):
@@ -155,25 +179,43 @@ class _Table:
             detail = f": {finding.outcome.detail}" if finding.outcome.detail else ""
             yield from self._paper.lines(finding.outcome.reason + detail, _INDENT)
             names = ", ".join(name for name, _ in shared.details)
-            if len(shared.details) < len(self._judged):
+            if len(shared.details) < len(self._peers):
                 yield from self._paper.lines(names, _INDENT)
         else:
             yield from self._paper.lines(finding.outcome.reason, _INDENT)
             for name, detail in shared.details:
                 yield from self._paper.lines(f"{name}: {detail}" if detail else name, _INDENT)
         if check is not None and finding.outcome.verdict is Verdict.FAIL:
-            yield from self._paper.lines(f"mend: {check.fix_quadlet}", _INDENT)
+            yield from self._paper.lines(f"mend: {check.fix}", _INDENT)
 
-    def _names(self, heading: str, names: list[str] | tuple[str, ...], colour: str) -> Iterator[str]:
-        if not names:
-            return
-        yield ""
-        yield self._paper.ink(heading, BOLD, colour)
-        if colour == RED:  # sentences
-            for sentence in names:
-                yield from self._paper.lines(sentence, 4, "  - ")
-        else:
+    def _waived(self) -> Iterator[str]:
+        """What is accepted, by the waiver: one for many containers is told once."""
+        accepted: dict[tuple[str, str, str], list[tuple[str, Finding]]] = defaultdict(list)
+        for subject in self._judged:
+            for finding in gravest_first(subject, Verdict.WAIVED):
+                told = (finding.check, finding.outcome.reason, waiver_in_words(finding))
+                accepted[told].append((_name(subject), finding))
+        if accepted:
+            yield ""
+            yield self._paper.ink("Waived", BOLD)
+        for (check, reason, waiver), ones in accepted.items():
+            yield self._heading(ones[0][1], self._catalogue.get(check))
+            yield from self._paper.lines(reason, _INDENT)
+            yield from self._paper.lines(f"waived {waiver}", _INDENT)
+            yield from self._paper.lines(", ".join(name for name, _ in ones), _INDENT)
+
+    def _names(self, heading: str, names: list[str], colour: str) -> Iterator[str]:
+        if names:
+            yield ""
+            yield self._paper.ink(heading, BOLD, colour)
             yield from self._paper.lines(", ".join(names), 2)
+
+    def _sentences(self, heading: str, sentences: tuple[str, ...], colour: str) -> Iterator[str]:
+        if sentences:
+            yield ""
+            yield self._paper.ink(heading, BOLD, colour)
+        for sentence in sentences:
+            yield from self._paper.lines(sentence, 4, "  - ")
 
     def _summary(self) -> Iterator[str]:
         findings = [finding for subject in self._examination.subjects for finding in subject.findings]
@@ -188,6 +230,22 @@ class _Table:
         yield f"{', '.join(others)}; {drift} with DRIFT (declared and in force differ)"
         if verdicts[Verdict.FAIL] or verdicts[Verdict.UNKNOWN]:
             yield ink("bulkhead explain CHECK tells what, why and how to mend", DIM)
+
+
+def _name(subject: Examined) -> str:
+    return _THE_HOST if subject.kind is SubjectKind.HOST else subject.name
+
+
+def _told_of(waivers: tuple[WaiverReport, ...]) -> tuple[str, ...]:
+    """Those that accept nothing any more, or never did: over, misspelt, or for a container that is gone."""
+    told = []
+    for waiver in waivers:
+        words = f"{waiver.check} of {waiver.container or _THE_HOST} ({waiver.reason})"
+        if waiver.state is WaiverState.EXPIRED and waiver.ends_at_seconds is not None:
+            told.append(f"expired, its last day was {last_day(waiver.ends_at_seconds)}: {words}")
+        elif waiver.state is WaiverState.UNMATCHED:
+            told.append(f"no container has such a name: {words}")
+    return tuple(told)
 
 
 def _answer(finding: Finding) -> _Answer:

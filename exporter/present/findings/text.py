@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.assess.report import Severity
+from exporter.assess.report import Finding, Severity
+from exporter.assess.waivers import last_day
 from exporter.present.untrusted import printable
 
 _NARROWEST = 40
@@ -38,3 +39,9 @@ class Paper:
 def count(number: int, one: str, many: str = "") -> str:
     """The number with its noun."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def waiver_in_words(finding: Finding) -> str:
+    """Until when its failure is accepted, and why."""
+    ends_at_seconds = finding.waiver_ends_at_seconds
+    return f"{'for ever' if ends_at_seconds is None else f'until {last_day(ends_at_seconds)}'}: {finding.waiver}"

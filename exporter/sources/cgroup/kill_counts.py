@@ -51,34 +51,34 @@ class KillCountSource:
     def wait(self, timeout_seconds: float) -> bool:
         """Until a count changed or a waker woke, at most so long; whether one did."""
         events = self._poll.poll(timeout_seconds * _MILLISECONDS)
-        for descriptor, _ in events:
-            if descriptor in self._wakers:
+        for descriptor, told in events:
+            if told & select.POLLNVAL:
+                self._poll.unregister(descriptor)
+            elif descriptor in self._wakers:
                 self._wakers[descriptor]()
         return bool(events)
 
     def read(self) -> KillCounts:
         """The counts now, children first. Never raises: what could not be read is in `problems`."""
-        problems: list[str] = []
-        unreadable: set[str] = set()
-        counts: list[KillCount] = []
-        seen: set[tuple[str, int]] = set()
+        trouble: dict[str, str] = {}
+        counts: dict[tuple[str, int], KillCount] = {}
 
-        def read(path: str, inode: int, container_id: str = "", *, outermost: bool = True) -> None:
-            if (path, inode) in seen:
-                return
+        def read(path: str, inode: int | None = None, container_id: str = "", *, outermost: bool = True) -> bool:
             try:
-                own, local = self._events(path, inode)
+                inode = inode or os.stat(f"{self._root}{path}").st_ino  # noqa: PTH116 - surrogates, and one call
+                if (path, inode) not in counts:
+                    own, local = self._events(path, inode)
+                    fired = local.oom if local else 0
+                    counts[path, inode] = KillCount(
+                        _printable(path), inode, own.oom_kill, fired, container_id, outermost
+                    )
             except OSError as error:
-                if error.errno not in _GONE:
-                    unreadable.add(path)
-                    problems.append(f"{path}/memory.events: {error.strerror}")
-                return
+                if error.errno in _GONE:
+                    return False
+                trouble[_printable(path)] = str(error.strerror)
             except SourceError as error:
-                unreadable.add(path)
-                problems.append(f"{path}/memory.events: {error}")
-                return
-            seen.add((path, inode))
-            counts.append(KillCount(path, inode, own.oom_kill, local.oom if local else 0, container_id, outermost))
+                trouble[_printable(path)] = str(error)
+            return True
 
         containers = self._containers()
         crowds = _crowds(containers)
@@ -87,29 +87,26 @@ class KillCountSource:
             own = [place for place in own if crowds[place.path] == 1]
             for position, place in enumerate(own, start=1):
                 read(place.path, place.inode, container.container_id, outermost=position == len(own))
-        for path, inode in self._slices_above(containers):
-            read(path, inode)
-        self._close_others(seen)
-        self._slices_before = frozenset(count.path for count in counts if count.is_slice)
-        self.problems = tuple(problems[:5])
-        return KillCounts(tuple(counts), frozenset(unreadable))
+        self._slices_before = frozenset([path for path in self._slices_above(containers) if read(path)])
+        self._close_others(set(counts))
+        self.problems = tuple(f"{path}/memory.events: {reason}" for path, reason in trouble.items())[:5]
+        return KillCounts(tuple(counts.values()), frozenset(trouble))
 
     def close(self) -> None:
         """Close all files."""
         self._close_others(set())
 
-    def _slices_above(self, containers: Iterable[FoundContainer]) -> Iterator[tuple[str, int]]:
+    def _slices_above(self, containers: Iterable[FoundContainer]) -> Iterator[str]:
         """Every slice above a container, told of, or read before; deepest first, as far as they exist."""
         paths = {place.path for container in containers for place, _ in container.places[1:]}
         wanted = paths | self._slices_before | {above for path in self._slices() for above in _upwards(path)}
         for path in sorted(wanted, key=lambda path: (-path.count("/"), path)):
             if path.endswith(".slice"):
-                with contextlib.suppress(OSError):
-                    yield path, os.stat(f"{self._root}{path}").st_ino  # noqa: PTH116 - surrogates, and one call
+                yield path
 
     def _events(self, path: str, inode: int) -> tuple[MemoryEvents, MemoryEvents | None]:
         if (path, inode) not in self._files:
-            self._files[path, inode] = self._opened(path)
+            self._files[path, inode] = self._opened(path, inode)
         events, local = self._files[path, inode]
         try:
             return (
@@ -120,9 +117,12 @@ class KillCountSource:
             self._close(path, inode)
             raise
 
-    def _opened(self, path: str) -> tuple[int, int | None]:
+    def _opened(self, path: str, inode: int) -> tuple[int, int | None]:
         flags = os.O_RDONLY | os.O_CLOEXEC
         events = os.open(f"{self._root}{path}/memory.events", flags)
+        if os.stat(f"{self._root}{path}").st_ino != inode:  # noqa: PTH116 - as above
+            os.close(events)
+            raise OSError(errno.ENOENT, "another cgroup has its name now")
         local: int | None = None
         with contextlib.suppress(OSError):  # kernel 5.3 and later
             local = os.open(f"{self._root}{path}/memory.events.local", flags)
@@ -141,6 +141,11 @@ class KillCountSource:
     def _close_others(self, seen: set[tuple[str, int]]) -> None:
         for path, inode in self._files.keys() - seen:
             self._close(path, inode)
+
+
+def _printable(path: str) -> str:
+    """The path as text: whoever may make cgroups may call them what he likes."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _crowds(containers: Iterable[FoundContainer]) -> dict[str, int]:

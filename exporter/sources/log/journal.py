@@ -101,11 +101,13 @@ def event_of(entry: Entry) -> JournalEvent | None:
         return None
     boot, heard_us, unit = entry.boot_id, _number(entry.monotonic_us), entry.unit
     sent_seconds = (_number(entry.sent_us) or _number(entry.realtime_us)) / 1e6
+    sent_us, realtime_us = _number(entry.sent_us), _number(entry.realtime_us)
+    delay_us = max(0, realtime_us - sent_us) if sent_us and realtime_us else 0
     count = _number(entry.restarts)
     if entry.message_id == RESTART_SCHEDULED and not count:
         return None
     told: dict[object, Callable[[], JournalEvent]] = {
-        RESTART_SCHEDULED: lambda: RestartScheduled(boot, heard_us, sent_seconds, unit, count),
+        RESTART_SCHEDULED: lambda: RestartScheduled(boot, heard_us, max(0, heard_us - delay_us), unit, count),
         OUT_OF_MEMORY: lambda: UnitOutOfMemory(boot, heard_us, unit),
         OOMD_KILL: lambda: OomdKill(boot, heard_us, unit, max(1, _number(entry.processes)), sent_seconds),
         FAILURE_RESULT: lambda: UnitFailed(boot, heard_us, unit, str(entry.result)),
@@ -220,15 +222,17 @@ class JournalSource:
         """Whole lines, as many as are there at once."""
         assert child.stdout is not None  # noqa: S101 - Popen was asked for a pipe
         descriptor = child.stdout.fileno()
+        poll = select.poll()  # select() ends at descriptor 1023, and the cgroups' files are more
+        poll.register(descriptor, select.POLLIN)
         rest = b""
         while not stop.is_set():
-            ready, _, _ = select.select([descriptor], [], [], _IDLE_SECONDS)
-            if not ready:
+            if not poll.poll(_IDLE_SECONDS * 1000):
                 self.has_caught_up, self._problem = child.poll() is None, ""
                 if child.poll() is not None:
                     return
                 continue
             chunk = os.read(descriptor, 1 << 16)
+            self._problem = "" if chunk else self._problem
             if not chunk:
                 child.wait(_TIMEOUT_SECONDS)
                 return
@@ -250,6 +254,9 @@ class JournalSource:
             event = event_of(entry)
             if event is not None:
                 events.append(event)
+            # On a busy host there is always one more entry: what is of now has nothing before it.
+            if abs(time.time() - _number(entry.realtime_us) / 1e6) < _IDLE_SECONDS:
+                self.has_caught_up = True
         self.events += len(events)
         if self._cursor:
             self._hear(tuple(events), self._cursor)

@@ -134,7 +134,8 @@ class KernelLogSource:
         # printk has a clock of its own, which may be off by seconds: what comes while we listen is of now.
         heard_us = self._clock_us() if self._has_caught_up else record.stamp_us
         limit = victim.limit_cgroup if victim.victim_cgroup is not None else None
-        return KernelKill(self._boot_id, heard_us, record.stamp_us, victim.pid, cgroup, limit, time.time())
+        at_seconds = time.time() - max(0, self._clock_us() - heard_us) / 1e6
+        return KernelKill(self._boot_id, heard_us, record.stamp_us, victim.pid, cgroup, limit, at_seconds)
 
     def _cgroup_of(self, pid: int) -> str | None:
         try:

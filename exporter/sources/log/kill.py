@@ -15,10 +15,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# The last "task_memcg=", and the last ",pid=": names in between are hostile, what follows is the kernel's.
+# The first ",task=", and the last ",pid=": a task may call itself anything, what follows is the kernel's.
 _KILL = re.compile(
     r"^oom-kill:constraint=(?P<constraint>CONSTRAINT_\w+),.*?(?:,oom_memcg=(?P<limit>/.*?)|,global_oom)"
-    r",task_memcg=(?P<victim>/.*),task=.*,pid=(?P<pid>\d+),uid=-?\d+$",
+    r",task_memcg=(?P<victim>/.*?),task=.*,pid=(?P<pid>\d+),uid=-?\d+$",
     re.DOTALL,
 )
 _KILLED = re.compile(r"^(?:Memory cgroup out of memory|Out of memory)[^:]*: Killed process (?P<pid>\d+) ")

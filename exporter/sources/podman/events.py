@@ -74,6 +74,7 @@ class EventStream:
         self._newest: Key | None = None
         self._awaited: Key | None = None
         self._channel: socket.socket | None = None
+        self._ended_at_seconds: float | None = None
         self._connected_at_seconds = float("inf")
 
     def follow(self, on_change: Callable[[], None], stop: threading.Event) -> None:
@@ -90,6 +91,11 @@ class EventStream:
                 delay = self._first_delay_seconds
             stop.wait(delay)
             delay = min(2 * delay, LAST_DELAY_SECONDS)
+
+    @property
+    def heard_until_seconds(self) -> float | None:
+        """Unix time until which all events were told, but for the last seconds; None before the first connection."""
+        return self._clock() if self._channel is not None else self._ended_at_seconds
 
     def hang_up(self) -> None:
         """End the stream that is open. Call it after `stop` is set."""
@@ -122,6 +128,7 @@ class EventStream:
                     if self.take(line):
                         on_change()
             finally:
+                self._ended_at_seconds = self._clock()
                 self._channel = None
 
     def take(self, line: bytes | None) -> bool:

@@ -119,6 +119,12 @@ class PodmanSource:
         self._problems = (*(str(failure) for failure in failures), *problems)
         return tuple(containers.values())
 
+    @property
+    def heard_until_seconds(self) -> float | None:
+        """Unix time until which all events of all sockets that were ever there were told."""
+        told = [until for stream in self._streams if (until := stream.heard_until_seconds) is not None]
+        return min(told, default=None)
+
     def resume(self, since_seconds: float) -> None:
         """Have the streams begin with the events since that unix time. Call it before `follow`."""
         for stream in self._streams:

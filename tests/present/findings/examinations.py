@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.examination import Examination, Examined, Place, SubjectKind
-from exporter.assess.report import Verdict
-from tests.present.reports import CAPABILITIES, READ_ONLY, ROOTFUL, SELINUX, finding
+from exporter.assess.report import Verdict, WaiverReport, WaiverState
+from tests.present.reports import CAPABILITIES, DMESG, NOW_SECONDS, READ_ONLY, ROOTFUL, SELINUX, finding
 
 GOOD = Examined(
     "good01",
@@ -22,6 +22,21 @@ BAD = Examined(
         finding(ROOTFUL, Verdict.NOT_APPLICABLE, "no podman"),
     ),
     state="running",
+)
+HOST = Examined(
+    "host",
+    (finding(DMESG, Verdict.FAIL, "anybody may read the kernel's log", "kernel.dmesg_restrict is 0"),),
+    kind=SubjectKind.HOST,
+)
+WAIVED = replace(
+    finding(READ_ONLY, Verdict.WAIVED, "root file system writable", "/ is rw"),
+    waiver="writes its cache there",
+    waiver_ends_at_seconds=NOW_SECONDS + 86_400,
+)
+WAIVERS = (
+    WaiverReport("worker", "read_only_*", "writes its cache there", NOW_SECONDS + 86_400, WaiverState.ACTIVE),
+    WaiverReport("", "dmesg_restricted", "over", NOW_SECONDS, WaiverState.EXPIRED),
+    WaiverReport("old*", "rootful", "gone & forgotten", None, WaiverState.UNMATCHED),
 )
 GONE = Examined("gone", (), state="missing")
 QUADLET = Examined(
@@ -39,5 +54,9 @@ HOSTILE = replace(
 )
 EXAMINATION = Examination(
     checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX), subjects=(GOOD, BAD, GONE), title="lab.example.org"
+)
+OF_HOST = replace(EXAMINATION, checks=(*EXAMINATION.checks, DMESG), subjects=(GOOD, HOST))
+OF_WAIVED = replace(
+    EXAMINATION, subjects=(BAD, Examined("worker", (WAIVED, *GOOD.findings[:2]), state="running")), waivers=WAIVERS
 )
 OF_HOSTILE = replace(EXAMINATION, subjects=(HOSTILE,), problems=(f"zfs: {HOSTILE_NAME}",), title=HOSTILE_NAME)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.assess.examination import Examination
 from exporter.assess.report import Verdict
 from exporter.present.findings.junit import junit
-from tests.present.findings.examinations import BAD, EXAMINATION, GOOD, OF_HOSTILE, QUADLET
+from tests.present.findings.examinations import BAD, EXAMINATION, GOOD, OF_HOST, OF_HOSTILE, OF_WAIVED, QUADLET
 from tests.present.reports import READ_ONLY, finding
 
 
@@ -65,6 +65,19 @@ def test_a_quadlet_s_case_has_its_file_and_line() -> None:
     cases = cases_of(suites_of(replace(EXAMINATION, subjects=(QUADLET,)))["file web.container"])
     assert cases["read_only_rootfs"].get("line") == "12"
     assert cases["all_capabilities_dropped"].get("file") == "quadlets/web 1.container"
+
+
+def test_the_host_is_a_suite_and_is_mended_in_its_own_way() -> None:
+    (case,) = suites_of(OF_HOST)["host"]
+    assert case.get("classname") == "host"
+    assert (case[0].text or "").splitlines()[-1] == "mend: kernel.dmesg_restrict = 1 in /etc/sysctl.d"
+
+
+def test_a_waived_failure_is_skipped_with_its_reason() -> None:
+    suite = suites_of(OF_WAIVED)["container worker"]
+    (skipped,) = cases_of(suite)["read_only_rootfs"]
+    assert (skipped.tag, skipped.get("message")) == ("skipped", "waived: writes its cache there")
+    assert (suite.get("failures"), suite.get("skipped")) == ("0", "1")
 
 
 def test_what_could_not_be_read_is_an_error_and_is_counted() -> None:

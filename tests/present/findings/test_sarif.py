@@ -10,8 +10,18 @@ from typing import Any
 from exporter.assess.examination import Examination, SubjectKind
 from exporter.assess.report import Verdict
 from exporter.present.findings.sarif import sarif
-from tests.present.findings.examinations import BAD, EXAMINATION, GOOD, HOSTILE, OF_HOSTILE, QUADLET
-from tests.present.reports import READ_ONLY, finding
+from tests.present.findings.examinations import (
+    BAD,
+    EXAMINATION,
+    GOOD,
+    HOSTILE,
+    OF_HOST,
+    OF_HOSTILE,
+    OF_WAIVED,
+    QUADLET,
+    WAIVED,
+)
+from tests.present.reports import DMESG, READ_ONLY, finding
 
 
 def run_of(examination: Examination) -> dict[str, Any]:
@@ -46,6 +56,43 @@ def test_a_failure_has_its_level_and_where_it_is() -> None:
     assert result["locations"] == [
         {"logicalLocations": [{"name": "bad", "fullyQualifiedName": "container/bad", "kind": "container"}]}
     ]
+
+
+def test_a_check_of_the_host_is_helped_with_on_the_host() -> None:
+    rule = run_of(OF_HOST)["tool"]["driver"]["rules"][-1]
+    assert rule["help"] == {
+        "text": f"{DMESG.why}\n\nHost: {DMESG.fix_host}\n\nReferences: ",
+        "markdown": f"{DMESG.why}\n\n- Host: {DMESG.fix_host}\n\nReferences: ",
+    }
+    assert rule["properties"]["tags"] == ["security", "host"]
+    (location,) = results_of(OF_HOST)["dmesg_restricted"]["locations"]
+    assert location["logicalLocations"] == [{"name": "host", "fullyQualifiedName": "host/host", "kind": "host"}]
+
+
+def test_a_waived_failure_is_suppressed_and_the_others_say_that_they_are_not() -> None:
+    told = {
+        (result["message"]["text"].split(":")[0], result["ruleId"]): (result["kind"], result["suppressions"])
+        for result in run_of(OF_WAIVED)["results"]
+    }
+    assert told == {
+        ("bad", "read_only_rootfs"): ("fail", []),
+        ("bad", "all_capabilities_dropped"): ("fail", []),
+        ("bad", "selinux_confined"): ("open", []),
+        ("worker", "read_only_rootfs"): (
+            "fail",
+            [{"kind": "external", "justification": "until 2025-11-24: writes its cache there"}],
+        ),
+    }
+
+
+def test_without_waivers_no_result_speaks_of_them() -> None:
+    assert not [result for result in run_of(EXAMINATION)["results"] if "suppressions" in result]
+
+
+def test_a_waiver_without_a_date_is_for_ever() -> None:
+    forever = replace(GOOD, findings=(replace(WAIVED, waiver_ends_at_seconds=None),))
+    (suppression,) = results_of(replace(EXAMINATION, subjects=(forever,)))["read_only_rootfs"]["suppressions"]
+    assert suppression["justification"] == "for ever: writes its cache there"
 
 
 def test_the_unknown_is_open_and_the_rest_is_left_out() -> None:

@@ -9,7 +9,18 @@ from exporter.assess.examination import Examination, Examined
 from exporter.assess.report import Verdict
 from exporter.present.findings.table import table
 from exporter.present.findings.text import Paper
-from tests.present.findings.examinations import BAD, EXAMINATION, GOOD, OF_HOSTILE, QUADLET
+from tests.present.findings.examinations import (
+    BAD,
+    EXAMINATION,
+    GOOD,
+    HOST,
+    OF_HOST,
+    OF_HOSTILE,
+    OF_WAIVED,
+    QUADLET,
+    WAIVED,
+    WAIVERS,
+)
 from tests.present.reports import CAPABILITIES, READ_ONLY, SELINUX, finding
 
 PLAIN = Paper(width=80)
@@ -99,6 +110,61 @@ def test_a_pass_with_drift_is_told() -> None:
 
 def test_a_quadlet_s_place_stands_with_the_reason() -> None:
     assert "writable (quadlets/web 1.container:12)" in table(of(QUADLET), PLAIN)
+
+
+def test_the_host_is_told_by_what_it_is_and_how_to_mend_it() -> None:
+    text = table(OF_HOST, PLAIN)
+    assert text.startswith("Bulkhead looked at lab.example.org: 1 container and the host itself.\n")
+    assert (
+        "the host itself  1 warning\n"
+        "  warning   The log of the kernel is for root alone (dmesg_restricted)\n"
+        "            anybody may read the kernel's log: kernel.dmesg_restrict is 0\n"
+        "            mend: kernel.dmesg_restrict = 1 in /etc/sysctl.d\n"
+    ) in text
+    assert table(of(HOST), PLAIN).startswith("Bulkhead looked at lab.example.org: no container and the host itself.\n")
+
+
+def test_the_host_is_none_of_those_who_share() -> None:
+    crowd = [Examined(f"c{number}", (finding(SELINUX, Verdict.FAIL, "does not enforce"),)) for number in range(3)]
+    text = table(of(HOST, *crowd), PLAIN)
+    assert "(selinux_confined)  on 3\n            does not enforce\n            mend: " in text, "on all: no names"
+    half = [replace(GOOD, name=f"g{number}") for number in range(3)]
+    assert "(selinux_confined)  on 3\n" in table(of(HOST, *crowd, *half), PLAIN)
+
+
+def test_what_is_waived_stands_apart_with_reason_and_last_day() -> None:
+    text = table(OF_WAIVED, PLAIN)
+    assert (
+        "\nWaived\n"
+        "  warning   The root file system is read-only (read_only_rootfs)\n"
+        "            root file system writable\n"
+        "            waived until 2025-11-24: writes its cache there\n"
+        "            worker\n"
+        "\n"
+        "Nothing but what is waived\n"
+        "  worker\n"
+    ) in text
+    assert "2 fail (1 critical, 1 warning, 0 info)" in text
+    assert "1 waived;" in text
+
+
+def test_who_fails_otherwise_too_names_what_is_waived_and_one_waiver_for_many_is_told_once() -> None:
+    both = replace(BAD, findings=(WAIVED, *BAD.findings[1:]))
+    text = table(of(both, replace(both, name="worse")), PLAIN)
+    assert text.count("  0 pass; not applicable: rootful (no podman); waived, below: read_only_rootfs\n") == 2
+    assert text.count("writes its cache there") == 1
+    assert "            bad, worse\n" in text
+
+
+def test_waivers_that_accept_nothing_are_told_last_and_those_that_do_are_not() -> None:
+    assert (
+        "\nWaivers to look at\n"
+        "  - expired, its last day was 2025-11-23: dmesg_restricted of the host itself\n"
+        "    (over)\n"
+        "  - no container has such a name: rootful of old* (gone & forgotten)\n"
+        "\n"
+    ) in table(OF_WAIVED, PLAIN)
+    assert "Waivers" not in table(replace(OF_WAIVED, waivers=WAIVERS[:1]), PLAIN)
 
 
 def test_what_could_not_be_read_is_told_whole() -> None:

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+
+from exporter.facts.evidence import ContainerEvent, Evidence, KernelKill, UnitFailed, UnitStopping
+from exporter.ledger import Batch, Household, Ledger, Now, Store
+
+ID, BOOT, UNIT = "a" * 64, "boot1", "web.service"
+START_US, START_SECONDS = 10_000_000_000, 1_800_000_000.0
+PATH = f"/system.slice/{UNIT}/libpod-payload-{ID}"
+
+
+class Agent:
+    """A ledger and a clock: seconds since the start."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger(Store(None))
+        self.seconds = 0.0
+        self.settle()
+
+    def after(self, seconds: float) -> Agent:
+        self.seconds += seconds
+        return self
+
+    def settle(self, *evidence: Evidence) -> None:
+        now = Now(BOOT, START_US + int(self.seconds * 1e6), START_SECONDS + self.seconds)
+        household = Household(names_by_id={ID: "web"}, names_by_unit={UNIT: "web"})
+        self.ledger.settle(Batch(evidence, household=household), now)
+
+    @property
+    def us(self) -> int:
+        return START_US + int(self.seconds * 1e6)
+
+    def event(self, action: str, code: int | None = None, *, health: str = "", ago: float = 0.0) -> ContainerEvent:
+        at = int((START_SECONDS + self.seconds - ago) * 1e9)
+        return ContainerEvent(at, ID, "web", action, UNIT, code, health)
+
+    def kill(self, ago: float = 0.0) -> KernelKill:
+        us = self.us - int(ago * 1e6)
+        return KernelKill(BOOT, us, us, 7, PATH, PATH, START_SECONDS + self.seconds - ago)
+
+    def exits(self) -> dict[str, int]:
+        self.after(11).settle()
+        web = self.ledger.totals().containers[0]
+        return {reason: count for reason, count in web.exits if count}
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(0, "success"), (1, "error"), (125, "error"), (137, "signal"), (143, "signal"), (None, "unknown")],
+)
+def test_a_code_alone_tells_something(code: int | None, reason: str) -> None:
+    agent = Agent()
+    agent.settle(agent.event("died", code))
+    assert agent.exits() == {reason: 1}
+    assert agent.ledger.totals().containers[0].last_exit_code == code
+
+
+def test_a_kill_of_now_is_the_reason_and_one_of_long_ago_is_not() -> None:
+    agent = Agent()
+    agent.settle(agent.kill())
+    agent.after(1).settle(agent.event("died", 137))
+    assert agent.exits() == {"oom": 1}
+    agent.after(3600).settle(agent.event("died", 137))
+    assert agent.exits() == {"oom": 1, "signal": 1}
+
+
+def test_a_kill_that_is_told_after_the_end_is_its_reason() -> None:
+    agent = Agent()
+    agent.settle(agent.event("died", 137))
+    agent.after(2).settle(agent.kill(ago=2))
+    assert agent.exits() == {"oom": 1}
+
+
+def test_a_worker_that_was_killed_is_no_reason_for_an_error_code() -> None:
+    agent = Agent()
+    agent.settle(agent.kill())
+    agent.after(1).settle(agent.event("died", 1))
+    assert agent.exits() == {"error": 1}
+
+
+@pytest.mark.parametrize("result", ["watchdog", "timeout"])
+@pytest.mark.parametrize("code", [0, 137, 143])
+def test_systemds_reason_counts(result: str, code: int) -> None:
+    agent = Agent()
+    agent.settle(agent.event("died", code))
+    agent.after(1).settle(UnitFailed(BOOT, agent.us, UNIT, result))
+    assert agent.exits() == {result: 1}
+
+
+def test_the_result_of_one_life_is_not_that_of_the_next() -> None:
+    agent = Agent()
+    agent.settle(agent.event("died", 143))
+    agent.after(1).settle(UnitFailed(BOOT, agent.us, UNIT, "watchdog"))
+    agent.after(1).settle(agent.event("died", 1))
+    agent.after(1).settle(UnitFailed(BOOT, agent.us, UNIT, "exit-code"))
+    assert agent.exits() == {"watchdog": 1, "error": 1}
+
+
+def test_a_stop_job_that_began_before_the_end_asked_for_it() -> None:
+    agent = Agent()
+    agent.settle(UnitStopping(BOOT, agent.us, UNIT))
+    agent.after(80).settle(agent.event("died", 137))  # it took its TimeoutStopSec
+    assert agent.exits() == {"stopped": 1}
+    agent.after(100).settle(agent.event("died", 137))
+    assert agent.exits() == {"stopped": 1, "signal": 1}
+
+
+@pytest.mark.parametrize("order", [("stop", "died"), ("died", "stop")])
+def test_podmans_stop_is_a_stop_whichever_comes_first(order: tuple[str, str]) -> None:
+    agent = Agent()
+    for action in order:
+        agent.after(1).settle(agent.event(action, 143 if action == "died" else None))
+    assert agent.exits() == {"stopped": 1}
+
+
+def test_a_stop_of_a_life_before_is_no_reason() -> None:
+    agent = Agent()
+    for action in ("stop", "died", "start", "died"):
+        agent.after(20).settle(agent.event(action, 143 if action == "died" else None))
+    assert agent.exits() == {"stopped": 1, "signal": 1}
+
+
+def test_an_unhealthy_container_that_is_killed_and_one_that_was_healthy_again() -> None:
+    agent = Agent()
+    agent.settle(agent.event("health_status", health="unhealthy"))
+    agent.after(1).settle(agent.event("died", 137))
+    agent.after(30).settle(agent.event("health_status", health="unhealthy"))
+    agent.after(1).settle(agent.event("health_status", health="healthy"))
+    agent.after(1).settle(agent.event("died", 137))
+    assert agent.exits() == {"health": 1, "signal": 1}
+
+
+def test_an_event_that_is_told_again_counts_once_also_after_a_restart_of_the_agent() -> None:
+    agent = Agent()
+    told = agent.event("start"), agent.event("died", 1)
+    agent.settle(*told)
+    agent.after(20).settle(*told)
+    web = agent.ledger.totals().containers[0]
+    assert (web.starts, dict(web.exits)["error"]) == (1, 1)
+
+
+def test_what_is_not_counted_is_not_remembered() -> None:
+    agent = Agent()
+    for number in range(50):
+        agent.after(number).settle(agent.event("health_status", health="healthy"), agent.event("create"))
+    assert not agent.ledger._state.events_seen

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from exporter.facts.cgroup import Level
+from exporter.sources.cgroup.kill_counts import KillCountSource
+from exporter.sources.cgroup.tree import FoundContainer, Place
+
+WEB, DB = "a" * 64, "b" * 64
+SLICE = "/services.slice/services-web.slice"
+
+
+def cgroup(root: Path, path: str, oom_kill: int, oom: int = 0) -> Place:
+    directory = root / path[1:]
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "memory.events").write_text(f"oom {oom}\noom_kill {oom_kill}\n")
+    (directory / "memory.events.local").write_text(f"oom {oom}\noom_kill 0\n")
+    return Place(path, directory.stat().st_ino)
+
+
+def container(root: Path, name: str, container_id: str, home: str = SLICE, kills: int = 0) -> FoundContainer:
+    service = f"{home}/{name}.service"
+    places = [
+        (cgroup(root, f"{service}/libpod-payload-{container_id}", kills), Level.PAYLOAD),
+        (cgroup(root, service, kills), Level.SERVICE),
+        (cgroup(root, home, kills), Level.SLICE),
+    ]
+    if "/" in home[1:]:
+        places.append((cgroup(root, home.rpartition("/")[0], kills), Level.ANCESTOR))
+    return FoundContainer(container_id, 0, tuple(places), f"{service}/libpod-payload-{container_id}")
+
+
+def source_of(root: Path, *containers: FoundContainer, slices: frozenset[str] = frozenset()) -> KillCountSource:
+    return KillCountSource(root, lambda: containers, lambda: slices)
+
+
+def kills(source: KillCountSource) -> dict[str, int]:
+    return {count.path: count.oom_kill for count in source.read().counts}
+
+
+def test_the_containers_own_are_read_first_then_the_slices_the_deepest_first(tmp_path: Path) -> None:
+    source = source_of(tmp_path, container(tmp_path, "web", WEB, kills=2))
+    counts = source.read().counts
+    assert [count.path.rpartition("/")[2] for count in counts] == [
+        f"libpod-payload-{WEB}",
+        "web.service",
+        "services-web.slice",
+        "services.slice",
+    ]
+    assert [count.is_evidence for count in counts] == [False, True, False, False]
+    assert {count.oom_kill for count in counts} == {2}
+    source.close()
+
+
+def test_what_several_containers_share_is_nobodys_evidence(tmp_path: Path) -> None:
+    pod = f"{SLICE}/pod.service"
+    shared = (cgroup(tmp_path, pod, 3), Level.SERVICE)
+    both = [
+        FoundContainer(one, 0, ((cgroup(tmp_path, f"{pod}/libpod-payload-{one}", 1), Level.PAYLOAD), shared), "")
+        for one in (WEB, DB)
+    ]
+    source = source_of(tmp_path, *both)
+    assert [(count.container_id, count.is_evidence) for count in source.read().counts] == [(WEB, True), (DB, True)]
+    source.close()
+
+
+def test_a_slice_is_read_on_when_its_container_is_gone_until_it_is_gone_itself(tmp_path: Path) -> None:
+    living = [container(tmp_path, "web", WEB)]
+    source = KillCountSource(tmp_path, lambda: tuple(living), frozenset)
+    source.read()
+    living.clear()
+    shutil.rmtree(tmp_path / SLICE[1:] / "web.service")
+    cgroup(tmp_path, SLICE, 7)
+    assert kills(source) == {SLICE: 7, "/services.slice": 0}
+    shutil.rmtree(tmp_path / SLICE[1:])
+    reading = source.read()
+    assert [count.path for count in reading.counts] == ["/services.slice"]
+    assert not reading.unreadable
+    source.close()
+
+
+def test_a_slice_of_a_unit_that_never_ran_is_read_with_all_above_it(tmp_path: Path) -> None:
+    cgroup(tmp_path, "/services.slice", 5)
+    cgroup(tmp_path, SLICE, 4)
+    source = source_of(tmp_path, slices=frozenset({SLICE, "/gone.slice"}))
+    assert kills(source) == {SLICE: 4, "/services.slice": 5}
+    source.close()
+
+
+def test_a_file_that_makes_no_sense_is_unreadable_and_the_others_are_read(tmp_path: Path) -> None:
+    web = container(tmp_path, "web", WEB)
+    (tmp_path / SLICE[1:] / "memory.events").write_bytes(b"oom_kill many\n")
+    source = source_of(tmp_path, web)
+    reading = source.read()
+    assert reading.unreadable == {SLICE}
+    assert "/services.slice" in {count.path for count in reading.counts}
+    assert source.problems[0].startswith(f"{SLICE}/memory.events: ")
+    cgroup(tmp_path, SLICE, 1)
+    assert kills(source)[SLICE] == 1
+    assert source.problems == ()
+    source.close()
+
+
+def test_a_slice_that_cannot_be_looked_at_is_unreadable_and_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = source_of(tmp_path, container(tmp_path, "web", WEB))
+    source.read()
+    stat = os.stat
+
+    def denied(path: str) -> os.stat_result:
+        if str(path).endswith("services-web.slice"):
+            raise PermissionError(13, "Permission denied")
+        return stat(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", denied)
+        assert source.read().unreadable == {SLICE}
+    assert SLICE in kills(source)
+    source.close()
+
+
+def test_a_service_that_was_made_anew_is_not_read_for_its_last_container(tmp_path: Path) -> None:
+    web = container(tmp_path, "web", WEB)
+    service = tmp_path / SLICE[1:] / "web.service"
+    service.rename(tmp_path / "old")  # its inode stays in use: the new one is another
+    cgroup(tmp_path, f"{SLICE}/web.service", 1)
+    source = source_of(tmp_path, web)
+    assert all(not count.container_id for count in source.read().counts)
+    source.close()
+
+
+def test_names_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
+    home = os.fsdecode(b"/user-\xff.slice")
+    source = source_of(tmp_path, container(tmp_path, "web", WEB, home, kills=1))
+    reading = source.read()
+    assert r"/user-\xff.slice" in {count.path for count in reading.counts}
+    for count in reading.counts:
+        count.path.encode()
+    assert source.read() == reading
+    source.close()
+
+
+def test_all_files_are_closed(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    source = source_of(tmp_path, container(tmp_path, "web", WEB))
+    source.read()
+    source.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_waker_ends_the_wait_and_a_descriptor_that_was_closed_does_not(tmp_path: Path) -> None:
+    source = source_of(tmp_path)
+    waker = os.eventfd(0, os.EFD_NONBLOCK)
+    gone = os.eventfd(0, os.EFD_NONBLOCK)
+    drained: list[int] = []
+    source.wake_on(waker, lambda: drained.append(os.eventfd_read(waker)))
+    source.wake_on(gone, lambda: None)
+    os.close(gone)
+    source.wait(0)
+    assert not source.wait(0)
+    os.eventfd_write(waker, 1)
+    assert source.wait(0)
+    assert drained == [1]
+    assert not source.wait(0)
+    os.close(waker)

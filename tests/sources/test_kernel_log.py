@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.facts.reading import NotHere, Unreadable
+from exporter.sources.log import KernelLogSource
+from exporter.sources.log.kernel import parse_record
+from exporter.sources.log.kill import Victim, parse_kill
+
+PAYLOAD = "/system.slice/web.service/libpod-payload-" + "a" * 64
+NOW_US = 9_000_000
+
+
+def first(pid: int = 1856, victim: str = PAYLOAD, limit: str = f"oom_memcg={PAYLOAD}", task: str = "tail") -> str:
+    return (
+        f"oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,{limit},"
+        f"task_memcg={victim},task={task},pid={pid},uid=0"
+    )
+
+
+def second(pid: int = 1856) -> str:
+    return f"Memory cgroup out of memory: Killed process {pid} (tail) total-vm:33044kB, anon-rss:1kB"
+
+
+class Kmsg:
+    """/dev/kmsg: a socket that keeps records apart, as the device does."""
+
+    def __init__(self, source: KernelLogSource) -> None:
+        self.ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        theirs.setblocking(False)
+        source._descriptor = theirs.detach()
+        self.number = 0
+
+    def say(self, text: str, priority: int = 6, stamp_us: int | None = None) -> None:
+        self.number += 1
+        self.ours.send(f"{priority},{self.number},{stamp_us or self.number},-;{text}\n SUBSYSTEM=x\n".encode())
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[tuple[KernelLogSource, Kmsg]]:
+    source = KernelLogSource(tmp_path / "kmsg", tmp_path, "boot1", -1, lambda: NOW_US)
+    kmsg = Kmsg(source)
+    yield source, kmsg
+    source.close()
+    kmsg.ours.close()
+
+
+def lives(proc: Path, pid: int, text: str) -> None:
+    (proc / str(pid)).mkdir()
+    (proc / str(pid) / "cgroup").write_text(text)
+
+
+def test_both_lines_of_a_kill_are_one(log: tuple[KernelLogSource, Kmsg]) -> None:
+    source, kmsg = log
+    source.read()
+    kmsg.say(first())
+    kmsg.say(second())
+    (kill,) = source.read()
+    assert (kill.pid, kill.victim_cgroup, kill.limit_cgroup) == (1856, PAYLOAD, PAYLOAD)
+    assert (kill.stamp_us, kill.heard_us, source.sequence) == (1, NOW_US, 2)
+    assert source.read() == ()
+
+
+def test_the_two_lines_may_come_in_two_reads(log: tuple[KernelLogSource, Kmsg]) -> None:
+    source, kmsg = log
+    source.read()
+    kmsg.say(first())
+    assert len(source.read()) == 1
+    kmsg.say(second())
+    assert source.read() == ()
+
+
+def test_a_second_line_alone_asks_the_dying_process(log: tuple[KernelLogSource, Kmsg], tmp_path: Path) -> None:
+    source, kmsg = log
+    source.read()
+    lives(tmp_path, 7, f"0::{PAYLOAD} (deleted)\n")
+    lives(tmp_path, 8, "0::/\n")
+    for pid in (7, 8, 9):
+        kmsg.say(second(pid))
+    (kill,) = source.read()
+    assert (kill.pid, kill.victim_cgroup, kill.limit_cgroup) == (7, PAYLOAD, None)
+
+
+def test_what_was_said_before_is_of_its_own_time_and_no_process_is_asked(
+    log: tuple[KernelLogSource, Kmsg], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    source, kmsg = log
+    lives(tmp_path, 7, f"0::{PAYLOAD}\n")
+    kmsg.say(first(), stamp_us=NOW_US - 5_000_000)
+    kmsg.say(second(7))
+    (kill,) = source.read()
+    assert (kill.heard_us, kill.at_seconds) == (NOW_US - 5_000_000, 995.0)
+
+
+def test_records_that_were_read_before_are_not_read_again(tmp_path: Path) -> None:
+    source = KernelLogSource(tmp_path / "kmsg", tmp_path, "boot1", 2, lambda: NOW_US)
+    kmsg = Kmsg(source)
+    for pid in (1, 2, 3):
+        kmsg.say(first(pid))
+    assert [kill.pid for kill in source.read()] == [3]
+    source.close()
+    kmsg.ours.close()
+
+
+def test_a_line_that_a_process_wrote_is_no_kill(log: tuple[KernelLogSource, Kmsg]) -> None:
+    source, kmsg = log
+    kmsg.say(first(), priority=(1 << 3) | 6)
+    assert source.read() == ()
+
+
+def test_what_was_overwritten_is_counted_and_the_rest_is_read(
+    log: tuple[KernelLogSource, Kmsg], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, kmsg = log
+    kmsg.say(first())
+    real, failures = os.read, [BrokenPipeError(errno.EPIPE, "Broken pipe")]
+
+    def read(descriptor: int, size: int) -> bytes:
+        if failures:
+            raise failures.pop()
+        return real(descriptor, size)
+
+    monkeypatch.setattr(os, "read", read)
+    assert len(source.read()) == 1
+    assert source.events_lost == 1
+
+
+def test_a_host_without_the_device_is_no_failure(tmp_path: Path) -> None:
+    with pytest.raises(NotHere):
+        KernelLogSource(tmp_path / "kmsg", tmp_path, "boot1", -1).open()
+    with pytest.raises(Unreadable, match="grant CAP_SYSLOG"):
+        KernelLogSource(Path("/proc/self/mem/x"), tmp_path, "boot1", -1).open()
+
+
+@pytest.mark.parametrize(
+    ("text", "victim"),
+    [
+        (first(), Victim(1856, PAYLOAD, PAYLOAD)),
+        (first(limit="global_oom"), Victim(1856, PAYLOAD, "")),
+        (first(victim="/a,b=c.slice/x"), Victim(1856, "/a,b=c.slice/x", PAYLOAD)),
+        (first(task="x,pid=1,uid=0"), Victim(1856, PAYLOAD, PAYLOAD)),
+        (second(), Victim(1856, None)),
+        ("Out of memory: Killed process 5 (a) total-vm:1kB", Victim(5, None)),
+        ("Out of memory (oom_kill_allocating_task): Killed process 5 (a)", Victim(5, None)),
+        ("oom-kill:constraint=CONSTRAINT_MEMCG", None),
+        ("", None),
+    ],
+)
+def test_a_line_and_its_victim(text: str, victim: Victim | None) -> None:
+    assert parse_kill(text) == victim
+
+
+def test_a_task_may_not_choose_its_victim() -> None:
+    liar = first(task="x,oom_memcg=/b,task_memcg=/c,task=y")
+    told = parse_kill(liar)
+    assert told is not None
+    assert told.pid == 1856
+    assert told.victim_cgroup == PAYLOAD
+
+
+def test_escapes_are_undone() -> None:
+    assert parse_record(rb"6,1,2,-;a\x5cb\x09c").text == "a\\b\tc"
+    assert parse_record(b"30,1,2,c,x;a;b\n SUB=1\n").facility == 3
+
+
+@given(st.binary())
+def test_no_bytes_break_the_record(raw: bytes) -> None:
+    with contextlib.suppress(Unreadable):
+        parse_kill(parse_record(raw).text)
+
+
+@given(st.text())
+def test_no_text_breaks_the_line(text: str) -> None:
+    parse_kill(text)
+    parse_kill(first(task=text))
+    parse_kill("oom-kill:constraint=CONSTRAINT_MEMCG," + text)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from exporter.agent import Clock, Poller
+from exporter.config import Config
+from exporter.facts.container import Container
+from exporter.facts.evidence import ContainerEvent
+from exporter.facts.process import ProcessTable
+from exporter.facts.reading import Failed, Read
+from exporter.facts.unit import Unit
+from exporter.host_ledger import HostLedger, Neighbours
+from exporter.sources.cgroup import CgroupSource
+from exporter.sources.podman import PodmanSource
+from tests.assess.secure import CONTAINER, UNIT
+from tests.assess.snapshots import SNAPSHOT
+
+T = TypeVar("T")
+SLICE = "/services.slice/services-web.slice"
+
+
+def answered(name: str, value: T) -> Poller[T]:
+    poller: Poller[T] = Poller(name, lambda: value, Clock(1000, 1000))
+    poller._reading = Read(value, 100.0, 0.0)
+    poller._answered.set()
+    return poller
+
+
+class Host:
+    """A host with one container in a slice of its own, as files."""
+
+    def __init__(self, root: Path, containers: tuple[Container, ...], units: tuple[Unit, ...] = ()) -> None:
+        (root / "proc/sys/kernel/random").mkdir(parents=True, exist_ok=True)
+        (root / "proc/sys/kernel/random/boot_id").write_text("65e0bb86-b9e7-4ad0-94bd-cb6ea4444883\n")
+        (root / "proc/vmstat").write_text("nr_free_pages 1\noom_kill 4\n")
+        (root / "sys/fs/cgroup").mkdir(parents=True, exist_ok=True)
+        (root / "sys/fs/cgroup/cgroup.controllers").write_text("memory\n")
+        self.root = root
+        self.cgroup = CgroupSource(root / "sys/fs/cgroup")
+        self.podman = PodmanSource(())
+        self.containers = answered("podman", containers)
+        assert isinstance(SNAPSHOT.host, Read)
+        neighbours = Neighbours(
+            self.containers,
+            answered("process", ProcessTable((), ())),
+            answered("systemd", units),
+            answered("quadlet", ()),
+            answered("host", SNAPSHOT.host.value),
+            answered("tree", None),
+        )
+        self.books = HostLedger(Config(state_dir=root / "state"), root, self.cgroup, self.podman, neighbours)
+
+    def live(self, container_id: str, kills: int = 0, home: str = SLICE) -> None:
+        path = f"{home}/web.service/libpod-payload-{container_id}"
+        for level in (path, path.rpartition("/")[0], home, home.rpartition("/")[0]):
+            directory = self.root / "sys/fs/cgroup" / level[1:]
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "memory.events").write_text(f"oom 0\noom_kill {kills}\n")
+            (directory / "cgroup.controllers").write_text("memory\n")
+        self.cgroup.discover()
+
+    def close(self) -> None:
+        self.books.counter.close()
+        self.books.ledger.close()
+        self.podman.close()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path, (CONTAINER,), (UNIT,))
+
+
+def kills(host: Host) -> dict[str, int]:
+    return {one.name: one.oom_kills for one in host.books.ledger.totals().containers}
+
+
+def test_a_kill_in_a_slice_of_its_own_is_counted_and_kept(host: Host) -> None:
+    host.live(CONTAINER.id)
+    host.books.keeper.settle()
+    host.live(CONTAINER.id, kills=2)
+    host.books.keeper.settle()
+    assert kills(host) == {CONTAINER.name: 2}
+    host.close()
+    again = Host(host.root, (CONTAINER,), (UNIT,))
+    assert kills(again) == {CONTAINER.name: 2}
+    again.live(CONTAINER.id, kills=3)
+    again.books.keeper.settle()
+    assert kills(again) == {CONTAINER.name: 3}
+    again.close()
+
+
+def test_the_kill_of_one_whose_name_is_not_known_yet_waits_for_it(tmp_path: Path) -> None:
+    host = Host(tmp_path, ())
+    host.live(CONTAINER.id)
+    host.books.keeper.settle()
+    host.live(CONTAINER.id, kills=1)
+    host.books.keeper.settle()
+    assert kills(host) == {}
+    host.containers._reading = Read((CONTAINER,), 101.0, 0.0)
+    host.books.keeper.settle()
+    assert kills(host) == {CONTAINER.name: 1}
+    host.close()
+
+
+def test_who_is_who_is_worked_out_anew_when_a_source_has_answered(host: Host) -> None:
+    before = host.books.household()
+    assert host.books.household() is before
+    for number in range(50):
+        # Twice between two looks: the second answer may lie where the first one lay in memory.
+        for name in (f"old{number}", f"new{number}"):
+            host.containers._reading = Read((replace(CONTAINER, name=name),), float(number), 0.0)
+        after = host.books.household()
+        assert after is not None
+        assert after.names_by_id[CONTAINER.id] == f"new{number}"
+    host.close()
+
+
+def test_before_all_have_answered_nothing_is_settled(host: Host) -> None:
+    host.containers._answered.clear()
+    assert host.books.household() is None
+    host.books._began -= 61
+    assert host.books.household() is not None
+    host.close()
+
+
+def test_podmans_restart_count_is_of_those_without_a_unit(tmp_path: Path) -> None:
+    alone = replace(CONTAINER, id="e" * 64, name="alone", unit="", restarts=3)
+    host = Host(tmp_path, (replace(CONTAINER, restarts=2), alone), (replace(UNIT, restarts=7),))
+    host.books.household()
+    assert {one.key: one.count for one in host.books.restarts()} == {UNIT.name: 7, f"podman:{'e' * 64}": 3}
+    host.close()
+
+
+def test_the_kernels_sum_is_read_and_may_be_missing(host: Host) -> None:
+    assert host.books.vmstat_oom_kills() == 4
+    (host.root / "proc/vmstat").unlink()
+    assert host.books.vmstat_oom_kills() is None
+    host.close()
+
+
+def test_a_keeper_that_is_silent_is_told(host: Host) -> None:
+    host.books.keeper.settle()
+    assert isinstance(host.books.ledger_reading(), Read)
+    host.books.keeper._settled_us -= 100_000_000
+    reading = host.books.ledger_reading()
+    assert isinstance(reading, Failed)
+    assert "nothing was counted for 100 s" in reading.reason
+    host.close()
+
+
+def test_podmans_cursor_stays_while_no_stream_has_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.books.keeper.settle()
+    assert host.books.ledger.cursor("podman") == ""
+    until: Callable[[PodmanSource], float] = lambda _: 60.0  # noqa: E731 - a property in place of another
+    monkeypatch.setattr(PodmanSource, "heard_until_seconds", property(until))
+    host.books.keeper.settle()
+    assert host.books.ledger.cursor("podman") == "30"
+    host.close()
+
+
+def test_podmans_events_reach_the_ledger(host: Host) -> None:
+    host.podman.hear(ContainerEvent(1, CONTAINER.id, CONTAINER.name, "start", UNIT.name))
+    host.books.keeper.settle()
+    assert host.books.ledger.totals().containers[0].starts == 1
+    host.close()
