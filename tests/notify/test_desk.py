@@ -126,6 +126,31 @@ def test_a_peer_that_was_away_for_an_hour_is_told_of_what_came_and_went_meanwhil
     assert all(after[0] - before[1].ends_seconds < 0 for before, after in pairwise(firing))
 
 
+def test_a_kill_after_a_peer_took_the_alert_for_over_is_told_to_it_when_it_is_back(host: Host) -> None:
+    host.kill("web")
+    host.live(10)
+    host.up[ONE] = False
+    host.live(400)  # an end four resends away has come: this peer has told people that it is over
+    host.kill("web")
+    host.live(700)
+    host.up[ONE] = True
+    host.live(1200)
+    assert any(one.fires for at, one in host.taken[ONE] if at > host.killed_at["web"][1])
+    assert host.said(ONE) == host.said(TWO) == [True, False]
+
+
+def test_an_agent_that_crashes_after_it_told_of_an_alert_late_and_of_its_end_does_not_begin_again(host: Host) -> None:
+    host.up[ONE] = False
+    host.kill("web")
+    host.live(1200)
+    host.up[ONE] = True
+    host.live(620)
+    assert host.said(ONE) == [True, False]
+    host.crash()
+    host.live(60)
+    assert host.said(ONE) == [True, False]
+
+
 def test_a_storm_costs_no_more_than_one_alert_and_its_repeats(host: Host) -> None:
     for _ in range(600):
         host.kill("web")
