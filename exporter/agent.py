@@ -90,6 +90,8 @@ class Poller(Generic[T]):
         self._stop = threading.Event()
         self._asked_at: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"poll-{name}", daemon=True)
+        self.on_answer: Callable[[], None] = lambda: None
+        """Called after each answer, refusal or failure, on the poller's thread: it must be quick."""
 
     def start(self) -> None:
         """Begin to ask."""
@@ -129,6 +131,7 @@ class Poller(Generic[T]):
             self._tell_change(self._reading, reading, first=not self._answered.is_set())
             self._reading, self._asked_at = reading, None
             self._answered.set()
+            self.on_answer()
             if self._wake.wait(self._clock.interval_seconds):
                 self._stop.wait(_BURST_SECONDS)
 

@@ -21,6 +21,7 @@ from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Failed, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
+from exporter.host_alerts import HostAlerts
 from exporter.host_ledger import HostLedger, Neighbours
 from exporter.sources.cgroup import CgroupSource, SliceSource
 from exporter.sources.example import ExampleHost, load_recording
@@ -170,16 +171,25 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         for poller in (tree, podman, process, systemd):
             poller.poke()
 
-    return Agent(
+    make_report = telling_waivers(lambda: assess(snapshot(), config.thresholds, build, config.waivers))
+    followers = [
+        lambda stop: sources.podman.follow(containers_changed, stop),
+        lambda stop: sources.systemd.follow(systemd.poke, stop),
+        books.journal.follow,
+        books.keeper.run,
+    ]
+    alerts = HostAlerts(config, make_report) if config.alertmanagers else None
+    if alerts is not None:
+        books.keeper.on_totals = alerts.notifier.see_totals
+        followers += [alerts.notifier.run, lambda stop: alerts.follow(agent, stop)]
+        for poller in (process, systemd):
+            poller.on_answer = alerts.poke
+    agent = Agent(
         pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall),
-        followers=(
-            lambda stop: sources.podman.follow(containers_changed, stop),
-            lambda stop: sources.systemd.follow(systemd.poke, stop),
-            books.journal.follow,
-            books.keeper.run,
-        ),
-        make_report=telling_waivers(lambda: assess(snapshot(), config.thresholds, build, config.waivers)),
+        followers=tuple(followers),
+        make_report=alerts.make_report if alerts is not None else make_report,
     )
+    return agent
 
 
 def _with_problems(

@@ -75,5 +75,10 @@ def restart_loop(counts: Counts | None, unit: Unit | None, totals: Totals | None
         return True
     if counts is None or totals is None:
         return None
+    return restarts_in_window(counts, totals, limits) >= limits.restart_loop_restarts
+
+
+def restarts_in_window(counts: Counts, totals: Totals, limits: Limits) -> int:
+    """How often the container was restarted in the latest window."""
     since_us = totals.taken_at_us - limits.restart_loop_window_seconds * 1e6
-    return sum(at_us >= since_us for at_us in counts.recent_restarts_us) >= limits.restart_loop_restarts
+    return sum(at_us >= since_us for at_us in counts.recent_restarts_us)

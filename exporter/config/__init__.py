@@ -12,12 +12,15 @@
 Whatever is wrong is told together, each with its line, what was found and what is allowed.
 """
 
+from exporter.config.alertmanagers import Alertmanager, alertmanager_url
 from exporter.config.reader import DEFAULT_PATH, ConfigError, Problem, load
-from exporter.config.settings import Clocks, Config, Log, Series
+from exporter.config.settings import Alerts, Clocks, Config, Log, Series
 from exporter.config.values import NotAllowed, PodmanSocket, listen_address
 
 __all__ = [
     "DEFAULT_PATH",
+    "Alertmanager",
+    "Alerts",
     "Clocks",
     "Config",
     "ConfigError",
@@ -26,6 +29,7 @@ __all__ = [
     "PodmanSocket",
     "Problem",
     "Series",
+    "alertmanager_url",
     "listen_address",
     "load",
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from exporter.config.alertmanagers import read_alertmanagers
 from exporter.config.settings import ASCENDING, KINDS, TABLES, Config
 from exporter.config.statements import KeyPath, lines_of_keys
 from exporter.config.values import Kind, NotAllowed, shown
@@ -18,6 +19,11 @@ from exporter.config.waivers import read_waivers
 DEFAULT_PATH = Path("/etc/bulkhead/config.toml")
 _LARGEST_FILE_BYTES = 64 * 1024
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
+# Arrays of tables, each with problems of its own.
+_ARRAYS: dict[KeyPath, Callable[[object], tuple[Any, list[tuple[KeyPath, str]]]]] = {
+    ("alertmanagers",): read_alertmanagers,
+    ("waivers",): read_waivers,
+}
 _FLAGS = {"listen": "--listen", "state_dir": "--state-dir", "podman_sockets": "--podman-socket"}
 
 
@@ -129,8 +135,8 @@ def _judge(document: Mapping[str, object]) -> tuple[dict[KeyPath, Any], list[_Wr
         name = _dotted(path)
         if path[0] in TABLES and len(path) == 1:
             wrong.append(((path,), f"{name}: found {shown(value)}; allowed: a table, [{name}]"))
-        elif path == ("waivers",):
-            values[path], refused = read_waivers(value)
+        elif read_tables := _ARRAYS.get(path):
+            values[path], refused = read_tables(value)
             wrong += [((key,), words) for key, words in refused]
         elif kind is None:
             wrong.append(((path,), _unknown(path, value)))

@@ -7,16 +7,21 @@ from pathlib import Path
 
 from exporter.assess.limits import Limits
 from exporter.assess.waivers import Waiver
+from exporter.config.alertmanagers import ALERTMANAGERS, Alertmanager
 from exporter.config.statements import KeyPath
 from exporter.config.values import (
     ABSOLUTE_PATH,
     ADDRESS,
     COUNT,
     DAYS,
+    INSTANCE,
+    LABEL_VALUE,
+    LABELS,
     LOG_LEVEL,
     LONG_SECONDS,
     PODMAN_SOCKETS,
     RATIO,
+    RESEND_SECONDS,
     RESTARTS,
     SECONDS,
     Kind,
@@ -64,6 +69,16 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Alerts:
+    """The labels of the agent's own alerts, as the Prometheus that scrapes it sets them."""
+
+    instance: str = ""  # "": this host's name and the port of `listen`
+    job: str = "bulkhead"
+    external_labels: tuple[tuple[str, str], ...] = ()
+    resend_seconds: float = 60
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings of the agent."""
 
@@ -75,11 +90,20 @@ class Config:
     series: Series = field(default_factory=Series)
     ledger: Memory = field(default_factory=Memory)
     log: Log = field(default_factory=Log)
+    alerts: Alerts = field(default_factory=Alerts)
+    alertmanagers: tuple[Alertmanager, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     read_from: Path | None = None  # the file that was read; None: there is none
 
 
-TABLES: dict[str, type] = {"clocks": Clocks, "thresholds": Limits, "series": Series, "ledger": Memory, "log": Log}
+TABLES: dict[str, type] = {
+    "clocks": Clocks,
+    "thresholds": Limits,
+    "series": Series,
+    "ledger": Memory,
+    "log": Log,
+    "alerts": Alerts,
+}
 # The unit is in the name, so the name tells what is allowed.
 _KIND_OF_LAST_WORD = {
     "seconds": SECONDS,
@@ -89,11 +113,15 @@ _KIND_OF_LAST_WORD = {
     "containers": COUNT,
     "series": COUNT,
     "level": LOG_LEVEL,
+    "instance": INSTANCE,
+    "job": LABEL_VALUE,
+    "labels": LABELS,
 }
 KINDS: dict[KeyPath, Kind] = {
     ("listen",): ADDRESS,
     ("state_dir",): ABSOLUTE_PATH,
     ("podman_sockets",): PODMAN_SOCKETS,
+    ("alertmanagers",): ALERTMANAGERS,
     ("waivers",): WAIVERS,
 } | {
     (table, key.name): _KIND_OF_LAST_WORD[key.name.rpartition("_")[2]]
@@ -101,6 +129,7 @@ KINDS: dict[KeyPath, Kind] = {
     for key in fields(shape)
 }
 KINDS["thresholds", "waiver_warning_seconds"] = LONG_SECONDS
+KINDS["alerts", "resend_seconds"] = RESEND_SECONDS
 # The first has to be less than the second: otherwise the second can never say anything.
 ASCENDING: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("thresholds", "memory_warning_ratio"), ("thresholds", "memory_critical_ratio")),

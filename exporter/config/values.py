@@ -12,6 +12,10 @@ from pathlib import Path
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}\$?", re.ASCII)
+_LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}", re.ASCII)
+# A label of an alert's own wins over an external one of the same name, so this one would never be seen.
+_OWN_LABELS = frozenset({"alertname", "severity", "condition", "container", "instance", "job"})
+_LONGEST_LABEL = 253
 _LONGEST_SHOWN = 60
 _LARGEST_PORT = 65535
 _LARGEST_INTEGER = 2**63  # TOML's own promise; Python refuses to print integers of thousands of digits
@@ -147,6 +151,32 @@ def _one_of(words: tuple[str, ...]) -> Callable[[object], object]:
     return parse
 
 
+def _instance(value: object) -> str:
+    text = _text(value)
+    if len(text) > _LONGEST_LABEL or not (text.isprintable()):
+        raise NotAllowed
+    return text
+
+
+def _label_value(value: object) -> str:
+    if not (text := _instance(value)):
+        raise NotAllowed
+    return text
+
+
+def _labels(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise NotAllowed
+    for name, text in value.items():
+        if not _LABEL_NAME.fullmatch(name) or name in _OWN_LABELS:
+            raise NotAllowed(f"found {shown(name)} as a name")
+        try:
+            _label_value(text)
+        except NotAllowed:
+            raise NotAllowed(f"found {shown(text)} as {name}") from None
+    return tuple(sorted(value.items()))
+
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 ADDRESS = Kind('HOST:PORT, [IPV6]:PORT or :PORT (every address), as "127.0.0.1:9946"', _listen)
@@ -157,6 +187,11 @@ PODMAN_SOCKETS = Kind(
 )
 SECONDS = Kind("a number of seconds from 1 to 86400", _number(1, 86400))
 DAYS = Kind("a number of days from 0.01 to 3650", _number(0.01, 3650))
+REQUEST_SECONDS = Kind("a number of seconds from 0.1 to 60", _number(0.1, 60))
+RESEND_SECONDS = Kind("a number of seconds from 1 to 3600", _number(1, 3600))
+INSTANCE = Kind('a text, as "host1:9946", or "" for HOSTNAME:PORT', _instance)
+LABEL_VALUE = Kind("a text of 1 to 253 characters", _label_value)
+LABELS = Kind('label names and their values, as { datacenter = "east" }', _labels)
 LONG_SECONDS = Kind("a number of seconds from 0 to 31536000, a year", _number(0, 31_536_000))
 RATIO = Kind("a ratio from 0.01 to 1, as 0.9", _number(0.01, 1))
 RESTARTS = Kind("a number of restarts from 1 to 1000", _number(1, 1000))

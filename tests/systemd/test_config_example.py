@@ -24,6 +24,6 @@ def test_it_names_every_setting() -> None:
     named = set(re.findall(r"^#?([a-z_]+) = ", EXAMPLE.read_text(), re.MULTILINE))
     config = Config()
     settings = {"listen", "state_dir", "podman_sockets"}
-    for table in (config.clocks, config.thresholds, config.series, config.ledger, config.log):
+    for table in (config.clocks, config.thresholds, config.series, config.ledger, config.log, config.alerts):
         settings |= set(type(table).__dataclass_fields__)
     assert named == settings

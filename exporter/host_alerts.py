@@ -1,0 +1,70 @@
+"""Composition of the agent's own alerts: kills and restarts as the ledger counts them, walls as reports judge them."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from exporter.agent import Agent
+from exporter.assess.report import Report
+from exporter.config import Config, listen_address
+from exporter.notify import Desk, Notifier, Origin, Store
+
+_LONGEST_PAUSE_SECONDS = 60.0
+# Readings come in bursts when containers start or end: one report tells of them all.
+_BURST_SECONDS = 1.0
+log = logging.getLogger("bulkhead")
+
+
+def origin_of(config: Config) -> Origin:
+    """Whose alerts they are."""
+    instance = config.alerts.instance or f"{platform.node()}:{listen_address(config.listen)[1]}"
+    return Origin(instance, config.alerts.job, config.alerts.external_labels)
+
+
+class HostAlerts:
+    """The notifier of this host, and what makes it look at reports."""
+
+    def __init__(self, config: Config, make_report: Callable[[], Report]) -> None:
+        resend_seconds = config.alerts.resend_seconds
+        peers = config.alertmanagers
+        for peer in peers:
+            if peer.insecure_skip_verify:
+                log.warning("the certificate of an Alertmanager is not checked", extra={"alertmanager": peer.url})
+        desk = Desk(
+            Store(config.state_dir),
+            origin_of(config),
+            config.thresholds,
+            tuple(peer.url for peer in peers),
+            resend_seconds,
+        )
+        self.notifier = Notifier(desk, peers, resend_seconds)
+        self._make_report = make_report
+        # Two readings in a row: a container that is being started is half made in one.
+        self._sure_seconds = max(config.clocks.process_seconds, config.clocks.systemd_seconds) + 2 * _BURST_SECONDS
+        self._new = threading.Event()
+
+    def make_report(self) -> Report:
+        """The report, with how delivery is doing."""
+        return replace(self._make_report(), notifications=self.notifier.notifications())
+
+    def poke(self) -> None:
+        """A source has answered: look soon."""
+        self._new.set()
+
+    def follow(self, agent: Agent, stop: threading.Event) -> None:
+        """Look at a report whenever there is something new in it, until `stop` is set."""
+        while not stop.is_set():
+            self._new.wait(_LONGEST_PAUSE_SECONDS)
+            if stop.wait(_BURST_SECONDS):
+                return
+            self._new.clear()
+            if not agent.ready():
+                continue
+            try:
+                self.notifier.see_report(agent.report(), self._sure_seconds)
+            except Exception:  # a bug here must not end the watch over walls
+                log.exception("a report could not be looked at for alerts; please report this")

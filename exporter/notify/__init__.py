@@ -1,0 +1,17 @@
+"""The agent's own alerts: from a kill in the kernel to every Alertmanager at once, without waiting for a scrape.
+
+    Totals, Report --> Watch --> alerts that hold now --> Entry: one alert's way to each peer --> POST
+                    watch.py           alert.py                   delivery.py                   post.py
+
+Each alert has the name and the labels that alerts/bulkhead.rules.yml gives to the same trouble, so Alertmanager makes
+one of both. Watch and entries are kept in the state directory (store.py), so neither a dead Alertmanager nor a dead
+agent loses an alert; desk.py is the one place where they change, notifier.py its threads.
+"""
+
+from exporter.notify.alert import Origin
+from exporter.notify.delivery import trial
+from exporter.notify.desk import Desk
+from exporter.notify.notifier import Notifier
+from exporter.notify.store import Store
+
+__all__ = ["Desk", "Notifier", "Origin", "Store", "trial"]

@@ -1,0 +1,186 @@
+"""What is remembered of containers to know what alerts hold now: pure, and kept over restarts of the agent.
+
+    a kill          the ledger's total rose; holds for 10 minutes, as the rule looks back
+    looping         as many restarts in the window as the settings say; holds while it is so
+    given up        systemd's start limit was hit; holds while the unit stays failed
+    a lost wall     a critical check passed, and now fails for longer than one reading; holds while it fails
+
+Where the rule would end (the check cannot be judged, the container is gone) these end too: otherwise one of the two
+would wake whom the other has just told that it is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.assess.limits import Limits
+from exporter.assess.report import ContainerReport, Report, Severity, Verdict
+from exporter.assess.restarts import restarts_in_window
+from exporter.facts.counts import Counts, Totals
+from exporter.notify import alert
+from exporter.notify.alert import Alert, Origin
+from exporter.present.untrusted import bounded
+
+LOOK_BACK_SECONDS = 600  # of the rule
+# A container that is first seen with kills: those are news only where the agent was before it, as in the rule.
+_NEWCOMER_SECONDS = 900
+_BUCKET_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Kills:
+    """Kills of one container that are still told of."""
+
+    since_seconds: float
+    latest_seconds: float  # when it was seen
+    by_bucket: tuple[tuple[int, int], ...]  # unix time over 10, how many: a storm of an hour needs no more than these
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return sum(count for _, count in self.by_bucket)
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """A critical check that a container has passed."""
+
+    title: str
+    failing_since_seconds: float | None = None  # None: it passes, or nobody can tell now
+    is_lost: bool = False  # it has failed for longer than one reading, and not passed since
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """systemd starts the container's unit no more."""
+
+    since_seconds: float
+    after_restarts: bool
+    is_told: bool  # a restart that is still to be counted makes another alert of it
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is known. Names are as in the series."""
+
+    began_seconds: float | None = None  # unix time; None: nothing was ever seen
+    oom_kills: Mapping[str, int] = field(default_factory=dict)  # totals as last seen
+    kills: Mapping[str, Kills] = field(default_factory=dict)
+    looping: Mapping[str, tuple[float, int]] = field(default_factory=dict)  # since, how many restarts
+    given_up: Mapping[str, GivenUp] = field(default_factory=dict)
+    walls: Mapping[str, Wall] = field(default_factory=dict)  # by "check container"
+
+
+def after_totals(watch: Watch, totals: Totals, limits: Limits, now_seconds: float) -> Watch:
+    """The watch after a settlement of the ledger."""
+    began = now_seconds if watch.began_seconds is None else watch.began_seconds
+    is_settled_in = now_seconds - began >= _NEWCOMER_SECONDS
+    kills = {name: left for name, of in watch.kills.items() if (left := _recent(of, now_seconds)) is not None}
+    looping: dict[str, tuple[float, int]] = {}
+    for counts in totals.containers:
+        name = bounded(counts.name)
+        known = watch.oom_kills.get(name, 0 if is_settled_in else counts.oom_kills)
+        # A total that fell was begun anew: what it holds was told of before.
+        if counts.oom_kills > known:
+            kills[name] = _risen(kills.get(name), counts, counts.oom_kills - known, now_seconds)
+        restarts = restarts_in_window(counts, totals, limits)
+        if restarts >= limits.restart_loop_restarts:
+            looping[name] = (watch.looping.get(name, (now_seconds, 0))[0], restarts)
+    oom_kills = {bounded(counts.name): counts.oom_kills for counts in totals.containers}
+    return replace(watch, began_seconds=began, oom_kills=oom_kills, kills=kills, looping=looping)
+
+
+def after_report(watch: Watch, report: Report, sure_seconds: float) -> Watch:
+    """The watch after a report in which every source has spoken.
+
+    `sure_seconds`: how long a check has to fail. A container that is being started is half made.
+    """
+    now_seconds = report.taken_at_seconds
+    given_up: dict[str, GivenUp] = {}
+    walls = dict(watch.walls)
+    titles = {check.id: check.title for check in report.checks}
+    seen = set()
+    for one in report.containers:
+        name = bounded(one.name)
+        if _has_given_up(one):
+            before = watch.given_up.get(name)
+            since = min(before.since_seconds if before else now_seconds, now_seconds)
+            given_up[name] = GivenUp(
+                since, bool(one.restarts), bool(one.restarts) or now_seconds - since >= sure_seconds
+            )
+        for finding in one.findings:
+            if finding.severity is not Severity.CRITICAL:
+                continue
+            key = f"{finding.check} {name}"
+            seen.add(key)
+            after = _wall_after(
+                walls.get(key), finding.outcome.verdict, titles.get(finding.check, ""), now_seconds, sure_seconds
+            )
+            if after is not None:
+                walls[key] = after
+    for key in walls.keys() - seen:
+        walls[key] = replace(walls[key], failing_since_seconds=None)
+    # The memory of walls lives as long as the ledger knows the container: it is away in each restart.
+    here = {bounded(one.name) for one in report.containers} | watch.oom_kills.keys()
+    walls = {key: wall for key, wall in walls.items() if key.partition(" ")[2] in here}
+    return replace(watch, given_up=given_up, walls=walls)
+
+
+def holding(watch: Watch, origin: Origin) -> tuple[Alert, ...]:
+    """The alerts that hold now."""
+    alerts = [
+        alert.oom_kill(origin, name, kills.count, kills.since_seconds, kills.latest_seconds)
+        for name, kills in watch.kills.items()
+    ]
+    alerts += [alert.looping(origin, name, restarts, since) for name, (since, restarts) in watch.looping.items()]
+    alerts += [
+        (alert.gave_up if unit.after_restarts else alert.unit_failed)(origin, name, unit.since_seconds)
+        for name, unit in watch.given_up.items()
+        if unit.is_told
+    ]
+    for key, wall in watch.walls.items():
+        if wall.is_lost and wall.failing_since_seconds is not None:
+            check, _, name = key.partition(" ")
+            alerts.append(alert.wall_lost(origin, name, check, wall.title, wall.failing_since_seconds))
+    return tuple(alerts)
+
+
+def _risen(kills: Kills | None, counts: Counts, rise: int, now_seconds: float) -> Kills:
+    bucket = int(now_seconds // _BUCKET_SECONDS)
+    buckets = dict(kills.by_bucket) if kills else {}
+    buckets[bucket] = buckets.get(bucket, 0) + rise
+    told_seconds = counts.last_oom_kill_seconds
+    is_known = told_seconds is not None and 0 < told_seconds <= now_seconds
+    happened_seconds = told_seconds if is_known and told_seconds is not None else now_seconds
+    return Kills(kills.since_seconds if kills else happened_seconds, now_seconds, tuple(buckets.items()))
+
+
+def _recent(kills: Kills, now_seconds: float) -> Kills | None:
+    now = int(now_seconds // _BUCKET_SECONDS)
+    oldest = now - LOOK_BACK_SECONDS // _BUCKET_SECONDS
+    buckets: dict[int, int] = {}
+    for bucket, count in kills.by_bucket:
+        if bucket >= oldest:
+            # The wall clock was set back: what lies in its future is of now.
+            buckets[min(bucket, now)] = buckets.get(min(bucket, now), 0) + count
+    return replace(kills, by_bucket=tuple(buckets.items())) if buckets else None
+
+
+def _has_given_up(one: ContainerReport) -> bool:
+    return one.unit is not None and one.unit.active_state == "failed" and one.unit.result == "start-limit-hit"
+
+
+def _wall_after(
+    wall: Wall | None, verdict: Verdict, title: str, now_seconds: float, sure_seconds: float
+) -> Wall | None:
+    match verdict:
+        case Verdict.PASS:
+            return Wall(title)
+        case Verdict.FAIL if wall is not None:
+            since = now_seconds if wall.failing_since_seconds is None else wall.failing_since_seconds
+            since = min(since, now_seconds)  # the wall clock was set back
+            is_lost = wall.is_lost or now_seconds - since >= sure_seconds
+            return Wall(title, since, is_lost)
+        case _:
+            return replace(wall, failing_since_seconds=None) if wall is not None else None

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import platform
+import threading
+from pathlib import Path
+
+import pytest
+
+from exporter import host_alerts
+from exporter.agent import Agent, Clock, Poller
+from exporter.assess.report import Report, Verdict
+from exporter.config import Alertmanager, Alerts, Config
+from exporter.host_alerts import HostAlerts, origin_of
+from tests.notify.alertmanager import alertmanager
+from tests.notify.totals import NOW, judged, totals
+
+PATIENCE_SECONDS = 20
+
+
+def test_alerts_are_of_this_host_and_its_port_unless_the_settings_say_otherwise() -> None:
+    assert origin_of(Config(listen="127.0.0.1:1234")).instance == f"{platform.node()}:1234"
+    assert origin_of(Config(alerts=Alerts(instance="host1"))).instance == "host1"
+
+
+def test_a_lost_wall_is_told_by_the_reports_that_follow_readings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_alerts, "_BURST_SECONDS", 0.0)
+    looked = threading.Semaphore(0)
+    story = [
+        judged(NOW, web=Verdict.PASS),
+        judged(NOW + 20, web=Verdict.FAIL),
+        judged(NOW + 40, web=Verdict.FAIL),
+    ]
+    reading: Poller[int] = Poller("process", lambda: 1, Clock(3600, 3600))
+
+    def make_report() -> Report:
+        report = story.pop(0) if len(story) > 1 else story[0]
+        looked.release()
+        return report
+
+    with alertmanager() as fake:
+        config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager(fake.url),))
+        alerts = HostAlerts(config, make_report)
+        agent = Agent(
+            (reading,), (alerts.notifier.run, lambda stop: alerts.follow(agent, stop)), make_report=alerts.make_report
+        )
+        reading.on_answer = alerts.poke
+        alerts.notifier.see_totals(totals(web=0))
+        agent.start()
+        try:
+            assert looked.acquire(timeout=PATIENCE_SECONDS)
+            for _ in range(2):
+                assert fake.taken == []
+                alerts.poke()
+                assert looked.acquire(timeout=PATIENCE_SECONDS)
+            assert fake.came.acquire(timeout=PATIENCE_SECONDS)
+            assert fake.taken[0]["labels"]["alertname"] == "BulkheadCriticalCheckFailing"
+            notifications = agent.report().notifications
+            assert [one.alertmanager for one in notifications.deliveries] == [fake.url] * 3
+        finally:
+            agent.stop()
+
+
+def test_no_report_counts_before_every_source_has_spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_alerts, "_BURST_SECONDS", 0.0)
+    silent: Poller[int] = Poller("process", lambda: 1, Clock(3600, 3600))  # is never started
+    asked: list[int] = []
+
+    def make_report() -> Report:
+        asked.append(1)
+        return judged(NOW)
+
+    alerts = HostAlerts(Config(state_dir=tmp_path, alertmanagers=(Alertmanager("http://localhost:1"),)), make_report)
+    agent = Agent((silent,), (), alerts.make_report)
+    stop, polled = threading.Event(), threading.Event()
+
+    def not_ready() -> bool:
+        polled.set()
+        return False
+
+    monkeypatch.setattr(agent, "ready", not_ready)
+    thread = threading.Thread(target=alerts.follow, args=(agent, stop), daemon=True)
+    thread.start()
+    alerts.poke()
+    assert polled.wait(PATIENCE_SECONDS)
+    stop.set()
+    alerts.poke()
+    thread.join(PATIENCE_SECONDS)
+    assert asked == []
