@@ -39,6 +39,8 @@ class KillCounts:
 
     counts: tuple[KillCount, ...] = ()
     unreadable: frozenset[str] = frozenset()  # paths of cgroups that are there and could not be read
+    absent: frozenset[str] = frozenset()  # slices that were asked for and are not there
+    began_us: int | None = None  # CLOCK_MONOTONIC before the first was read: what came later may not be in it
 
 
 @dataclass(frozen=True, slots=True)

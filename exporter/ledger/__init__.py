@@ -27,7 +27,9 @@ Cases:
     a worker inside is killed, the container lives     as above: processes are counted, not containers
     a service beside it, no container, is killed       its line takes the kill from the slice; no container's
     the slice is stopped, or made anew                 another inode is another life; its parent slice still has the
-                                                       sum of what was not read
+                                                       sum of what was not read, for lines of that slice alone
+    a line names a slice that was never read           waits until that slice was looked for
+    the journal has not caught up                      nothing is called unattributed meanwhile, for 5 min at the most
     its name is not known yet                          pending, as in a slice of several: an id is nobody's name
     NRestarts tells before the journal does            counted; what the journal tells late cancels against it
     a settlement fails half-way                        none of it holds; it is done again from where the disk is

@@ -31,6 +31,7 @@ _FIRST_SIGNAL = 128
 def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, unhealthy: bool) -> None:
     """Take podman's `died` of a container."""
     seconds = told.time_nanoseconds / 1e9
+    delay_us = int(max(0.0, now.seconds - seconds) * 1e6)
     pending = PendingExit(
         container_id=told.container_id,
         name=told.name,
@@ -38,6 +39,7 @@ def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, unh
         code=told.exit_code,
         at_seconds=seconds,
         heard_us=now.us,
+        died_us=now.us - delay_us,
         boot=now.boot,
         stopped=stopped,
         unhealthy=unhealthy,
@@ -45,8 +47,7 @@ def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, unh
     while len(state.host.exits) >= _PENDING_LIMIT:
         _close(state, state.host.exits.pop(0))
     stop = state.stops.get(told.unit)
-    delay_us = int(max(0.0, now.seconds - seconds) * 1e6)
-    if stop is not None and stop[0] == now.boot and 0 <= now.us - delay_us - stop[1] < _STOP_US:
+    if stop is not None and stop[0] == now.boot and 0 <= pending.died_us - stop[1] < _STOP_US:
         pending.stopped = True
         del state.stops[told.unit]
     state.host.exits.append(pending)
@@ -60,9 +61,9 @@ def hear_unit(state: State, told: UnitFailed | UnitStopping) -> None:
         untold = next((one for one in waiting if not one.result), None)
         if untold is not None:
             untold.result = told.result
-    elif any(told.heard_us <= one.heard_us < told.heard_us + _STOP_US and not one.stopped for one in waiting):
+    elif any(told.heard_us <= one.died_us < told.heard_us + _STOP_US and not one.stopped for one in waiting):
         for one in waiting:
-            one.stopped = one.stopped or told.heard_us <= one.heard_us < told.heard_us + _STOP_US
+            one.stopped = one.stopped or told.heard_us <= one.died_us < told.heard_us + _STOP_US
     else:
         state.stops.pop(told.unit, None)
         state.stops[told.unit] = (told.boot_id, told.heard_us)  # a stop begins before the container ends
@@ -80,11 +81,11 @@ def hear_stop(state: State, told: ContainerEvent) -> None:
             state.touch("host", "")
 
 
-def settle_exits(state: State, now: Now) -> None:
-    """Count the exits that have waited long enough."""
+def settle_exits(state: State, now: Now, *, may_close: bool = True) -> None:
+    """Count the exits that have waited long enough; `may_close`: whoever knows more has been heard."""
     waiting = []
     for pending in state.host.exits:
-        if pending.boot == now.boot and 0 <= now.us - pending.heard_us < WAIT_US:
+        if pending.boot == now.boot and (not may_close or 0 <= now.us - pending.heard_us < WAIT_US):
             waiting.append(pending)
         else:
             _close(state, pending)
@@ -111,8 +112,8 @@ def reason_of(pending: PendingExit, *, was_out_of_memory: bool) -> str:
 def _close(state: State, pending: PendingExit) -> None:
     life = state.lives.get(f"{pending.boot}:{pending.container_id}")
     account: Account = state.account(pending.name)
-    # A worker that was killed long before is no reason; when the agent was down, the two cannot be told apart.
-    in_life = life is not None and life.seen > 0 and pending.heard_us - life.heard_us < _NEAR_US
+    # A worker that was killed long before is no reason.
+    in_life = life is not None and life.seen > 0 and pending.died_us - life.heard_us < _NEAR_US
     near = abs((account.last_oom_kill_seconds or 0.0) - pending.at_seconds) < _NEAR_US / 1e6
     reason = reason_of(pending, was_out_of_memory=in_life or near)
     account.exits[reason] = account.exits.get(reason, 0) + 1

@@ -14,9 +14,10 @@ A settlement takes the counts of all slices, read parents first, and of living c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from exporter.facts.cgroup import container_id_of, slice_of, unit_of
-from exporter.facts.evidence import KernelKill, KillCount, OomdKill, UnitOutOfMemory
+from exporter.facts.evidence import KernelKill, KillCount, KillCounts, OomdKill, UnitOutOfMemory
 from exporter.ledger.slices import is_below, nearest, see_slices, touch_slice, upwards
 from exporter.ledger.state import Hint, Household, LifeBook, Now, SliceBook, State
 
@@ -26,7 +27,7 @@ GRACE_US = 30_000_000
 NO_CONTAINER = ""
 UNKNOWN_LIMIT = "unknown"
 _HINTS_LIMIT = 256
-_LIMITS_KEPT = 64
+_LIMITS_KEPT = 1000
 _RACE_US = 10_000_000  # two readings lie between, at the keeper's pace
 
 
@@ -63,9 +64,13 @@ def hear_kernel(state: State, kill: KernelKill, household: Household) -> None:
     life_key, life = _life(state, kill.victim_cgroup, kill.boot_id)
     life.name = _name(life, household)
     life.lines += 1
-    life.heard_us = kill.heard_us
-    if kill.limit_cgroup is not None and len(life.limits) < _LIMITS_KEPT:
-        life.limits.append((limit_that_fired(kill.limit_cgroup, kill.victim_cgroup), kill.heard_us))
+    told = kill.limit_cgroup
+    limit = UNKNOWN_LIMIT if told is None else limit_that_fired(told, kill.victim_cgroup)
+    if life.lines <= life.credited:  # the cgroup's own count has told of it before
+        _label(state, life, [limit])
+    else:
+        life.heard_us = max(life.heard_us, kill.heard_us)
+        life.limits = [*life.limits[1 - _LIMITS_KEPT :], (limit, kill.heard_us)]
     if life.name and (account := state.accounts.get(life.name)) is not None:
         account.last_oom_kill_seconds = max(account.last_oom_kill_seconds or 0.0, kill.at_seconds)
         state.touch("account", life.name)
@@ -94,23 +99,24 @@ def hear_hint(state: State, told: UnitOutOfMemory, household: Household) -> None
         state.touch("host", "")
 
 
-def settle(
-    state: State, counts: Sequence[KillCount], unreadable: frozenset[str], household: Household, now: Now
-) -> None:
-    """Bring the totals up to what was read and heard. `counts` of slices are read parents first.
+def settle(state: State, read: KillCounts, household: Household, now: Now, *, may_age: bool = True) -> None:
+    """Bring the totals up to what was read and heard. Slices were read parents first.
 
-    `unreadable`: slices that are there and could not be read. What lies above and below them waits.
+    What lies above and below slices that are there and could not be read waits. `may_age`: whoever could tell whose
+    kill it was has been heard, so that what waits for it may be called unattributed in the end.
     """
-    counts = sorted(counts, key=lambda count: -count.path.count("/"))
-    unreadable = frozenset(path for path in unreadable if path.endswith(".slice"))
+    counts = sorted(read.counts, key=lambda count: -count.path.count("/"))
+    unreadable = frozenset(path for path in read.unreadable if path.endswith(".slice"))
     fired = _fired(state, counts)
     for count in counts:
         if count.is_evidence:
             _see_life(state, count, household, now)
     waits = unreadable | {count.path for count in counts if any(is_below(path, count.path) for path in unreadable)}
     slices = [count for count in counts if count.is_slice and count.path not in waits]
-    books = see_slices(state, slices, waits, household, now)
+    read_at_us = now.us if read.began_us is None else read.began_us
+    books = see_slices(state, slices, waits, household, now, read_at_us=read_at_us)
     authorities = waits | books.keys()
+    ended = {book.path for book in state.slices.values() if book.closed and book.boot == now.boot} | read.absent
     for key, life in state.lives.items():
         if life.name is None and (name := _name(life, household)) is not None:
             life.name = name
@@ -119,14 +125,36 @@ def settle(
             if life.boot != now.boot:
                 _match_old(state, key, life, now)
             elif nearest(authorities, life.path) not in waits:
-                _match(state, key, life, books, fired=fired, now=now)
-    _attribute_pending(state, books, household, now, fired)
+                _match(state, key, life, books, ended, fired=fired, now=now)
+    _attribute_pending(state, books, household, now, fired, may_age=may_age)
     _give_up_labels(state, now)
     _drop_hints(state, now)
 
 
+def slices_to_ask(state: State) -> frozenset[str]:
+    """Slices right above cgroups in which somebody was killed, as evidence says that was not matched yet."""
+    return frozenset(path for life in state.lives.values() if life.seen > life.credited and (path := _home(life.path)))
+
+
+def _home(path: str) -> str:
+    """The slice right above a cgroup, a container's included; "" if it is in none. A container may hold slices, too."""
+    home = above = ""
+    for part in path.split("/")[1:-1]:
+        if container_id_of(part) is not None:
+            break
+        above = f"{above}/{part}"
+        home = above if part.endswith(".slice") else home
+    return home
+
+
 def _attribute_pending(
-    state: State, books: dict[str, SliceBook], household: Household, now: Now, fired: frozenset[str]
+    state: State,
+    books: dict[str, SliceBook],
+    household: Household,
+    now: Now,
+    fired: frozenset[str],
+    *,
+    may_age: bool,
 ) -> None:
     """Give what no evidence asked for to the slice's one owner; let it age where there is none."""
     living = {life.name: life.path for life in state.lives.values() if life.name and life.boot == now.boot}
@@ -140,7 +168,7 @@ def _attribute_pending(
             book.pending, book.told_until_us = 0, now.us
             touch_slice(state, book)
         elif book.owner is None and household.strangers.isdisjoint(household.tenants.get(book.path, ())):
-            _age(state, book, now)
+            _age(state, book, now, may_age=may_age)
         book.read_before = True
 
 
@@ -195,10 +223,26 @@ def _name(life: LifeBook, household: Household) -> str | None:
 
 
 def _match(
-    state: State, key: str, life: LifeBook, books: dict[str, SliceBook], *, fired: frozenset[str], now: Now
+    state: State,
+    key: str,
+    life: LifeBook,
+    books: dict[str, SliceBook],
+    ended: AbstractSet[str],
+    *,
+    fired: frozenset[str],
+    now: Now,
 ) -> None:
-    """Match the evidence of one life, kill by kill, with what the slices above have pending or have told of."""
+    """Match the evidence of one life, kill by kill, with what the slices above have pending or have told of.
+
+    The slice right above it tells of all its kills. One further up is asked only if that slice has ended, or had a
+    life before this one: what is pending there is of somebody else, else.
+    """
     authorities = tuple(upwards(books, life.path))
+    home = _home(life.path)
+    if authorities and home not in ended:
+        if authorities[0].path != home:
+            return  # nobody has looked whether it is there: it is asked for at the next reading
+        authorities = authorities[:1]
     if not authorities and life.name is not None:
         _take(state, key, life, life.seen - life.credited, at_seconds=now.seconds, fired=fired)
     for _ in range(life.seen - life.credited):
@@ -261,7 +305,7 @@ def _happened_us(life: LifeBook) -> int:
 def _take(
     state: State, key: str, life: LifeBook, count: int, *, at_seconds: float | None, fired: frozenset[str]
 ) -> None:
-    labels = [limit for limit, _ in life.limits[:count]]
+    labels = [limit for limit, _ in life.limits[:count] if limit != UNKNOWN_LIMIT]
     del life.limits[:count]
     labels += _likely(fired, life.path, count - len(labels))
     life.credited += count
@@ -276,9 +320,14 @@ def _explain(state: State, key: str, life: LifeBook, count: int) -> None:
     del life.limits[:count]
     life.credited += count
     state.touch("life", key)
+    _label(state, life, labels)
+
+
+def _label(state: State, life: LifeBook, labels: Sequence[str]) -> None:
+    """Say of kills that were counted without a line whose limit fired."""
     account = state.accounts.get(life.name or "")
     for label in labels:
-        if account is not None and account.unlabelled:
+        if account is not None and account.unlabelled and label != UNKNOWN_LIMIT:
             account.unlabelled -= 1
             account.oom_kills_by_limit[label] = account.oom_kills_by_limit.get(label, 0) + 1
             state.touch("account", account.name)
@@ -299,10 +348,10 @@ def _credit(
         account.unlabelled += count - len(labels)
 
 
-def _age(state: State, book: SliceBook, now: Now) -> None:
+def _age(state: State, book: SliceBook, now: Now, *, may_age: bool) -> None:
     """Call unattributed what has been pending in a slice of several for long enough."""
     floor = max(0, min(book.floor, book.pending)) if book.floor else max(0, book.pending)
-    if not book.floor or not floor:
+    if not book.floor or not floor or not may_age:
         book.floor_since_us = now.us
     if floor != book.floor:
         book.floor = floor

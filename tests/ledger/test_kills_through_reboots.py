@@ -154,6 +154,13 @@ class Host(RuleBasedStateMachine):
     def settle(self, some: int = 3) -> None:
         self._settle(some=some)
 
+    @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans())
+    def settle_while_one_is_killed(self, name: str, *, dies: bool, line: bool) -> None:
+        before = {path: list(counted) for path, counted in self.kernel.slices.items()}
+        began_us = self.kernel.us
+        self.kill(name, dies=dies, line=line)
+        self._settle(slices=before, began_us=began_us)
+
     @rule(blind=st.sets(st.sampled_from((SHARED, TOP, *OWN.values())), min_size=1))
     def settle_half_blind(self, blind: set[str]) -> None:
         self._settle(blind=frozenset(blind))
@@ -168,18 +175,25 @@ class Host(RuleBasedStateMachine):
         self.kernel.us += LATE_US
         self._settle()
 
-    def _settle(self, *, some: int = 0, blind: frozenset[str] = frozenset()) -> None:
+    def _settle(
+        self,
+        *,
+        some: int = 0,
+        blind: frozenset[str] = frozenset(),
+        slices: dict[str, list[int]] | None = None,
+        began_us: int | None = None,
+    ) -> None:
+        """`slices`: as they were read, a moment before everything else."""
         kernel = self.kernel
         kernel.us += 1000
-        lines = [replace(line, heard_us=kernel.us) for line in kernel.log[self.kmsg_at :]]
+        lines = [replace(line, heard_us=kernel.us) for line in kernel.log[self.kmsg_at :]] if slices is None else []
         entries = kernel.log[self.journal_at : self.journal_at + some]
-        self.kmsg_at = len(kernel.log)
+        self.kmsg_at += len(lines)
         self.journal_at += len(entries)
         if not blind:
-            self.unread.clear()
-        counts = [
-            KillCount(path, inode, count, 0) for path, (inode, count) in kernel.slices.items() if path not in blind
-        ]
+            self.unread = self.unread[-1:] if slices else []
+        slices = slices or kernel.slices
+        counts = [KillCount(path, inode, count, 0) for path, (inode, count) in slices.items() if path not in blind]
         counts += [KillCount(life.path, life.inode, life.count, 0, one) for one, life in kernel.lives.items()]
         strangers = {f"?{one}" for one, life in kernel.lives.items() if life.name in self.nameless}
         tenants = {path: frozenset({name}) for name, path in OWN.items()}
@@ -195,7 +209,13 @@ class Host(RuleBasedStateMachine):
             frozenset(strangers),
         )
         cursors = {"kmsg": f"{kernel.boot}:{self.kmsg_at}", "journal": str(self.journal_at)}
-        batch = Batch((*entries, *lines), KillCounts(tuple(counts), blind), household=household, cursors=cursors)
+        batch = Batch(
+            (*entries, *lines),
+            KillCounts(tuple(counts), blind, began_us=began_us),
+            household=household,
+            cursors=cursors,
+            journal_tells=self.journal_at == len(kernel.log),
+        )
         self.ledger.settle(batch, Now(kernel.boot, kernel.us, 1.8e9))
 
     def counted(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import os
 import select
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -83,8 +84,10 @@ class KillCountSource:
                 trouble[_printable(path)] = str(error)
             return True
 
+        began_us = time.monotonic_ns() // 1000
         containers = self._containers()
-        self._slices_before = frozenset([path for path in self._slices_above(containers) if read(path)])
+        asked = tuple(self._slices_above(containers))
+        self._slices_before = frozenset([path for path in asked if read(path)])
         crowds = _crowds(containers)
         for container in containers:
             own = [place for place, level in container.places if level in {Level.PAYLOAD, Level.SERVICE}]
@@ -93,7 +96,8 @@ class KillCountSource:
                 read(place.path, place.inode, container.container_id, outermost=position == len(own))
         self._close_others(set(counts))
         self.problems = tuple(f"{path}/memory.events: {reason}" for path, reason in trouble.items())[:5]
-        return KillCounts(tuple(counts.values()), frozenset(trouble))
+        absent = frozenset([_printable(path) for path in asked if path not in self._slices_before])
+        return KillCounts(tuple(counts.values()), frozenset(trouble), absent, began_us)
 
     def close(self) -> None:
         """Close all files."""
