@@ -5,6 +5,14 @@ set -euo pipefail
 venv=$1
 lock=${2:-tests/locks/newest.txt}
 say() { printf '==> %s\n' "$*"; }
+# apt waits for the lock of dpkg by itself, and not for that of the lists: another make may hold it for a moment.
+update() {
+  local tries=0
+  until "$@" apt-get update -qq; do
+    tries=$((tries + 1)); [ "$tries" -lt 6 ] || return 1
+    say "apt-get update failed, trying again in 10 s"; sleep 10
+  done
+}
 
 wanted=(python3-venv python3-gi gir1.2-glib-2.0 dbus prometheus prometheus-alertmanager)
 if command -v dpkg-query >/dev/null; then
@@ -16,9 +24,9 @@ if command -v dpkg-query >/dev/null; then
     as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo)
     say "installing Debian packages: ${missing[*]} (a minute, once)"
-    "${as_root[@]}" apt-get update -qq
+    update "${as_root[@]}"
     # Prometheus and Alertmanager are here for promtool and amtool: their services are not to start.
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >/dev/null
   fi
 else
   say "no dpkg here: Python 3.11 or later with venv and PyGObject, promtool and amtool have to be installed already"

@@ -146,8 +146,16 @@ def host_packages(say: Callable[[str], None]) -> None:
         raise LabError(f"the lab needs {', '.join(missing)}: install them, or run as root on Debian")
     say(f"installing {', '.join(missing)} with apt")
     log = cache_directory() / "host-packages.log"
-    _run(["apt-get", "update"], log, "apt-get update")
-    options = ["-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"]
+    # `make run` beside it may hold the lock of the lists for a moment, for which apt does not wait by itself.
+    for pause_seconds in (10, 10, 10, 10, 0):
+        try:
+            _run(["apt-get", "update"], log, "apt-get update")
+            break
+        except LabError:
+            if not pause_seconds:
+                raise
+            time.sleep(pause_seconds)
+    options = ["-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300"]
     # Recommended alone, yet nothing boots without them: the firmware and the network card's ROM.
     _run(["apt-get", "install", *options, *missing, "seabios", "ipxe-qemu"], log, "installing host packages")
 
