@@ -39,6 +39,8 @@ KINDS = {
     "t-pod-worker": ("services-tpod.slice", LOSES_WORKERS),
 }
 KILLS_A_ROUND = 3  # of the agent
+READY = "http://127.0.0.1:9946/-/ready"
+READY_SECONDS = 60
 PODMANS = "t-podman"  # restarted by podman's own policy, and no unit
 UNIT = """\
 [Unit]
@@ -166,8 +168,10 @@ def torment(rounds: int, seed: int) -> dict[str, object]:
     start_podmans()
     order = list(torment.evils)
     for turn in range(rounds):
-        for _ in range(KILLS_A_ROUND):
-            time.sleep(torment.chance.uniform(1, 25))
+        for number in range(KILLS_A_ROUND):
+            if number == 0:
+                wait_until_it_counts()
+            time.sleep(torment.chance.uniform(1, 15))
             run("systemctl", "kill", "-s", "KILL", "bulkhead")
         torment.done["agent killed"] = (turn + 1) * KILLS_A_ROUND
         torment.evil(order[turn % len(order)])
@@ -192,6 +196,15 @@ def torment(rounds: int, seed: int) -> dict[str, object]:
         "scheduled": {name: scheduled(name, int(began)) for name in KINDS},
         "events": {action: events(action, int(began)) for action in ("create", "start", "died")},
     }
+
+
+def wait_until_it_counts() -> None:
+    """Until the agent serves, or for a while: one that never gets to count would have nothing to lose."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if run("curl", "-sf", "-m", "20", "-o", "/dev/null", "-w", "%{http_code}", READY) == "200":
+            return
+        time.sleep(2)
 
 
 def vmstat() -> int:
