@@ -89,14 +89,14 @@ class HostLedger:
             podman.resume(float(since))
 
     def journal_reading(self) -> Reading[None]:
-        """Whether the journal is being followed."""
+        """Whether the journal is being followed, and up to when it was heard."""
         try:
-            self.journal.read()
+            heard_until_seconds = self.journal.read()
         except NotHere as error:
             return Absent(str(error))
         except SourceError as error:
             return Failed(str(error), 0.0)
-        return Read(None, time.time(), 0.0)
+        return Read(None, heard_until_seconds, 0.0)
 
     def kernel_log_reading(self) -> Reading[None]:
         """Whether the kernel's log is being read."""

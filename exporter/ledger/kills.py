@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from exporter.facts.cgroup import container_id_of, slice_of, unit_of
+from exporter.facts.cgroup import unit_of
 from exporter.facts.evidence import KernelKill, KillCount, KillCounts, OomdKill, UnitOutOfMemory
+from exporter.ledger.places import container_in, home_of, limit_that_fired
 from exporter.ledger.slices import is_below, nearest, see_slices, touch_slice, upwards
 from exporter.ledger.state import Hint, Household, LifeBook, Now, SliceBook, State
 
@@ -31,30 +32,7 @@ _LIMITS_KEPT = 1000
 _RACE_US = 10_000_000  # two readings lie between, at the keeper's pace
 
 
-def container_in(path: str) -> str | None:
-    """The id of the container whose cgroup this is or lies above it; None if there is none."""
-    for part in path.split("/"):
-        if (found := container_id_of(part)) is not None:
-            return found
-    return None
-
-
-def limit_that_fired(limit_cgroup: str, victim_cgroup: str) -> str:
-    """Whose limit it was, as the victim's container sees it: payload, service, slice, ancestor or host."""
-    if not limit_cgroup:
-        return "host"
-    parts = limit_cgroup.split("/")
-    inside = next((index for index, part in enumerate(parts) if container_id_of(part)), None)
-    if inside is not None:
-        scope_itself = parts[-1].endswith(".scope") and victim_cgroup.startswith(f"{limit_cgroup}/")
-        return "service" if scope_itself else "payload"
-    name = parts[-1]
-    if name == unit_of(victim_cgroup) and not name.startswith("user@"):
-        return "service"
-    return "slice" if name == slice_of(victim_cgroup) else "ancestor"
-
-
-def hear_kernel(state: State, kill: KernelKill, household: Household) -> None:
+def hear_kernel(state: State, kill: KernelKill, household: Household, now: Now) -> None:
     """Take one line of the kernel's log; one that was told before changes nothing."""
     key = f"{kill.boot_id}:{kill.stamp_us}:{kill.pid}"
     if key in state.kills_seen:
@@ -63,6 +41,8 @@ def hear_kernel(state: State, kill: KernelKill, household: Household) -> None:
     state.touch("kill", key)
     life_key, life = _life(state, kill.victim_cgroup, kill.boot_id)
     life.name = _name(life, household)
+    if kill.boot_id != now.boot and (above := _above_old(state, life)) and kill.heard_us > above[0].read_at_us:
+        life.lines = max(life.lines, life.credited)  # of a time after the last reading: nothing can have told of it
     life.lines += 1
     told = kill.limit_cgroup
     limit = UNKNOWN_LIMIT if told is None else limit_that_fired(told, kill.victim_cgroup)
@@ -133,18 +113,9 @@ def settle(state: State, read: KillCounts, household: Household, now: Now, *, ma
 
 def slices_to_ask(state: State) -> frozenset[str]:
     """Slices right above cgroups in which somebody was killed, as evidence says that was not matched yet."""
-    return frozenset(path for life in state.lives.values() if life.seen > life.credited and (path := _home(life.path)))
-
-
-def _home(path: str) -> str:
-    """The slice right above a cgroup, a container's included; "" if it is in none. A container may hold slices, too."""
-    home = above = ""
-    for part in path.split("/")[1:-1]:
-        if container_id_of(part) is not None:
-            break
-        above = f"{above}/{part}"
-        home = above if part.endswith(".slice") else home
-    return home
+    return frozenset(
+        path for life in state.lives.values() if life.seen > life.credited and (path := home_of(life.path))
+    )
 
 
 def _attribute_pending(
@@ -238,7 +209,7 @@ def _match(
     life before this one: what is pending there is of somebody else, else.
     """
     authorities = tuple(upwards(books, life.path))
-    home = _home(life.path)
+    home = home_of(life.path)
     if authorities and home not in ended:
         if authorities[0].path != home:
             return  # nobody has looked whether it is there: it is asked for at the next reading
@@ -270,8 +241,7 @@ def _match(
 
 def _match_old(state: State, key: str, life: LifeBook, now: Now) -> None:
     """Evidence of a boot that is over: new if it is of a time after the slice was last read, told before if not."""
-    above = [book for book in state.slices.values() if book.boot == life.boot and is_below(life.path, book.path)]
-    above.sort(key=lambda book: (-len(book.path), -book.read_at_us))
+    above = _above_old(state, life)
     name = life.name if life.name is not None else next((book.owner for book in above if book.owner), None)
     for _ in range(life.seen - life.credited):
         was_read = bool(above) and _happened_us(life) <= above[0].read_at_us
@@ -295,6 +265,12 @@ def _match_old(state: State, key: str, life: LifeBook, now: Now) -> None:
         else:
             life.name = name
             _take(state, key, life, 1, at_seconds=None, fired=frozenset())
+
+
+def _above_old(state: State, life: LifeBook) -> list[SliceBook]:
+    """The slices above a life of a boot that is over: the nearest first, and of its lives the last."""
+    above = [book for book in state.slices.values() if book.boot == life.boot and is_below(life.path, book.path)]
+    return sorted(above, key=lambda book: (-len(book.path), -book.read_at_us))
 
 
 def _happened_us(life: LifeBook) -> int:

@@ -30,7 +30,8 @@ _SEEN_LIMIT = 10_000
 _CLOSED_LIMIT = 2_000
 _PODMAN_CHAINS_LIMIT = 1_000
 _COUNTED = frozenset({"start", "died", "stop", "kill", "restart", "cleanup"})
-_JOURNAL_PATIENCE_US = 300_000_000  # a long one takes its time to read after the agent was down
+_JOURNAL = "journal"  # the name of its cursor
+_JOURNAL_PATIENCE_US = 300_000_000
 _LIFE_US = 3_600_000_000  # how long a life's evidence is kept once all of it is credited
 
 
@@ -135,10 +136,11 @@ class Ledger:
 
     def _has_heard_all(self, batch: Batch, now: Now) -> bool:
         """Whether the journal has told what it knows, or has been silent for so long that nobody waits for it."""
+        cursor = batch.cursors.get(_JOURNAL, "")
         if batch.journal_tells:
             self._journal_silent_since_us = None
             return True
-        if self._journal_silent_since_us is None:
+        if self._journal_silent_since_us is None or cursor != self._store.cursor(_JOURNAL):
             self._journal_silent_since_us = now.us
         return now.us - self._journal_silent_since_us > _JOURNAL_PATIENCE_US
 
@@ -149,7 +151,7 @@ class Ledger:
     def _hear(self, told: Evidence, household: Household, now: Now) -> None:
         match told:
             case KernelKill():
-                hear_kernel(self._state, told, household)
+                hear_kernel(self._state, told, household, now)
             case OomdKill():
                 hear_oomd(self._state, told, household)
             case UnitOutOfMemory():

@@ -36,7 +36,7 @@ def see_slices(
     """
     known = {book.path for book in state.slices.values()}
     owners = {book.path: book.owner for book in state.slices.values() if book.owner}
-    live = _live(state, {count.path: count.inode for count in counts}, waits, now)
+    live = _live(state, {count.path: count.inode for count in counts}, waits, now, read_at_us)
     books: dict[str, SliceBook] = {}
     rose: dict[str, int] = {}
     opened: set[str] = set()
@@ -67,7 +67,9 @@ def see_slices(
     return books
 
 
-def _live(state: State, inodes: Mapping[str, int], waits: AbstractSet[str], now: Now) -> dict[str, SliceBook]:
+def _live(
+    state: State, inodes: Mapping[str, int], waits: AbstractSet[str], now: Now, read_at_us: int
+) -> dict[str, SliceBook]:
     """The books that go on, by path; the others are closed."""
     live: dict[str, SliceBook] = {}
     over: list[SliceBook] = []
@@ -89,7 +91,7 @@ def _live(state: State, inodes: Mapping[str, int], waits: AbstractSet[str], now:
             parent.told_until_us = max(parent.told_until_us, book.told_until_us)
             book.pending = book.anonymous = 0
             if above not in waits:
-                book.read_at_us = now.us  # what happened in it until now, its parent tells
+                book.read_at_us = read_at_us  # what happened in it until now, its parent tells
             touch_slice(state, parent)
         touch_slice(state, book)
     return live

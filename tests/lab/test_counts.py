@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from exporter.facts.counts import EXIT_REASONS
-from tests.lab.agent import Page, by_container, metrics, wait_until_ready
+from tests.lab.agent import Page, by_collector, by_container, metrics, wait_until_ready
 from tests.lab.machine import Machine
 
 HERE = "/var/tmp/lab-torture"
@@ -24,10 +24,11 @@ STARTS = "bulkhead_container_starts_total"
 EXITS = "bulkhead_container_exits_total"
 LOOP = "bulkhead_container_restart_loop"
 UNATTRIBUTED = "bulkhead_unattributed_oom_kills_total"
-ROUNDS = 7  # each kills the agent three times, and does one thing more
+ROUNDS = 8  # each kills the agent three times, and does one thing more
 TORTURE_SECONDS = 2400
 # A kill that nothing tells of is told as unattributed after 30 s, and NRestarts fills in what the journal has lost.
 SETTLE_SECONDS = 90
+HEAR_SECONDS = 900
 
 
 def risen(name: str, before: Page, after: Page) -> dict[str, float]:
@@ -45,6 +46,13 @@ def risen_exits(before: Page, after: Page) -> dict[tuple[str, str], float]:
 
 def figure(page: Page, name: str) -> float:
     return sum(value for _, value in page[name])
+
+
+def heard_all(lab: Machine) -> bool:
+    """Whether the agent has read what the journal took while it was down."""
+    page = metrics(lab)
+    heard = by_collector(page, "bulkhead_scrape_collector_success").get("journal") == 1
+    return heard and by_collector(page, "bulkhead_collector_age_seconds").get("journal", HEAR_SECONDS) < 10
 
 
 def host_kills(lab: Machine) -> int:
@@ -147,6 +155,7 @@ def tortured(agent: Machine) -> tuple[dict[str, Any], Page, Page]:
     told = lab.ssh(f"cat {HERE}/result.json")
     assert told, lab.ssh("journalctl -u lab-torture -n 20 --no-pager -o cat")
     wait_until_ready(lab)
+    lab.wait(lambda: heard_all(lab), "journal that is heard to its end", timeout_seconds=HEAR_SECONDS, pause_seconds=10)
     time.sleep(SETTLE_SECONDS)
     return json.loads(told), before, metrics(lab)
 

@@ -74,6 +74,15 @@ class Kernel:
         self.log.append(KernelKill(self.boot, self.us, self.us, number, path, path, 1.8e9))
 
 
+@dataclass
+class Read:
+    """What was read of slices and the kernel's log."""
+
+    slices: dict[str, list[int]]
+    began_us: int
+    lines: int = 0
+
+
 class Host(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -156,10 +165,11 @@ class Host(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans())
     def settle_while_one_is_killed(self, name: str, *, dies: bool, line: bool) -> None:
-        before = {path: list(counted) for path, counted in self.kernel.slices.items()}
-        began_us = self.kernel.us
+        slices = {path: list(counted) for path, counted in self.kernel.slices.items()}
+        read = Read(slices, self.kernel.us, len(self.kernel.log))
         self.kill(name, dies=dies, line=line)
-        self._settle(slices=before, began_us=began_us)
+        self._settle(before=read)
+        self._settle()  # at once, since a count has changed
 
     @rule(blind=st.sets(st.sampled_from((SHARED, TOP, *OWN.values())), min_size=1))
     def settle_half_blind(self, blind: set[str]) -> None:
@@ -175,24 +185,18 @@ class Host(RuleBasedStateMachine):
         self.kernel.us += LATE_US
         self._settle()
 
-    def _settle(
-        self,
-        *,
-        some: int = 0,
-        blind: frozenset[str] = frozenset(),
-        slices: dict[str, list[int]] | None = None,
-        began_us: int | None = None,
-    ) -> None:
-        """`slices`: as they were read, a moment before everything else."""
+    def _settle(self, *, some: int = 0, blind: frozenset[str] = frozenset(), before: Read | None = None) -> None:
+        """`before`: what was read a moment before everything else."""
         kernel = self.kernel
         kernel.us += 1000
-        lines = [replace(line, heard_us=kernel.us) for line in kernel.log[self.kmsg_at :]] if slices is None else []
+        read = before or Read(kernel.slices, kernel.us, len(kernel.log))
+        lines = [replace(line, heard_us=read.began_us) for line in kernel.log[self.kmsg_at : read.lines]]
         entries = kernel.log[self.journal_at : self.journal_at + some]
-        self.kmsg_at += len(lines)
+        self.kmsg_at = max(self.kmsg_at, read.lines)
         self.journal_at += len(entries)
         if not blind:
-            self.unread = self.unread[-1:] if slices else []
-        slices = slices or kernel.slices
+            self.unread.clear()
+        slices, began_us = read.slices, read.began_us
         counts = [KillCount(path, inode, count, 0) for path, (inode, count) in slices.items() if path not in blind]
         counts += [KillCount(life.path, life.inode, life.count, 0, one) for one, life in kernel.lives.items()]
         strangers = {f"?{one}" for one, life in kernel.lives.items() if life.name in self.nameless}

@@ -46,20 +46,28 @@ def told(**fields: object) -> JournalEvent | None:
 
 
 class Journalctl:
-    """A script in its place: `says` is what it does for each call, in order; the last one is repeated."""
+    """A script in its place: what it does for each call, in order; the last one is repeated.
+
+    A call for what was left unread, which is neither to follow nor for the newest entry, is not among these: it gets
+    `unread`.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "journalctl"
         self.calls = directory / "calls"
-        self.numbers = directory / "numbers"
+        self.calls_for_unread = directory / "calls-for-unread"
         self.calls.write_text("")
 
-    def plays(self, *scripts: str) -> tuple[str, ...]:
-        for number, script in enumerate(scripts):
+    def plays(self, *scripts: str, unread: str = "") -> tuple[str, ...]:
+        for number, script in (*enumerate(scripts), (-1, unread)):
             (self.path.parent / f"script{number}.py").write_text(f"import os, sys, time\n{script}\n")
         self.path.write_text(
             "import os, runpy, sys\n"
             f"calls = {str(self.calls)!r}\n"
+            "if '--follow' not in sys.argv and '--lines=1' not in sys.argv:\n"
+            f"    open({str(self.calls_for_unread)!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+            f"    runpy.run_path({str(self.path.parent / 'script-1.py')!r})\n"
+            "    sys.exit()\n"
             "number = len(open(calls).read().splitlines())\n"
             "open(calls, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
             f"runpy.run_path({str(self.path.parent)!r} + f'/script{{min(number, {len(scripts) - 1})}}.py')\n"
@@ -117,17 +125,37 @@ def until(is_so: object) -> None:
         time.sleep(0.005)
 
 
-def test_the_backlog_is_heard_then_what_comes(journalctl: Journalctl) -> None:
-    later = f"time.sleep(0.3)\n{says(restart(3))}"
-    with followed(journalctl.plays(says(restart(1), restart(2), then=later))) as (source, heard):
+def test_what_was_left_unread_is_heard_then_what_comes(journalctl: Journalctl) -> None:
+    unread = says(restart(1), restart(2), then="")
+    with followed(journalctl.plays(says(restart(3)), unread=unread)) as (source, heard):
         until(lambda: heard.counts == [1, 2, 3])
         until(lambda: source.has_caught_up)
-        source.read()
+        assert time.time() - source.read() < 5
         assert heard.cursors[-1] == "c3"
         assert (source.events, source.events_lost) == (3, 0)
     assert not source.has_caught_up
-    assert "--after-cursor=c0" in journalctl.asked()[0]
-    assert "_PID=1 _UID=0" in journalctl.asked()[0]
+    asked = journalctl.calls_for_unread.read_text()
+    assert "--after-cursor=c0" in asked
+    assert "--after-cursor=c2" in journalctl.asked()[0]
+    assert "_PID=1 _UID=0" in asked
+
+
+def test_it_has_not_caught_up_while_unread_entries_come_however_slowly(journalctl: Journalctl) -> None:
+    an_hour_ago = str(int((time.time() - 3600) * 1e6))
+    unread = says(restart(1, __REALTIME_TIMESTAMP=an_hour_ago))  # and then nothing for a while
+    with followed(journalctl.plays(says(restart(2)), unread=unread)) as (source, heard):
+        until(lambda: heard.counts == [1])
+        time.sleep(0.4)  # several times what counts as idle
+        assert not source.has_caught_up
+        assert time.time() - source.read() > 3000
+        assert not journalctl.asked()
+
+
+def test_unread_entries_that_cannot_be_read_are_asked_for_again(journalctl: Journalctl) -> None:
+    with followed(journalctl.plays(says(), unread="sys.exit(3)")) as (source, _):
+        until(lambda: journalctl.calls_for_unread.exists() and journalctl.calls_for_unread.read_text().count("\n") > 1)
+        assert not source.has_caught_up
+    assert not journalctl.asked()
 
 
 def test_descriptors_beyond_a_thousand_are_waited_for(journalctl: Journalctl) -> None:

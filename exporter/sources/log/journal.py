@@ -1,8 +1,8 @@
 """The journal: what the kernel and systemd have told, also while nobody listened.
 
-`journalctl --follow --after-cursor=... --output=json` (journalctl(1), systemd.journal-fields(7)); a child process
-that outlives journald's restarts, and is started anew at the last cursor if it ends. Message ids are those of
-sd-messages.h. An entry, shortened:
+`journalctl --after-cursor=... --output=json` (journalctl(1), systemd.journal-fields(7)), first for what was left
+unread, then with --follow; a child process that outlives journald's restarts, and is started anew at the last cursor
+if it ends. Message ids are those of sd-messages.h. An entry, shortened:
 
     {"__CURSOR":"s=054b...;i=cab;b=65e0...;m=1d9d4ed9;t=660f...;x=2e37...","_BOOT_ID":"65e0bb86b9e74ad094bdcb6ea4444883",
      "__MONOTONIC_TIMESTAMP":"496848601","_SOURCE_REALTIME_TIMESTAMP":"1795491418739182",
@@ -146,12 +146,14 @@ class JournalSource:
         """Times that the cursor was no longer in the journal, or an entry could not be read."""
         self.has_caught_up = False
         """Whether all was heard that was there, and the journal is being followed."""
+        self._heard_until_seconds: float | None = None
         self._problem = "has not answered yet"
 
-    def read(self) -> None:
-        """Nothing: it is followed. Raises NotHere, Unreadable while it is not."""
+    def read(self) -> float:
+        """Up to when it was heard, unix time: now, once it is followed. Raises NotHere, Unreadable while it is not."""
         if self._problem:
             raise (NotHere if "not installed" in self._problem else Unreadable)(self._problem)
+        return time.time() if self.has_caught_up else self._heard_until_seconds or time.time()
 
     def follow(self, stop: threading.Event) -> None:
         """Hear every entry, until `stop` is set; starts anew whenever journalctl ends."""
@@ -197,10 +199,18 @@ class JournalSource:
         return done.stdout
 
     def _follow_once(self, stop: threading.Event) -> None:
-        arguments = ["--quiet", "--no-pager", "--follow", "--no-tail", "--output=json"]
-        arguments.append(f"--output-fields={','.join(FIELDS)}")
+        # What was left unread comes first, from a journalctl that ends: an emulated or starved host prints it with
+        # pauses of seconds, and only its end tells that nothing of the past is to come.
+        self._hear_all_of(stop)
+        if not stop.is_set():
+            self.has_caught_up, self._problem = True, ""
+            self._hear_all_of(stop, "--follow", "--no-tail")
+
+    def _hear_all_of(self, stop: threading.Event, *options: str) -> None:
+        arguments = ["--quiet", "--no-pager", *options, "--output=json", f"--output-fields={','.join(FIELDS)}"]
         if self._cursor:
             arguments.append(f"--after-cursor={self._cursor}")
+        self._end()
         self._child = subprocess.Popen(
             (*self._command, *arguments, *MATCHES),
             stdin=subprocess.DEVNULL,
@@ -215,8 +225,8 @@ class JournalSource:
                 # Vacuumed, or another machine's: begin at now, and say that there is a gap.
                 self.events_lost += 1
                 self._cursor = ""
-            if reason:
-                raise Unreadable(f"journalctl ended: {reason[:200]}")
+            if reason or self._child.returncode:
+                raise Unreadable(f"journalctl ended: {reason[:200] or self._child.returncode}")
 
     def _batches(self, child: subprocess.Popen[bytes], stop: threading.Event) -> Iterator[list[bytes]]:
         """Whole lines, as many as are there at once."""
@@ -227,7 +237,7 @@ class JournalSource:
         rest = b""
         while not stop.is_set():
             if not poll.poll(_IDLE_SECONDS * 1000):
-                self.has_caught_up, self._problem = child.poll() is None, ""
+                self._problem = ""
                 if child.poll() is not None:
                     return
                 continue
@@ -254,9 +264,7 @@ class JournalSource:
             event = event_of(entry)
             if event is not None:
                 events.append(event)
-            # On a busy host there is always one more entry: what is of now has nothing before it.
-            if abs(time.time() - _number(entry.realtime_us) / 1e6) < _IDLE_SECONDS:
-                self.has_caught_up = True
+            self._heard_until_seconds = _number(entry.realtime_us) / 1e6
         self.events += len(events)
         if self._cursor:
             self._hear(tuple(events), self._cursor)
