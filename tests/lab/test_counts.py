@@ -55,10 +55,6 @@ def heard_all(lab: Machine) -> bool:
     return heard and by_collector(page, "bulkhead_collector_age_seconds").get("journal", HEAR_SECONDS) < 10
 
 
-def host_kills(lab: Machine) -> int:
-    return int(lab.ssh("sed -n 's/^oom_kill //p' /proc/vmstat"))
-
-
 BURST = """\
 [Container]
 ContainerName=t-burst

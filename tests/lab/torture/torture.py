@@ -82,6 +82,7 @@ def slice_path(name: str) -> str:
 
 
 def set_up() -> None:
+    run("podman", "rm", "-f", "-t", "0", "--ignore", PODMANS)  # of a run before this one
     COUNTED.mkdir(exist_ok=True)
     (QUADLETS / "tpod.pod").write_text(POD)
     for name, (home, command) in KINDS.items():
