@@ -23,7 +23,7 @@ from exporter.notify.delivery import Posting
 from exporter.notify.post import Result, post
 
 ALERTMANAGER, PROMETHEUS = "prometheus-alertmanager", "prometheus"
-RULES = Path(__file__).parents[2] / "alerts" / "bulkhead.rules.yml"
+RULES = Path(__file__).parents[2] / "alerts" / "rules" / "bulkhead-containers.yml"
 PATIENCE_SECONDS = 60
 MISSING = [program for program in (ALERTMANAGER, PROMETHEUS) if shutil.which(program) is None]
 if MISSING:
