@@ -19,6 +19,7 @@ PROMISED = {
     "bulkhead_container_volume_label": {"container", "destination", "kind"},
     "bulkhead_container_volume_used_bytes": {"container", "destination", "fstype"},
     "bulkhead_network_duplicate_addresses": {"network"},
+    "bulkhead_userns_containers_left": {"kind"},
     "bulkhead_userns_ids": {"kind", "state"},
     "bulkhead_userns_overlaps": {"kind"},
 }

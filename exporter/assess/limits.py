@@ -31,9 +31,8 @@ class Limits:
     # Beyond 80 % a pool's free space is in pieces, and allocation slows down.
     pool_warning_ratio: float = 0.80
     pool_critical_ratio: float = 0.90
-    # Of the ids for containers; and the block that podman gives a container with `--userns auto` by default.
+    # Of the ids for containers, so that there is time to enlarge the range.
     ids_warning_ratio: float = 0.80
-    free_block_ids: float = 1024
     # A denial now and then is how SELinux works; one every six minutes is a wrong label, or an attempt.
     selinux_hourly_denials: float = 10
     # A source whose events have gaps is read in full each time: one is no trouble, three within an hour are.

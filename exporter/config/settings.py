@@ -111,7 +111,6 @@ _KIND_OF_LAST_WORD = {
     "restarts": RESTARTS,
     "days": DAYS,
     "containers": COUNT,
-    "ids": COUNT,
     "denials": COUNT,
     "gaps": COUNT,
     "series": COUNT,

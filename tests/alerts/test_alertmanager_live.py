@@ -38,8 +38,8 @@ MUTES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"alertname": "BulkheadMemoryNearLimit", "severity": "critical", **WEB},
         {"alertname": "BulkheadMemoryNearLimit", "severity": "warning", **WEB},
     ),
-    "no block of ids the filling": (
-        {"alertname": "BulkheadIdsRunningOut", "severity": "critical", "condition": "no_block", "kind": "uid", **HOST},
+    "ids that are gone that they go": (
+        {"alertname": "BulkheadIdsRunningOut", "severity": "critical", "condition": "exhausted", "kind": "uid", **HOST},
         {"alertname": "BulkheadIdsRunningOut", "severity": "warning", "condition": "filling", "kind": "uid", **HOST},
     ),
     "a dead agent the rest of its host": (
