@@ -19,9 +19,13 @@ PROMISED = {
     "bulkhead_container_volume_label": {"container", "destination", "kind"},
     "bulkhead_container_volume_used_bytes": {"container", "destination", "fstype"},
     "bulkhead_network_duplicate_addresses": {"network"},
+    "bulkhead_network_parent_up": {"network", "parent"},
     "bulkhead_userns_containers_left": {"kind"},
     "bulkhead_userns_ids": {"kind", "state"},
     "bulkhead_userns_overlaps": {"kind"},
+    "bulkhead_zfs_pool_data_errors": {"pool"},
+    "bulkhead_zfs_pool_device_errors_total": {"pool", "kind"},
+    "bulkhead_zfs_pool_last_scrub_timestamp_seconds": {"pool"},
 }
 SERVED = PROMISED | {family.name: set(family.labels) for family in FAMILIES}
 
