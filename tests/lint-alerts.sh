@@ -17,7 +17,7 @@ quietly() {
   said=$("$@" 2>&1) || { printf '%s\n\nfailed: %s\n' "$said" "$*" >&2; exit 1; }
 }
 
-quietly promtool check rules bulkhead.rules.yml
+quietly promtool check rules rules/*.yml
 quietly promtool test rules tests/*.test.yml
 quietly promtool check config prometheus.yml
 quietly amtool check-config alertmanager.yml

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from exporter.present.metrics.catalogue import FAMILIES
 
 # Prometheus itself makes these for every target.
 OF_PROMETHEUS = {"up", "scrape_duration_seconds"}
 OF_TARGET = {"instance", "job"}
-SERVED = {family.name: set(family.labels) for family in FAMILIES}
+# Names that are settled and will be served: rules name them already.
+PROMISED = {
+    "bulkhead_container_avc_denials_total": {"container"},
+    "bulkhead_container_network_info": {"container", "network", "driver", "parent", "ip", "mac"},
+    "bulkhead_container_volume_available_bytes": {"container", "destination", "fstype"},
+    "bulkhead_container_volume_label": {"container", "destination", "kind"},
+    "bulkhead_container_volume_used_bytes": {"container", "destination", "fstype"},
+    "bulkhead_network_duplicate_addresses": {"network"},
+    "bulkhead_network_parent_up": {"network", "parent"},
+    "bulkhead_userns_containers_left": {"kind"},
+    "bulkhead_userns_ids": {"kind", "state"},
+    "bulkhead_userns_overlaps": {"kind"},
+    "bulkhead_zfs_pool_data_errors": {"pool"},
+    "bulkhead_zfs_pool_device_errors_total": {"pool", "kind"},
+    "bulkhead_zfs_pool_last_scrub_timestamp_seconds": {"pool"},
+}
+SERVED = PROMISED | {family.name: set(family.labels) for family in FAMILIES}
 
+RULE_FILES = sorted((Path(__file__).parents[1] / "alerts" / "rules").glob("*.yml"))
+# What recording rules make: the name tells whose it is, its labels are those of what it is made of.
+RECORDED = {name for file in RULE_FILES for name in re.findall(r"^ +- record: (\S+)$", file.read_text(), re.MULTILINE)}
+
+_RECORDED = re.compile(r"\b\w+:\w+:\w+")
 _SELECTOR = re.compile(r"\b(bulkhead_\w+|up|scrape_\w+)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 _LABEL_LIST = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
@@ -20,6 +42,10 @@ _LABEL_LIST = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s
 def unknown_names(expr: str) -> Iterator[str]:
     """Every metric and label in the expression that no page has, in words."""
     without_strings = re.sub(r'"[^"]*"', '""', expr)
+    for name in _RECORDED.findall(without_strings):
+        if name not in RECORDED:
+            yield f"recorded {name}"
+    without_strings = _RECORDED.sub("", without_strings)
     for name, matchers in _SELECTOR.findall(without_strings):
         if name not in SERVED and name not in OF_PROMETHEUS:
             yield f"metric {name}"

@@ -111,6 +111,8 @@ _KIND_OF_LAST_WORD = {
     "restarts": RESTARTS,
     "days": DAYS,
     "containers": COUNT,
+    "denials": COUNT,
+    "gaps": COUNT,
     "series": COUNT,
     "level": LOG_LEVEL,
     "instance": INSTANCE,
@@ -128,13 +130,20 @@ KINDS: dict[KeyPath, Kind] = {
     for table, shape in TABLES.items()
     for key in fields(shape)
 }
-KINDS["thresholds", "waiver_warning_seconds"] = LONG_SECONDS
+KINDS |= {
+    ("thresholds", name): LONG_SECONDS
+    for name in ("waiver_warning_seconds", "quota_filling_warning_seconds", "quota_filling_critical_seconds")
+}
 KINDS["alerts", "resend_seconds"] = RESEND_SECONDS
 # The first has to be less than the second: otherwise the second can never say anything.
 ASCENDING: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("thresholds", "memory_warning_ratio"), ("thresholds", "memory_critical_ratio")),
     (("thresholds", "memory_target_ratio"), ("thresholds", "memory_critical_ratio")),
+    (("thresholds", "memory_oversized_ratio"), ("thresholds", "memory_target_ratio")),
+    (("thresholds", "memory_target_ratio"), ("thresholds", "memory_undersized_ratio")),
     (("thresholds", "quota_warning_ratio"), ("thresholds", "quota_critical_ratio")),
+    (("thresholds", "quota_filling_critical_seconds"), ("thresholds", "quota_filling_warning_seconds")),
+    (("thresholds", "pool_warning_ratio"), ("thresholds", "pool_critical_ratio")),
     (("series", "max_containers"), ("series", "max_series")),
     *((("clocks", clock.name), ("thresholds", "collector_stale_seconds")) for clock in fields(Clocks)),
 )

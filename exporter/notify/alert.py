@@ -1,4 +1,4 @@
-"""Alerts as alerts/bulkhead.rules.yml makes them: the same name, labels and words (a test holds both equal).
+"""Alerts as alerts/rules/ make them: the same name, labels and words (a test holds both equal).
 
     {"labels": {"alertname": "BulkheadOomKill", "severity": "warning", "container": "web", "instance": "host1:9946",
      "job": "bulkhead"}, "annotations": {...}, "startsAt": "2027-01-15T08:00:00.000Z", "endsAt": ...}

@@ -135,7 +135,8 @@ def started(lab: Machine) -> Pager:
     )
     lab.run(f"mkdir -p {HERE} && touch {NOTIFICATIONS}")
     lab.push(Path(__file__).parent / "pager", HERE)
-    lab.push(ALERTS / "bulkhead.rules.yml", f"{HERE}/bulkhead.rules.yml")
+    lab.push(ALERTS / "rules", f"{HERE}/rules")
+    lab.push(ALERTS / "bulkhead.tmpl", f"{HERE}/bulkhead.tmpl")
     lab.run(f"cat >{HERE}/alertmanager.yml", stdin=quick)
     lab.run(f"cat >{HERE}/prometheus.yml", stdin=patient)
     for unit, command in UNITS.items():

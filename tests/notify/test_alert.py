@@ -13,7 +13,7 @@ import pytest
 from exporter.notify import alert
 from exporter.notify.alert import Alert, Origin
 
-RULES = Path(__file__).parents[2] / "alerts" / "bulkhead.rules.yml"
+RULES = Path(__file__).parents[2] / "alerts" / "rules"
 EXTERNAL = {"bulkhead_runbooks": "https://runbooks.example", "site": "east"}
 ORIGIN = Origin("host1", "bulkhead", tuple(EXTERNAL.items()))
 TARGET = 'instance="host1", job="bulkhead"'
@@ -65,7 +65,7 @@ def promtool_says(directory: Path, ours: Alert, series: list[dict[str, str]], ex
     case = {"eval_time": "35m", "alertname": ours.labels["alertname"], "exp_alerts": expected}
     test = {"interval": "1m", "external_labels": external, "input_series": series, "alert_rule_test": [case]}
     path = directory / "test.yml"
-    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
+    path.write_text(json.dumps({"rule_files": [f"{RULES}/*.yml"], "evaluation_interval": "1m", "tests": [test]}))
     done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, check=False, timeout=60)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
@@ -102,4 +102,5 @@ def test_external_labels_are_on_each_alert_and_replace_none_of_its_own() -> None
 
 def test_without_a_copy_of_ones_own_the_runbooks_are_the_projects() -> None:
     url = alert.oom_kill(Origin("host1"), "web", 1, 0.0).annotations["runbook_url"]
-    assert url in RULES.read_text().replace('{{ or $externalLabels.bulkhead_runbooks "', "").replace('" }}', "")
+    rules = (RULES / "bulkhead-containers.yml").read_text()
+    assert url in rules.replace('{{ or $externalLabels.bulkhead_runbooks "', "").replace('" }}', "")

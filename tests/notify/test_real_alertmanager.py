@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-import subprocess
 import time
-import urllib.request
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +18,10 @@ from exporter.config import Alertmanager
 from exporter.notify import Origin, alert
 from exporter.notify.delivery import Posting
 from exporter.notify.post import Result, post
+from tests.real_programs import alertmanager, asked, eventually, free_port, program
 
 ALERTMANAGER, PROMETHEUS = "prometheus-alertmanager", "prometheus"
-RULES = Path(__file__).parents[2] / "alerts" / "bulkhead.rules.yml"
-PATIENCE_SECONDS = 60
+RULES = Path(__file__).parents[2] / "alerts" / "rules" / "bulkhead-containers.yml"
 MISSING = [program for program in (ALERTMANAGER, PROMETHEUS) if shutil.which(program) is None]
 if MISSING:
     warnings.warn(f"{', '.join(MISSING)} not installed: nothing is shown of the real ones", stacklevel=1)
@@ -33,59 +30,12 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"NOT SHOWN: {', '.join(MI
 ORIGIN = Origin("host1", "bulkhead", (("site", "east"),))
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def asked(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as response:
-        return json.load(response)
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    ends_at = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < ends_at:
-        try:
-            if holds():
-                return True
-        except OSError:
-            pass  # it is still starting
-        time.sleep(0.1)
-    return False
-
-
-@contextmanager
-def program(directory: Path, *arguments: str) -> Iterator[None]:
-    with (directory / f"{arguments[0]}.log").open("wb") as told:
-        process = subprocess.Popen(arguments, cwd=directory, stdout=told, stderr=told)
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
 @contextmanager
 def real_alertmanager(directory: Path) -> Iterator[str]:
     config = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
     (directory / "alertmanager.json").write_text(json.dumps(config))
-    address = f"127.0.0.1:{free_port()}"
-    with program(
-        directory,
-        ALERTMANAGER,
-        "--config.file=alertmanager.json",
-        "--storage.path=alertmanager-data",
-        f"--web.listen-address={address}",
-        "--cluster.listen-address=",
-    ):
-        assert eventually(lambda: asked(f"http://{address}/api/v2/status") is not None)
-        yield f"http://{address}"
+    with alertmanager(directory, "alertmanager.json") as url:
+        yield url
 
 
 @contextmanager

@@ -1,0 +1,252 @@
+"""A real Alertmanager with the sample configuration: who is told of what, and what is muted by what.
+
+As shipped, but for the times (seconds instead of minutes) and the addresses of the receivers, which are of this test.
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import re
+import shutil
+import socketserver
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.alerts.test_alertmanager import ALERTS, CONFIG, uncommented
+from tests.real_programs import alertmanager, asked, eventually
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("prometheus-alertmanager") is None, reason="NOT SHOWN: prometheus-alertmanager not installed"
+)
+
+HOST = {"instance": "host1", "job": "bulkhead"}
+WEB = HOST | {"container": "web"}
+# Each mutes the one after it.
+MUTES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "critical its warning": (
+        {"alertname": "BulkheadMemoryNearLimit", "severity": "critical", **WEB},
+        {"alertname": "BulkheadMemoryNearLimit", "severity": "warning", **WEB},
+    ),
+    "ids that are gone that they go": (
+        {"alertname": "BulkheadIdsRunningOut", "severity": "critical", "condition": "exhausted", "kind": "uid", **HOST},
+        {"alertname": "BulkheadIdsRunningOut", "severity": "warning", "condition": "filling", "kind": "uid", **HOST},
+    ),
+    "a dead agent the rest of its host": (
+        {"alertname": "BulkheadAgentDown", "severity": "critical", "condition": "unreachable", **HOST},
+        {"alertname": "BulkheadOomKill", "severity": "warning", **WEB},
+    ),
+    "a loop that the container is missing": (
+        {"alertname": "BulkheadRestartLoop", "severity": "critical", "condition": "looping", **WEB},
+        {"alertname": "BulkheadContainerMissing", "severity": "warning", "state": "missing", **WEB},
+    ),
+    "a full quota that it fills": (
+        {"alertname": "BulkheadQuotaNearlyFull", "severity": "critical", "dataset": "tank/web", **WEB},
+        {"alertname": "BulkheadQuotaFilling", "severity": "critical", "dataset": "tank/web", **WEB},
+    ),
+    "a limit not in force that it disagrees": (
+        {"alertname": "BulkheadLimitNotApplied", "severity": "critical", "resource": "pids", **WEB},
+        {"alertname": "BulkheadLimitMismatch", "severity": "warning", "resource": "pids", **WEB},
+    ),
+    "a failing check its drift": (
+        {"alertname": "BulkheadCheckFailing", "severity": "warning", "check": "own_slice", **WEB},
+        {"alertname": "BulkheadHardeningDrift", "severity": "warning", "check": "own_slice", **WEB},
+    ),
+    "a limit not in force its check": (
+        {"alertname": "BulkheadLimitNotApplied", "severity": "critical", "resource": "pids", **WEB},
+        {"alertname": "BulkheadCriticalCheckFailing", "severity": "critical", "check": "limits_applied", **WEB},
+    ),
+    "a label its check": (
+        {"alertname": "BulkheadVolumeMislabelled", "severity": "warning", "kind": "foreign", **WEB},
+        {"alertname": "BulkheadCheckFailing", "severity": "warning", "check": "volumes_labelled_private", **WEB},
+    ),
+    "a pool its check": (
+        {"alertname": "BulkheadPoolUnhealthy", "severity": "critical", "pool": "tank", **HOST},
+        {"alertname": "BulkheadHostCheckFailing", "severity": "critical", "check": "zfs_pool_healthy", **HOST},
+    ),
+    "a check of ids their overlap": (
+        {
+            "alertname": "BulkheadCriticalCheckFailing",
+            "severity": "critical",
+            "check": "user_namespace_disjoint",
+            **WEB,
+        },
+        {"alertname": "BulkheadIdsOverlap", "severity": "critical", "kind": "uid", **HOST},
+    ),
+}
+# What nobody may mute: the same trouble elsewhere, and the watchdog.
+WATCHDOG = {"alertname": "BulkheadWatchdog", "severity": "none"}
+LOUD = [
+    WATCHDOG,
+    {"alertname": "BulkheadWatchdog", "severity": "none", **HOST},
+    {"alertname": "BulkheadOomKill", "severity": "warning", "instance": "host2", "job": "bulkhead", "container": "web"},
+    {"alertname": "BulkheadMemoryNearLimit", "severity": "warning", **HOST, "instance": "host3", "container": "db"},
+]
+
+
+@dataclass
+class Heard:
+    """What the receivers were told."""
+
+    notifications: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    mails: list[str] = field(default_factory=list)
+
+    def alerts(self, path: str) -> list[dict[str, str]]:
+        return [one["labels"] for to, body in self.notifications if to == path for one in body["alerts"]]
+
+
+@contextmanager
+def pager(heard: Heard) -> Iterator[int]:
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            heard.notifications.append((self.path, body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Webhook)) as port:
+        yield port
+
+
+@contextmanager
+def post_office(heard: Heard) -> Iterator[int]:
+    class Smtp(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            while line := self.rfile.readline():
+                match line[:4].upper():
+                    case b"DATA":
+                        self.wfile.write(b"354 go on\r\n")
+                        letter = iter(self.rfile.readline, b".\r\n")
+                        heard.mails.append(b"".join(letter).decode())
+                        self.wfile.write(b"250 taken\r\n")
+                    case b"QUIT":
+                        self.wfile.write(b"221 bye\r\n")
+                        return
+                    case _:
+                        self.wfile.write(b"250 fine\r\n")
+
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Smtp)) as port:
+        yield port
+
+
+@contextmanager
+def serving(server: socketserver.TCPServer) -> Iterator[int]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def adapted(config: str, webhook_port: int) -> str:
+    quick = re.sub(r"(group_wait|group_interval): \w+", r"\1: 1s", config)
+    return quick.replace("http://localhost:9095", f"http://127.0.0.1:{webhook_port}")
+
+
+def tell(url: str, *alerts: dict[str, str], over: bool = False) -> None:
+    now = time.time()
+    stamp = "%Y-%m-%dT%H:%M:%SZ"
+    body = [
+        {
+            "labels": labels,
+            "annotations": {"summary": f"summary of {labels['alertname']}", "runbook_url": "https://runbooks.example"},
+            "startsAt": time.strftime(stamp, time.gmtime(now - 60)),
+            "endsAt": time.strftime(stamp, time.gmtime(now - 1 if over else now + 300)),
+        }
+        for labels in alerts
+    ]
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/api/v2/alerts", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert response.status == 200
+
+
+def muted(url: str) -> list[str]:
+    return [one["labels"]["alertname"] for one in asked(f"{url}/api/v2/alerts?active=false&inhibited=true")]
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Heard]]:
+    directory = tmp_path_factory.mktemp("alertmanager")
+    heard = Heard()
+    shutil.copy(ALERTS / "bulkhead.tmpl", directory)
+    with pager(heard) as port:
+        (directory / "alertmanager.yml").write_text(adapted(CONFIG, port))
+        with alertmanager(directory, "alertmanager.yml") as url:
+            yield url, heard
+
+
+@pytest.mark.parametrize("case", MUTES)
+def test_an_alert_that_says_more_mutes_the_other_while_it_fires(shipped: tuple[str, Heard], case: str) -> None:
+    url, _ = shipped
+    source, target = MUTES[case]
+    try:
+        tell(url, source, target, *LOUD)
+        assert eventually(lambda: muted(url) == [target["alertname"]])
+    finally:
+        tell(url, source, over=True)
+    assert eventually(lambda: muted(url) == [])
+    tell(url, target, over=True)
+
+
+def test_each_severity_reaches_its_receiver_and_a_muted_alert_none(shipped: tuple[str, Heard]) -> None:
+    url, heard = shipped
+    host = {"instance": "host9", "job": "bulkhead"}
+    loop = {"alertname": "BulkheadRestartLoop", "severity": "critical", "container": "web", **host}
+    missing = {"alertname": "BulkheadContainerMissing", "severity": "warning", "container": "web", **host}
+    kill = {"alertname": "BulkheadOomKill", "severity": "warning", "container": "web", **host}
+    also = {"alertname": "BulkheadOomKill", "severity": "warning", "container": "db", **host}
+    large = {"alertname": "BulkheadMemoryLimitTooLarge", "severity": "info", "container": "web", **host}
+    tell(url, loop, missing, kill, also, large, WATCHDOG)
+    assert eventually(lambda: loop in heard.alerts("/wake"))
+    assert eventually(lambda: kill in heard.alerts("/tell"))
+    assert eventually(lambda: large in heard.alerts("/advise"))
+    assert eventually(lambda: WATCHDOG in heard.alerts("/watchdog"))
+    assert missing not in heard.alerts("/tell")
+    told = [body["alerts"] for path, body in heard.notifications if path == "/tell"]
+    assert any(kill in labels and also in labels for alerts in told if (labels := [one["labels"] for one in alerts]))
+    tell(url, loop, over=True)
+    assert eventually(
+        lambda: any(
+            one["labels"] == loop and one["status"] == "resolved"
+            for path, body in heard.notifications
+            if path == "/wake"
+            for one in body["alerts"]
+        )
+    )
+
+
+def test_a_mail_has_the_templates_subject_and_both_bodies(tmp_path: Path) -> None:
+    heard = Heard()
+    shutil.copy(ALERTS / "bulkhead.tmpl", tmp_path)
+    with pager(heard) as webhook_port, post_office(heard) as smtp_port:
+        config = re.sub(r" +auth_\w+: .+\n", "", adapted(uncommented("email_configs"), webhook_port))
+        config = config.replace("mail.example.org:587", f"127.0.0.1:{smtp_port}\n        require_tls: false")
+        (tmp_path / "alertmanager.yml").write_text(config)
+        with alertmanager(tmp_path, "alertmanager.yml") as url:
+            tell(url, {"alertname": "BulkheadOomKill", "severity": "warning", **WEB, "container": "<b>"})
+            assert eventually(lambda: bool(heard.mails))
+    mail = email.message_from_string(heard.mails[0], policy=email.policy.default)
+    assert mail["Subject"] == "summary of BulkheadOomKill"
+    assert mail["To"] == "operations@example.org"
+    bodies = {part.get_content_type(): part.get_content() for part in mail.walk() if not part.is_multipart()}
+    assert "summary of BulkheadOomKill (warning)" in bodies["text/plain"]
+    assert '<a href="https://runbooks.example">runbook</a>' in bodies["text/html"]
