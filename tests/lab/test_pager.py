@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.agent import REPOSITORY, curl, parse
+from tests.lab.agent import REPOSITORY, curl, parse, wait_until_ready
+from tests.lab.containers import LIMIT_BYTES
 from tests.lab.machine import Machine
 
 ALERTS = REPOSITORY / "alerts"
@@ -61,17 +62,21 @@ class Pager:
     since_seconds: float
     """The guest's clock when Prometheus had the agent's page for the first time."""
 
+    def notifications(self) -> list[dict[str, Any]]:
+        """Everything that the pager heard, in order."""
+        return [json.loads(line) for line in self.lab.ssh(f"cat {NOTIFICATIONS}").splitlines()]
+
     def wait_told(
         self, alert: str, container: str, status: str, timeout_seconds: float = TELL_SECONDS
     ) -> dict[str, Any]:
-        """What the pager heard last of this alert of this container, once it has that status."""
+        """What the pager heard last of this alert of this container ("" of none), once it has that status."""
         heard: dict[str, Any] = {}
 
         def told() -> bool:
-            for line in self.lab.ssh(f"cat {NOTIFICATIONS}").splitlines():
-                for each in json.loads(line)["body"]["alerts"]:
+            for entry in self.notifications():
+                for each in entry["body"]["alerts"]:
                     labels = each["labels"]
-                    if (labels["alertname"], labels.get("container")) == (alert, container):
+                    if (labels["alertname"], labels.get("container", "")) == (alert, container):
                         heard.update(each)
             return heard.get("status") == status
 
@@ -190,29 +195,149 @@ def test_every_query_of_the_dashboard_answers(pager: Pager) -> None:
     assert all(any(query.startswith(start) for query in queries) for start in MAY_BE_EMPTY)
 
 
-LOOPS = {"oomloop": "BulkheadOomKill", "exitloop": "BulkheadRestartLoop"}
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is done to a container, the alert that follows, and how it is undone."""
+
+    alert: str
+    container: str
+    do: str
+    undo: str
+
+
+def _limit(memory: str) -> str:
+    """good01's memory limit at each level, behind podman's back and systemd's."""
+    places = "/sys/fs/cgroup/services.slice/services-good01.slice/good01.service"
+    return f"for each in {places} {places}/libpod-payload-*; do echo {memory} >$each/memory.max; done"
+
+
+TROUBLES = (
+    Trouble(
+        "BulkheadOomKill",
+        "oomloop",
+        "systemctl start --no-block oomloop",
+        "systemctl stop oomloop; systemctl reset-failed oomloop",
+    ),
+    Trouble(
+        "BulkheadRestartLoop",
+        "exitloop",
+        "systemctl start --no-block exitloop",
+        "systemctl stop exitloop; systemctl reset-failed exitloop",
+    ),
+    Trouble("BulkheadLimitNotApplied", "good01", _limit("max"), _limit(f"{LIMIT_BYTES}")),
+    Trouble(
+        "BulkheadQuotaNearlyFull",
+        "objects02",
+        "head -c 63M /dev/urandom >/data/containers/objects02/filler || true; zpool sync tank",
+        "rm -f /data/containers/objects02/filler; zpool sync tank",
+    ),
+)
 
 
 @pytest.fixture
-def loops(pager: Pager) -> Iterator[Pager]:
-    stop = f"systemctl stop {' '.join(LOOPS)}; systemctl reset-failed {' '.join(LOOPS)}"
-    pager.lab.run(f"systemctl start --no-block {' '.join(LOOPS)}")
+def troubled(pager: Pager) -> Iterator[Pager]:
+    undo = "; ".join(trouble.undo for trouble in TROUBLES)
+    for trouble in TROUBLES:
+        pager.lab.run(trouble.do, timeout_seconds=300)
     try:
-        for container, alert in LOOPS.items():
-            pager.wait_told(alert, container, "firing")
-        pager.lab.run(stop, check=False, timeout_seconds=300)
+        for trouble in TROUBLES:
+            pager.wait_told(trouble.alert, trouble.container, "firing")
+        pager.lab.run(undo, check=False, timeout_seconds=300)
         yield pager
     finally:
-        pager.lab.run(stop, check=False, timeout_seconds=300)
+        pager.lab.run(undo, check=False, timeout_seconds=300)
 
 
-def test_a_kill_and_a_restart_loop_reach_the_pager_and_so_does_their_end(loops: Pager) -> None:
-    for container, alert in LOOPS.items():
-        told = loops.wait_told(alert, container, "resolved", timeout_seconds=END_SECONDS)
+def test_each_trouble_reaches_the_pager_and_so_does_its_end(troubled: Pager) -> None:
+    for trouble in TROUBLES:
+        told = troubled.wait_told(trouble.alert, trouble.container, "resolved", timeout_seconds=END_SECONDS)
         assert told["labels"]["severity"] in {"warning", "critical"}
-        assert container in told["annotations"]["summary"]
-        assert told["annotations"]["runbook_url"].endswith(f"/alerts/runbooks/{alert}.md")
-        assert (ALERTS / f"runbooks/{alert}.md").is_file()
+        assert trouble.container in told["annotations"]["summary"]
+        assert told["annotations"]["runbook_url"].endswith(f"/alerts/runbooks/{trouble.alert}.md")
+        assert (ALERTS / f"runbooks/{trouble.alert}.md").is_file()
+
+
+PUSHED = """\
+[Container]
+ContainerName=t-pushed
+Image=localhost/lab:1
+Exec=/bin/tail /dev/zero
+ReadOnly=true
+Network=none
+PodmanArgs=--memory=16m --memory-swap=16m
+[Service]
+Slice=services-tpushed.slice
+Restart=no
+"""
+PUSHED_FILE = "/etc/containers/systemd/t-pushed.container"
+OWN_ALERTMANAGER = (
+    f"/usr/bin/prometheus-alertmanager --config.file={HERE}/own.yml --storage.path={HERE}/own"
+    " --web.listen-address=127.0.0.1:9094 --cluster.listen-address="
+)
+OWN_CONFIG = """\
+
+[[alertmanagers]]
+url = "http://127.0.0.1:9094"
+[alerts]
+instance = "localhost:9946"
+"""
+
+
+@pytest.fixture
+def pushing(pager: Pager) -> Iterator[Pager]:
+    """The agent tells an Alertmanager of its own, and no group waits; rules go the way they went before."""
+    lab = pager.lab
+    sample = (ALERTS / "alertmanager.yml").read_text()
+    at_once = substituted(sample, r"group_wait: \w+", "group_wait: 0s").decode()
+    lab.run(f"cat >{HERE}/own.yml", stdin=substituted(at_once, r"localhost:9095/\w+", "localhost:9095/own"))
+    lab.run(f"systemd-run --quiet --unit=lab-alertmanager-own {OWN_ALERTMANAGER}")
+    lab.run(f"cat >{HERE}/alertmanager.yml", stdin=substituted(at_once, r"group_interval: \w+", "group_interval: 5s"))
+    lab.run(f"cat >{HERE}/prometheus.yml", stdin=(ALERTS / "prometheus.yml").read_bytes())
+    lab.run("systemctl kill -s HUP lab-prometheus lab-alertmanager")
+    lab.run(f"cat >{PUSHED_FILE}", stdin=PUSHED.encode())
+    lab.run("cp /etc/bulkhead/config.toml /var/tmp/lab-config.toml")
+    lab.run("cat >>/etc/bulkhead/config.toml && systemctl daemon-reload", stdin=OWN_CONFIG.encode())
+    lab.run("systemctl restart bulkhead", timeout_seconds=300)
+    try:
+        wait_until_ready(lab)
+        yield pager
+    finally:
+        lab.run("cp /var/tmp/lab-config.toml /etc/bulkhead/config.toml")
+        lab.run(f"systemctl stop lab-alertmanager-own t-pushed; rm {PUSHED_FILE}; systemctl daemon-reload", check=False)
+        lab.run("systemctl reset-failed; systemctl restart bulkhead", check=False, timeout_seconds=300)
+        wait_until_ready(lab)
+
+
+def test_the_agents_own_alert_is_there_long_before_that_of_the_rules(pushing: Pager) -> None:
+    lab = pushing.lab
+    known = 'bulkhead_container_oom_kills_total{container="t-pushed"}'
+    # Two scrapes, so that the kill is a rise.
+    lab.wait(lambda: bool(ask(lab, f"count_over_time({known}[5m]) >= 2")[0]), "scrapes", timeout_seconds=START_SECONDS)
+    lab.run("systemctl start --no-block t-pushed")
+    pushing.wait_told("BulkheadOomKill", "t-pushed", "firing")
+    line = lab.ssh("journalctl -k -q -o short-unix -g 'oom-kill:.*tpushed' | head -1", timeout_seconds=120)
+    killed_at = float(line.split()[0])
+
+    def told_at(own: bool) -> float | None:  # noqa: FBT001 - one of two ways
+        for entry in pushing.notifications():
+            of_it = any(each["labels"].get("container") == "t-pushed" for each in entry["body"]["alerts"])
+            if of_it and (entry["path"] == "/own") == own:
+                return float(entry["at"])
+        return None
+
+    lab.wait(lambda: told_at(own=True) is not None and told_at(own=False) is not None, "both", timeout_seconds=300)
+    own, rules = ((told_at(own=way) or 0.0) - killed_at for way in (True, False))
+    print(
+        f"kill to webhook: {own:.2f} s by the agent, {rules:.2f} s by scrape and rule, {rules / own:.0f} times as long"
+    )
+    assert own < rules
+    labels = [
+        each["labels"]
+        for entry in pushing.notifications()
+        for each in entry["body"]["alerts"]
+        if each["labels"].get("container") == "t-pushed"
+    ]
+    assert all(each == labels[0] for each in labels), labels
 
 
 # Last, since it changes what the others see. missing1 is the lab's container whose unit fails at every start.
@@ -228,3 +353,15 @@ def test_a_failed_unit_and_its_end_reach_the_pager(pager: Pager) -> None:
         pager.wait_told("BulkheadUnitFailed", "missing1", "resolved")
     finally:
         pager.lab.run("systemctl start missing1", check=False, timeout_seconds=300)
+
+
+def test_a_dead_agent_and_its_return_reach_the_pager(pager: Pager) -> None:
+    pager.lab.run("systemctl stop bulkhead", timeout_seconds=120)
+    try:
+        told = pager.wait_told("BulkheadAgentDown", "", "firing")
+        assert told["labels"]["severity"] == "critical"
+        assert told["annotations"]["runbook_url"].endswith("/alerts/runbooks/BulkheadAgentDown.md")
+    finally:
+        pager.lab.run("systemctl start bulkhead", timeout_seconds=300)
+        wait_until_ready(pager.lab)
+    pager.wait_told("BulkheadAgentDown", "", "resolved")
