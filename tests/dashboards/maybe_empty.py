@@ -1,0 +1,17 @@
+"""Questions that are well asked and may have no answer: what they ask for, and why. Others have one."""
+
+from __future__ import annotations
+
+ON_THE_EXAMPLE_HOST = {
+    "ALERTS": "only while an alert fires, where Prometheus evaluates the rules",
+    "bulkhead_unattributed_oom_kills_total": "only after a kill that no container can be blamed for",
+    "bulkhead_zfs_dataset_refquota_bytes": "the example host has quotas and no refquotas",
+    "bulkhead_container_volume_": "the example host was recorded without its volumes",
+    "bulkhead_container_network_": "the example host was recorded without its networks",
+    "bulkhead_network_duplicate_addresses": "the example host was recorded without its networks",
+    "bulkhead_container_selinux_info": "the example host was recorded without the labels of processes",
+    "bulkhead_container_avc_denials_total": "the example host was recorded without SELinux denials",
+    "bulkhead_userns_": "the example host was recorded without its ranges of ids",
+    "pool_(warning|critical)_ratio": "not a threshold of every version",
+    "ids_warning_ratio": "not a threshold of every version",
+}
