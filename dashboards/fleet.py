@@ -191,7 +191,6 @@ def _wrong() -> list[model.Panel]:
         about="As Prometheus sees them, with the rules of alerts/ loaded. An alert leads to its runbook.",
         worst_first="Severity",
         ascending=True,
-        empty="None.",
         width=12,
     )
     return [problems.build(), firing.build()]

@@ -116,7 +116,6 @@ def _walls() -> list[model.Panel]:
         column="check",
         texts=_CELLS,
         about=about,
-        empty="No check.",
     )
     return [panel.build()]
 
@@ -199,7 +198,6 @@ def _drift_and_waivers() -> list[model.Panel]:
         about="Failures that somebody accepts until a day; then they fail again. Without a container: the host's own.",
         worst_first="Ends in",
         ascending=True,
-        empty="None.",
         width=8,
         alert="BulkheadWaiverEnding",
     )

@@ -118,7 +118,6 @@ def _datasets() -> list[model.Panel]:
         columns,
         about="Fullest first; full in: if it goes on to grow as it did in the time shown. Containers: that mount it.",
         worst_first="Quota used",
-        empty="No ZFS.",
         height=12,
         alert="BulkheadQuotaNearlyFull",
     )
@@ -169,7 +168,6 @@ def _pools() -> list[model.Panel]:
         ],
         about="Fragmentation is that of the free space.",
         worst_first="Filled",
-        empty="No ZFS.",
         width=12,
     )
     over_time = course(

@@ -54,7 +54,8 @@ def listing(
     """A table with one row for each set of labels; `worst_first` is the column that sorts it, downwards.
 
     The columns' queries have to leave the same labels, apart from a column's own `label`: they are merged by them.
-    Labels that are not to be seen are in `without`.
+    Labels that are not to be seen are in `without`. `empty` is for tables of one query without gaps: Grafana puts it
+    into every empty cell, too.
     """
     panel = (
         table.Panel()
@@ -94,23 +95,22 @@ def listing(
     return panel
 
 
-def matrix(
-    title: str, expr: str, *, row: str, column: str, texts: Texts, about: str, empty: str = "", height: int = 16
-) -> table.Panel:
+def matrix(title: str, expr: str, *, row: str, column: str, texts: Texts, about: str, height: int = 16) -> table.Panel:
     """A cell for each pair of two labels, with a word for its value; a pair that has none is left empty."""
     return (
         table.Panel()
         .title(title)
         .description(about)
         .datasource(DATASOURCE)
-        .no_value(empty)
+        # A cell without a value has the colour below all steps.
+        .thresholds(thresholds((), "transparent"))
         .with_target(query(expr, "A").instant().format(prometheus_model.PromQueryFormat.TABLE))
         # Columns and rows stand in the order in which they are met.
         .with_transformation(model.DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": column}]}))
         .with_transformation(
             model.DataTransformerConfig(
                 id_val="groupingToMatrix",
-                options={"columnField": column, "rowField": row, "valueField": "Value"},
+                options={"columnField": column, "rowField": row, "valueField": "Value", "emptyValue": "null"},
             )
         )
         .mappings([words(texts)])

@@ -15,3 +15,7 @@ ON_THE_EXAMPLE_HOST = {
     "pool_(warning|critical)_ratio": "not a threshold of every version",
     "ids_warning_ratio": "not a threshold of every version",
 }
+
+IN_THE_LAB = ON_THE_EXAMPLE_HOST | {
+    "increase(bulkhead_container_oom_kills_total": "shows kills alone, and a host that is well has none",
+}

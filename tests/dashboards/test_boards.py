@@ -127,6 +127,17 @@ def test_every_column_of_a_table_is_a_label_or_a_query(board: dict[str, Any]) ->
 
 
 @every_board
+def test_a_text_for_an_empty_table_is_not_put_into_its_cells(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        if panel["type"] == "table" and panel["fieldConfig"]["defaults"].get("noValue"):
+            (only,) = panel["targets"]
+            # Every label that is shown is one that the query leaves on every series.
+            shown = set(panel["transformations"][-1]["options"]["renameByName"]) - {"Value"}
+            grouped = re.findall(r"\bby \(([^)]*)\)", only["expr"])[0].split(", ")
+            assert shown <= {*grouped, "problem"}, panel["title"]
+
+
+@every_board
 def test_links_lead_to_dashboards_and_runbooks_that_there_are(board: dict[str, Any]) -> None:
     runbooks, boards = set(), set()
     for url in re.findall(r'"url": "([^"]+)"', json.dumps(board)):
