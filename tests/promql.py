@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from exporter.present.metrics.catalogue import FAMILIES
 
@@ -17,17 +17,16 @@ _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 _LABEL_LIST = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 
 
-def unknown_names(expr: str, promised: Mapping[str, set[str]] | None = None) -> Iterator[str]:
-    """Every metric and label in the expression that no page has and that is not promised, in words."""
-    served = SERVED | dict(promised or {})
+def unknown_names(expr: str) -> Iterator[str]:
+    """Every metric and label in the expression that no page has, in words."""
     without_strings = re.sub(r'"[^"]*"', '""', expr)
     for name, matchers in _SELECTOR.findall(without_strings):
-        if name not in served and name not in OF_PROMETHEUS:
+        if name not in SERVED and name not in OF_PROMETHEUS:
             yield f"metric {name}"
         for label in _MATCHER.findall(matchers):
-            if label not in served.get(name, set()) | OF_TARGET:
+            if label not in SERVED.get(name, set()) | OF_TARGET:
                 yield f"label {label} of {name}"
-    every_label = OF_TARGET.union(*served.values())
+    every_label = OF_TARGET.union(*SERVED.values())
     for labels in _LABEL_LIST.findall(without_strings):
         for label in re.findall(r"\w+", labels):
             if label not in every_label:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
+from tests.promql import unknown_names
+
 METRICS = {
     "bulkhead_container_volume_size_bytes": {"container", "destination", "fstype"},
     "bulkhead_container_volume_used_bytes": {"container", "destination", "fstype"},
@@ -17,3 +22,13 @@ METRICS = {
     "bulkhead_userns_overlaps": {"kind"},
 }
 THRESHOLDS = {"pool_warning_ratio", "pool_critical_ratio", "ids_warning_ratio"}
+
+
+def unknown_and_not_promised(expr: str) -> Iterator[str]:
+    """Every metric and label in the expression that no page has or will have, in words."""
+    labels = set().union(*METRICS.values())
+    for unknown in unknown_names(expr):
+        found = re.fullmatch(r"metric (\w+)|label (\w+) of (\w+)|label (\w+)", unknown)
+        metric, label, of, listed = found.groups() if found else (None,) * 4
+        if metric not in METRICS and label not in METRICS.get(of or "", ()) and listed not in labels:
+            yield unknown

@@ -14,7 +14,6 @@ from dashboards.build import BOARDS, DIRECTORY, Board, path_of, rendered
 from dashboards.terms import RUNBOOKS
 from exporter.assess.limits import Limits
 from tests.dashboards.boards import BY_NAME, QUERIES, panels
-from tests.dashboards.promised import METRICS
 from tests.promql import unknown_names
 
 ALERTS = DIRECTORY.parent / "alerts"
@@ -42,7 +41,7 @@ def test_variables_choose_by_names_that_are_served(board: dict[str, Any]) -> Non
         found = re.fullmatch(r"label_values\((.+), (\w+)\)", variables[name]["query"])
         assert found is not None
         assert found[2] == name
-        assert not list(unknown_names(found[1], METRICS))
+        assert not list(unknown_names(found[1]))
     used = set(re.findall(r"\$\{?(?!__)(\w+)", json.dumps(board["panels"])))
     assert used <= set(variables)
     assert set(variables) - used <= {"runbooks"}

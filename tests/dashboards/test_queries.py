@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from exporter.assess.limits import Limits
+from exporter.present.metrics.catalogue import FAMILIES
 from tests.dashboards.boards import QUERIES, Query
 from tests.dashboards.example_prometheus import HOSTS, Prometheus
 from tests.dashboards.maybe_empty import ON_THE_EXAMPLE_HOST
-from tests.dashboards.promised import METRICS, THRESHOLDS
-from tests.promql import SERVED, unknown_names
+from tests.dashboards.promised import METRICS, THRESHOLDS, unknown_and_not_promised
 
 MISSING = [program for program in ("prometheus", "promtool") if shutil.which(program) is None]
 if MISSING:
     warnings.warn(f"{', '.join(MISSING)} not installed: no query is run", stacklevel=1)
 needs_prometheus = pytest.mark.skipif(bool(MISSING), reason=f"NOT SHOWN: {', '.join(MISSING)} not installed")
 
-# What Prometheus makes of the rules.
-OF_RULES = {"ALERTS": {"alertname", "alertstate", "severity"}}
+# What Prometheus makes of the rules: ALERTS.
+OF_RULES = {"label alertname"}
 MOST_CONTAINERS, POINTS_OF_A_GRAPH = 500, 1000
 HOURS_SHOWN_OVER_TEN_MINUTES = 36
 MOST_SAMPLES = 5_000_000
@@ -33,7 +33,7 @@ def with_ids(queries: tuple[Query, ...]) -> pytest.MarkDecorator:
 
 @with_ids(QUERIES)
 def test_a_query_asks_for_what_is_served_on_the_chosen_hosts(query: Query) -> None:
-    assert not list(unknown_names(query.expr, METRICS | OF_RULES))
+    assert set(unknown_and_not_promised(query.expr)) <= OF_RULES
     selectors = re.findall(r"(?:bulkhead_\w+|scrape_\w+|\bup|ALERTS)(\{[^}]*\})", query.expr)
     assert selectors
     assert len(selectors) == len(re.findall(r"bulkhead_\w+|scrape_\w+|\bup\b|ALERTS", query.expr))
@@ -48,7 +48,7 @@ def test_thresholds_that_are_asked_for_are_served() -> None:
 
 
 def test_what_is_served_is_no_promise_any_more() -> None:
-    kept = (set(METRICS) & set(SERVED)) | (THRESHOLDS & set(dict(Limits().as_pairs())))
+    kept = (set(METRICS) & {family.name for family in FAMILIES}) | (THRESHOLDS & set(dict(Limits().as_pairs())))
     assert not kept, f"delete these from promised.py: {sorted(kept)}"
 
 
