@@ -12,6 +12,9 @@ ON_THE_EXAMPLE_HOST = {
     "bulkhead_container_selinux_info": "the example host was recorded without the labels of processes",
     "bulkhead_container_avc_denials_total": "the example host was recorded without SELinux denials",
     "bulkhead_userns_": "the example host was recorded without its ranges of ids",
+    "bulkhead_zfs_pool_data_errors": "the example host was recorded without the errors of its pools",
+    "bulkhead_zfs_pool_device_errors_total": "the example host was recorded without the errors of its pools",
+    "bulkhead_zfs_pool_last_scrub_timestamp_seconds": "the example host was recorded without its scrubs",
     "pool_(warning|critical)_ratio": "not a threshold of every version",
     "ids_warning_ratio": "not a threshold of every version",
 }

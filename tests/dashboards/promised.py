@@ -20,6 +20,10 @@ METRICS = {
     "bulkhead_container_avc_denials_total": {"container"},
     "bulkhead_userns_ids": {"kind", "state"},
     "bulkhead_userns_overlaps": {"kind"},
+    "bulkhead_userns_containers_left": {"kind"},
+    "bulkhead_zfs_pool_data_errors": {"pool"},
+    "bulkhead_zfs_pool_device_errors_total": {"pool", "kind"},
+    "bulkhead_zfs_pool_last_scrub_timestamp_seconds": {"pool"},
 }
 THRESHOLDS = {"pool_warning_ratio", "pool_critical_ratio", "ids_warning_ratio"}
 
