@@ -42,7 +42,8 @@ format: $(STAMP) ## put code into the house's format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-golden: $(STAMP) ## rewrite the golden pages; read the diff
+golden: $(STAMP) ## rewrite the golden pages and the dashboards; read the diff
+	$(PY) -m dashboards.build
 	$(PY) -m pytest --ignore=tests/lab -q --update-golden
 
 lock: $(STAMP) ## resolve the development dependencies anew, newest and lowest

@@ -1,70 +1,123 @@
 # ruff: noqa: INP001 - a generator beside the dashboards it writes, no package of the product
-"""Writes dashboards/host.json, the dashboard of one or more hosts: `python -m dashboards.build`.
+"""Writes the dashboards, dashboards/*.json: `python -m dashboards.build`. For Grafana 10.1 and later.
 
-For Grafana 10.1 and later. What it shows is in rows.py.
+What each shows is in the file of its name: fleet.py for fleet.json.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards.panels import DATASOURCE
-from dashboards.rows import HOST, ROWS
+from dashboards import container, fleet, hardening, host, storage, variables
 
-HOST_JSON = Path(__file__).parent / "host.json"
+DIRECTORY = Path(__file__).parent
 COLUMNS = 24
 """Of Grafana's grid."""
 
-
-def _variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
-    return (
-        dashboard.QueryVariable(name)
-        .label(label)
-        .datasource(DATASOURCE)
-        .query(query)
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .all_value(".*")
-        .current(model.VariableOption(selected=True, text="All", value="$__all"))
-    )
+Rows = Sequence[tuple[str, Callable[[], list[model.Panel]]]]
 
 
-def host_dashboard() -> model.Dashboard:
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One dashboard: what it is called, what may be chosen in it, and its rows from top to bottom."""
+
+    name: str
+    title: str
+    about: str
+    chosen: tuple[variables.Variable, ...]
+    rows: Rows
+    annotations: tuple[model.AnnotationQuery, ...] = ()
+
+
+BOARDS = (
+    Board(
+        "fleet",
+        "Bulkhead: fleet",
+        "Every host, worst first: what is wrong on each, and how it went.",
+        (variables.JOB, variables.HOSTS),
+        fleet.ROWS,
+    ),
+    Board(
+        "host",
+        "Bulkhead: containers of a host",
+        "Containers worst first: memory against its limit, kills, restarts, quotas, walls that fail.",
+        (variables.JOB, variables.HOSTS, variables.CONTAINERS),
+        host.ROWS,
+    ),
+    Board(
+        "container",
+        "Bulkhead: one container",
+        "Everything about one container, marked where processes were killed and where it was restarted.",
+        (variables.JOB, variables.ONE_HOST, variables.ONE_CONTAINER),
+        container.ROWS,
+        container.ANNOTATIONS,
+    ),
+    Board(
+        "hardening",
+        "Bulkhead: hardening",
+        "Every container against every check, drift from what was declared, waivers, and the hosts' own checks.",
+        (variables.JOB, variables.HOSTS, variables.CONTAINERS, variables.SEVERITY),
+        hardening.ROWS,
+    ),
+    Board(
+        "storage",
+        "Bulkhead: storage and ids",
+        "Datasets and quotas, pools, volumes and their labels, user ids, networks.",
+        (variables.JOB, variables.HOSTS, variables.CONTAINERS),
+        storage.ROWS,
+    ),
+)
+
+
+def built(board: Board) -> model.Dashboard:
     """The whole dashboard."""
-    board = (
-        dashboard.Dashboard("Bulkhead: containers of a host")
-        .uid("bulkhead-host")
-        .description("Containers worst first: memory against its limit, kills, restarts, quotas, walls that fail.")
+    builder = (
+        dashboard.Dashboard(board.title)
+        .uid(f"bulkhead-{board.name}")
+        .description(board.about)
         .tags(["bulkhead", "podman"])
         .editable()
         .time("now-6h", "now")
         .refresh("1m")
         .timezone("browser")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .with_variable(_variable("job", "Job", "label_values(bulkhead_build_info, job)"))
-        .with_variable(_variable("instance", "Host", 'label_values(bulkhead_build_info{job=~"$job"}, instance)'))
-        .with_variable(
-            _variable("container", "Container", f"label_values(bulkhead_container_state{{{HOST}}}, container)")
+        .links(
+            [
+                dashboard.DashboardLink("Bulkhead")
+                .type(model.DashboardLinkType.DASHBOARDS)
+                .tags(["bulkhead"])
+                .keep_time(True)
+                .include_vars(True),
+                dashboard.DashboardLink("Runbooks")
+                .type(model.DashboardLinkType.LINK)
+                .icon("doc")
+                .url("${runbooks}")
+                .target_blank(True),
+            ]
         )
-        .build()
+        .with_variable(variables.DATA_SOURCE)
     )
-    board.panels = _laid_out()
-    return board
+    for variable in (*board.chosen, variables.RUNBOOKS_AT):
+        builder = builder.with_variable(variable)
+    made = builder.build()
+    made.panels = _laid_out(board.rows)
+    if board.annotations:
+        made.annotations = model.AnnotationContainer(list_val=list(board.annotations))
+    return made
 
 
-def _laid_out() -> list[model.Panel | model.RowPanel]:
+def _laid_out(rows: Rows) -> list[model.Panel | model.RowPanel]:
     """Rows from top to bottom, panels from left to right; numbered, so that links to a panel last."""
     placed: list[model.Panel | model.RowPanel] = []
     top = 0
-    for title, panels in ROWS:
+    for title, panels in rows:
         placed.append(
             dashboard.Row(title).grid_pos(model.GridPos(x=0, y=top, w=COLUMNS, h=1)).id(len(placed) + 1).build()
         )
@@ -81,10 +134,16 @@ def _laid_out() -> list[model.Panel | model.RowPanel]:
     return placed
 
 
-def rendered() -> str:
+def path_of(board: Board) -> Path:
+    """Its file."""
+    return DIRECTORY / f"{board.name}.json"
+
+
+def rendered(board: Board) -> str:
     """The file's text."""
-    return json.dumps(host_dashboard(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(built(board), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    HOST_JSON.write_text(rendered())
+    for each in BOARDS:
+        path_of(each).write_text(rendered(each))

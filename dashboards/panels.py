@@ -6,37 +6,21 @@ Positions are given by rows: panels flow from left to right, 24 columns wide, in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as common_model
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models import prometheus as prometheus_model
+
+from dashboards.terms import GREEN, GREY, ORANGE, RED, Steps, Texts, over, runbook, threshold
 
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-GREEN, YELLOW, ORANGE, RED, GREY = "green", "#EAB839", "orange", "red", "text"
+MOST_BARS = 25
+"""Of those that are as they should be; what is over its threshold is always shown."""
 
-Steps = tuple[tuple[float, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table: a label of the first query, or the value of a query of its own."""
-
-    title: str
-    expr: str = ""
-    """Empty: the column is a label that the queries have in common."""
-    label: str = ""
-    """The label that is shown; with `expr`, in the place of that query's value."""
-    unit: str = "short"
-    decimals: int = 0
-    steps: Steps = ()
-    """Values from which the cell has another colour."""
-    gauge: bool = False
-    texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Value -> text and colour."""
-    width: int = 0
+BAD_STATES = "^(missing|dead|exited|failed)$"
+"""Of containers and units."""
 
 
 def thresholds(steps: Steps, base: str = GREEN) -> dashboard.ThresholdsConfig:
@@ -46,38 +30,82 @@ def thresholds(steps: Steps, base: str = GREEN) -> dashboard.ThresholdsConfig:
     return dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(every)
 
 
-def _query(expr: str, ref: str, legend: str = "") -> prometheus.Dataquery:
+def words(texts: Texts) -> model.ValueMapping:
+    """Texts and colours in the place of values."""
+    return model.ValueMap(
+        {value: model.ValueMappingResult(text=text, color=color) for value, (text, color) in texts.items()}
+    )
+
+
+def query(expr: str, ref: str, legend: str = "") -> prometheus.Dataquery:
+    """One question to Prometheus."""
     return prometheus.Dataquery().datasource(DATASOURCE).expr(expr).legend_format(legend).ref_id(ref)
 
 
-def number(title: str, expr: str, *, about: str, steps: Steps, unit: str = "short", width: int = 4) -> stat.Panel:
-    """One large number with its colour."""
-    return (
+def runbook_links(alert: str) -> list[Builder[model.DashboardLink]]:
+    """What a panel's corner leads to; nothing without an alert."""
+    if not alert:
+        return []
+    link = dashboard.DashboardLink("Runbook").type(model.DashboardLinkType.LINK).url(runbook(alert)).target_blank(True)
+    return [link]
+
+
+def number(
+    title: str,
+    expr: str,
+    *,
+    about: str,
+    steps: Steps = (),
+    base: str = GREEN,
+    unit: str = "short",
+    texts: Texts | None = None,
+    label: str = "",
+    width: int = 4,
+    alert: str = "",
+) -> stat.Panel:
+    """One large number with its colour, the word for it, or the value of a label."""
+    panel = (
         stat.Panel()
         .title(title)
         .description(about)
         .datasource(DATASOURCE)
-        .with_target(_query(expr, "A").instant())
+        .with_target(query(expr, "A", f"{{{{{label}}}}}" if label else "").instant())
         .unit(unit)
-        .decimals(0)
         .no_value("-")
         .color_mode(common_model.BigValueColorMode.BACKGROUND)
         .graph_mode(common_model.BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .thresholds(thresholds(steps))
+        .thresholds(thresholds(steps, base))
+        .links(runbook_links(alert))
         .height(4)
         .span(width)
     )
+    if unit in {"short", "percentunit"}:
+        panel = panel.decimals(0)
+    if label:
+        bad = [model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": RED})]
+        panel = panel.text_mode(common_model.BigValueTextMode.NAME).override_by_regexp(BAD_STATES, bad)
+    return panel.mappings([words(texts)]) if texts else panel
 
 
-def ranking(title: str, expr: str, legend: str, *, about: str, steps: Steps, width: int = 8) -> bargauge.Panel:
-    """Bars of ratios; the query sorts them, worst first."""
-    return (
+def ranking(
+    title: str, ratio: str, legend: str, *, warning: str, critical: str, about: str, width: int = 8, alert: str = ""
+) -> bargauge.Panel:
+    """Bars of ratios, worst first, coloured by the thresholds of their own hosts."""
+    above = over(ratio, warning)
+    asked = (
+        (RED, f"sort_desc({over(ratio, critical)})"),
+        (ORANGE, f"sort_desc(({above}) <= on (job, instance) group_left () {threshold(critical)})"),
+        (
+            GREEN,
+            f"sort_desc(topk({MOST_BARS}, {ratio} <= on (job, instance) group_left () {threshold(warning)}))",
+        ),
+    )
+    panel = (
         bargauge.Panel()
         .title(title)
         .description(about)
         .datasource(DATASOURCE)
-        .with_target(_query(expr, "A", legend).instant())
         .unit("percentunit")
         .decimals(1)
         .min(0)
@@ -85,10 +113,15 @@ def ranking(title: str, expr: str, legend: str, *, about: str, steps: Steps, wid
         .orientation(common_model.VizOrientation.HORIZONTAL)
         .display_mode(common_model.BarGaugeDisplayMode.BASIC)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .thresholds(thresholds(steps))
+        .links(runbook_links(alert))
         .height(10)
         .span(width)
     )
+    for ref, (color, expr) in zip("ABC", asked, strict=True):
+        panel = panel.with_target(query(expr, ref, legend).instant()).override_by_query(
+            ref, [model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})]
+        )
+    return panel
 
 
 def course(
@@ -100,8 +133,9 @@ def course(
     width: int = 12,
     bars: bool = False,
     most: float | None = None,
+    alert: str = "",
 ) -> timeseries.Panel:
-    """Series over time, of (expression, legend). A series whose legend begins with `threshold` is a dashed line."""
+    """Series over time, of (expression, legend). One whose legend begins with `threshold` or `limit` is dashed."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -126,15 +160,9 @@ def course(
             .mode(common_model.TooltipDisplayMode.MULTI)
             .sort(common_model.SortOrder.DESCENDING)
         )
-        .override_by_regexp(
-            "^threshold.*",
-            [
-                model.DynamicConfigValue("custom.drawStyle", "line"),
-                model.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [10, 10]}),
-                model.DynamicConfigValue("custom.fillOpacity", 0),
-                model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": RED}),
-            ],
-        )
+        .override_by_regexp("^threshold.*", _dashed(RED))
+        .override_by_regexp("^limit.*", _dashed(GREY))
+        .links(runbook_links(alert))
         .height(10)
         .span(width)
     )
@@ -143,71 +171,14 @@ def course(
     if bars:
         panel = panel.stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL)).decimals(0)
     for number_of_query, (expr, legend) in enumerate(queries):
-        panel = panel.with_target(_query(expr, chr(ord("A") + number_of_query), legend))
+        panel = panel.with_target(query(expr, chr(ord("A") + number_of_query), legend))
     return panel
 
 
-def listing(
-    title: str, columns: Sequence[Column], *, about: str, worst_first: str, empty: str = "", width: int = 24
-) -> table.Panel:
-    """A table with one row for each set of labels; `worst_first` is the column that sorts it, downwards.
-
-    The columns' queries have to leave the same labels, apart from a column's own `label`: they are merged by them.
-    """
-    panel = (
-        table.Panel()
-        .title(title)
-        .description(about)
-        .datasource(DATASOURCE)
-        .no_value(empty)
-        .sort_by([common.TableSortByFieldState().display_name(worst_first).desc(True)])
-        .height(10)
-        .span(width)
-    )
-    asked = [column for column in columns if column.expr]
-    refs = {column.title: chr(ord("A") + index) for index, column in enumerate(asked)}
-    for column in asked:
-        query = _query(column.expr, refs[column.title]).instant().format(prometheus_model.PromQueryFormat.TABLE)
-        panel = panel.with_target(query)
-    # A single frame keeps the name `Value`; several are told apart by their query.
-    values = {column.title: f"Value #{refs[column.title]}" if len(asked) > 1 else "Value" for column in asked}
-    shown = {column.label or values[column.title]: column.title for column in columns}
-    hidden = ["Time", "job", *(values[column.title] for column in asked if column.label)]
-    if len(asked) > 1:
-        panel = panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
-    panel = panel.with_transformation(
-        model.DataTransformerConfig(
-            id_val="organize",
-            options={
-                "excludeByName": dict.fromkeys(hidden, True),
-                "indexByName": {name: index for index, name in enumerate(shown)},
-                "renameByName": shown,
-            },
-        )
-    )
-    for column in columns:
-        if properties := _properties(column):
-            panel = panel.override_by_name(column.title, properties)
-    return panel
-
-
-def _properties(column: Column) -> list[model.DynamicConfigValue]:
-    properties = []
-    if not column.label:
-        properties += [
-            model.DynamicConfigValue("unit", column.unit),
-            model.DynamicConfigValue("decimals", column.decimals),
-        ]
-    if column.steps:
-        properties.append(model.DynamicConfigValue("thresholds", thresholds(column.steps, GREY).build().to_json()))
-        cell = {"type": "gauge", "mode": "basic"} if column.gauge else {"type": "color-text"}
-        properties.append(model.DynamicConfigValue("custom.cellOptions", cell))
-    if column.gauge:
-        properties += [model.DynamicConfigValue("min", 0), model.DynamicConfigValue("max", 1)]
-    if column.texts:
-        texts = {value: {"text": text, "color": color} for value, (text, color) in column.texts.items()}
-        properties.append(model.DynamicConfigValue("mappings", [{"type": "value", "options": texts}]))
-        properties.append(model.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
-    if column.width:
-        properties.append(model.DynamicConfigValue("custom.width", column.width))
-    return properties
+def _dashed(color: str) -> list[model.DynamicConfigValue]:
+    return [
+        model.DynamicConfigValue("custom.drawStyle", "line"),
+        model.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [10, 10]}),
+        model.DynamicConfigValue("custom.fillOpacity", 0),
+        model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color}),
+    ]

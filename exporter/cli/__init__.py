@@ -11,12 +11,12 @@ import traceback
 from collections.abc import Sequence
 
 from exporter import __version__
-from exporter.cli import alert_test, audit, doctor, explain, lint, serve
+from exporter.cli import alert_test, audit, doctor, explain, export, lint, serve
 from exporter.cli.command import FAILED, INTERRUPTED, MISUSED, OK, Parser, complain
 from exporter.config import ConfigError
 from exporter.facts.reading import SourceError
 
-_COMMANDS = (serve, doctor, audit, explain, lint, alert_test)
+_COMMANDS = (serve, doctor, audit, explain, lint, alert_test, export)
 _REPORT_TO = "https://github.com/bulkhead-exporter/bulkhead/issues"
 _LIBRARIES = ("prometheus-client", "podman", "pydbus", "PyGObject", "msgspec", "requests", "pyzfs")
 _PACKAGE_OF_MODULE = {
@@ -39,6 +39,7 @@ examples:
   bulkhead audit              which walls stand, container by container, and how to mend those that do not
   bulkhead lint DIRECTORY     which walls these quadlets would have, before they are deployed
   bulkhead alert-test         whether each configured Alertmanager takes this host's alerts
+  bulkhead export DIRECTORY   rules, runbooks, dashboards and sample configuration, as files
   bulkhead serve              serve this host at http://localhost:9946/
   bulkhead serve --example    serve a recorded host that moves: needs neither podman nor root
 

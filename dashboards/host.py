@@ -1,157 +1,152 @@
 # ruff: noqa: INP001 - a generator beside the dashboards it writes, no package of the product
-"""The rows of the host dashboard: what is asked, and what it is called.
-
-Colours use the default thresholds, because Grafana takes none from a query; the dashed lines in the courses are the
-thresholds that the host itself serves.
-"""
+"""The rows of the host dashboard: containers worst first."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards.panels import (
+from dashboards.panels import course, number, ranking
+from dashboards.tables import Column, listing
+from dashboards.terms import (
+    ANY,
+    CONTAINER,
+    DATASET,
+    DEFAULT,
+    EACH,
     GREEN,
     GREY,
-    ORANGE,
+    HOST,
+    LEVELS,
+    MEMORY_STEPS,
+    ONE,
+    QUOTA_STEPS,
     RED,
-    YELLOW,
-    Column,
-    Steps,
-    course,
-    listing,
-    number,
-    ranking,
+    RESTARTS,
+    SEVERITIES,
+    SOME,
+    STATES,
+    TO_CONTAINER,
+    TO_STORAGE,
+    level_of,
+    severity_rank,
+    threshold_lines,
 )
-from exporter.assess.limits import Limits
-
-_DEFAULT = Limits()
-HOST = 'job=~"$job",instance=~"$instance"'
-_ONE = f'{HOST},container=~"$container"'
-_EACH = "by (job, instance, container)"
-
-_MEMORY_STEPS: Steps = (
-    (_DEFAULT.memory_target_ratio, YELLOW),
-    (_DEFAULT.memory_warning_ratio, ORANGE),
-    (_DEFAULT.memory_critical_ratio, RED),
-)
-_QUOTA_STEPS: Steps = ((_DEFAULT.quota_warning_ratio, ORANGE), (_DEFAULT.quota_critical_ratio, RED))
-_ANY: Steps = ((1, RED),)
-_SOME: Steps = ((1, ORANGE),)
-
-# Two hosts may have containers, datasets and collectors of one name.
-_CONTAINER = "{{container}} · {{instance}}"
-_DATASET = "{{dataset}} · {{instance}}"
-
-
-def _threshold_lines(names: str) -> tuple[str, str]:
-    return f'max by (name) (bulkhead_threshold{{{HOST},name=~"{names}"}})', "threshold {{name}}"
 
 
 def _glance() -> list[model.Panel]:
-    state = f"bulkhead_container_state{{{_ONE},state="
+    state = f"bulkhead_container_state{{{ONE},state="
     panels = [
-        number("Running", f'sum({state}"running"}})', about="Containers that run.", steps=()),
+        number("Running", f'sum({state}"running"}})', about="Containers that run."),
         number(
             "Missing",
             f'sum({state}"missing"}})',
             about="Containers that a quadlet expects and podman does not have.",
-            steps=_SOME,
+            steps=SOME,
+            alert="BulkheadContainerMissing",
         ),
         number(
             "OOM kills",
-            f"sum(increase(bulkhead_container_oom_kills_total{{{_ONE}}}[$__range]))",
+            f"sum(increase(bulkhead_container_oom_kills_total{{{ONE}}}[$__range]))",
             about="Processes killed for want of memory in the time shown.",
-            steps=_ANY,
+            steps=ANY,
+            alert="BulkheadOomKill",
         ),
         number(
             "Restarts",
-            f"sum(increase(bulkhead_container_restarts_total{{{_ONE}}}[$__range]))",
+            f"sum(increase(bulkhead_container_restarts_total{{{ONE}}}[$__range]))",
             about="Automatic restarts in the time shown.",
-            steps=((1, YELLOW), (_DEFAULT.restart_loop_restarts, RED)),
+            steps=RESTARTS,
+            alert="BulkheadRestartLoop",
         ),
         number(
             "Critical checks failing",
-            f'sum(bulkhead_container_hardening_failed{{{_ONE},severity="critical"}})',
+            f'sum(bulkhead_container_hardening_failed{{{ONE},severity="critical"}})',
             about="Walls between containers, or to the host, that do not stand.",
-            steps=_ANY,
+            steps=ANY,
+            alert="BulkheadCriticalCheckFailing",
         ),
         number(
             "Collectors failing",
             f"count(bulkhead_scrape_collector_success{{{HOST}}} == 0) or vector(0)",
             about="Sources that the agent could not read: what depends on them is old or unknown.",
-            steps=_SOME,
+            steps=SOME,
+            alert="BulkheadCollectorFailing",
         ),
     ]
     return [panel.build() for panel in panels]
 
 
 def _containers() -> list[model.Panel]:
-    kills = f"sum {_EACH} (increase(bulkhead_container_oom_kills_total{{{_ONE}}}[$__range]))"
-    restarts = f"sum {_EACH} (increase(bulkhead_container_restarts_total{{{_ONE}}}[$__range]))"
-    mounts = f"max by (job, instance, container, dataset) (bulkhead_container_dataset_info{{{_ONE}}})"
+    kills = f"sum {EACH} (increase(bulkhead_container_oom_kills_total{{{ONE}}}[$__range]))"
+    restarts = f"sum {EACH} (increase(bulkhead_container_restarts_total{{{ONE}}}[$__range]))"
+    mounts = f"max by (job, instance, container, dataset) (bulkhead_container_dataset_info{{{ONE}}})"
     fill = f"bulkhead_zfs_dataset_quota_ratio{{{HOST}}}"
+    memory = f"max {EACH} (bulkhead_container_memory_ratio{{{ONE}}})"
     columns = [
-        Column("Container", label="container", width=220),
+        Column("Container", label="container", width=220, link=TO_CONTAINER),
         Column("Host", label="instance", width=180),
         Column(
             "State",
-            f"max by (job, instance, container, state) (bulkhead_container_state{{{_ONE}}} == 1)",
+            f"max by (job, instance, container, state) (bulkhead_container_state{{{ONE}}} == 1)",
             label="state",
-            texts={"running": ("running", GREEN), "missing": ("missing", RED), "dead": ("dead", RED)},
+            texts=STATES,
         ),
+        Column("Memory of limit", memory, unit="percentunit", decimals=1, steps=MEMORY_STEPS, gauge=True, width=200),
         Column(
-            "Memory of limit",
-            f"max {_EACH} (bulkhead_container_memory_ratio{{{_ONE}}})",
-            unit="percentunit",
-            decimals=1,
-            steps=_MEMORY_STEPS,
-            gauge=True,
-            width=200,
+            "Memory is",
+            f"{level_of(memory, 'memory_warning_ratio', 'memory_critical_ratio')}",
+            texts=LEVELS,
         ),
-        Column("Limit", f"max {_EACH} (bulkhead_container_memory_limit_bytes{{{_ONE}}})", unit="bytes", decimals=1),
+        Column("Limit", f"max {EACH} (bulkhead_container_memory_limit_bytes{{{ONE}}})", unit="bytes", decimals=1),
         Column(
             "Recommended",
-            f"max {_EACH} (bulkhead_container_memory_recommended_limit_bytes{{{_ONE}}})",
+            f"max {EACH} (bulkhead_container_memory_recommended_limit_bytes{{{ONE}}})",
             unit="bytes",
             decimals=1,
         ),
-        Column("OOM kills", kills, steps=_ANY),
-        Column("Restarts", restarts, steps=((1, YELLOW), (_DEFAULT.restart_loop_restarts, RED))),
+        Column("OOM kills", kills, steps=ANY),
+        Column("Restarts", restarts, steps=RESTARTS),
         Column(
             "Quota used",
-            f"max {_EACH} ({mounts} * on (job, instance, dataset) group_left () {fill})",
+            f"max {EACH} ({mounts} * on (job, instance, dataset) group_left () {fill})",
             unit="percentunit",
             decimals=1,
-            steps=_QUOTA_STEPS,
+            steps=QUOTA_STEPS,
+            link=TO_STORAGE,
         ),
         Column(
             "Critical checks failing",
-            f'max {_EACH} (bulkhead_container_hardening_failed{{{_ONE},severity="critical"}})',
-            steps=_ANY,
+            f'max {EACH} (bulkhead_container_hardening_failed{{{ONE},severity="critical"}})',
+            steps=ANY,
         ),
         Column(
             "Warnings",
-            f'max {_EACH} (bulkhead_container_hardening_failed{{{_ONE},severity="warning"}})',
-            steps=_SOME,
+            f'max {EACH} (bulkhead_container_hardening_failed{{{ONE},severity="warning"}})',
+            steps=SOME,
         ),
     ]
-    about = "Nearest to its memory limit first. Kills and restarts are those of the time shown."
-    return [listing("Containers", columns, about=about, worst_first="Memory of limit").height(12).build()]
+    about = (
+        "Nearest to its memory limit first. Kills and restarts are those of the time shown. Limits are meant to be "
+        "80 % used; whether that is near is judged by the thresholds of the container's host."
+    )
+    return [listing("Containers", columns, about=about, worst_first="Memory of limit", height=12).build()]
 
 
 def _memory() -> list[model.Panel]:
-    ratio = f"bulkhead_container_memory_ratio{{{_ONE}}}"
+    ratio = f"bulkhead_container_memory_ratio{{{ONE}}}"
     panels = [
         ranking(
             "Memory of limit",
-            f"sort_desc({ratio})",
-            _CONTAINER,
-            about="Working set over limit, at the level nearest to its limit. Limits are meant to be 80 % used.",
-            steps=_MEMORY_STEPS,
+            ratio,
+            CONTAINER,
+            warning="memory_warning_ratio",
+            critical="memory_critical_ratio",
+            about="Working set over limit, at the level nearest to its limit. Colours by the host's own thresholds.",
+            alert="BulkheadMemoryNearLimit",
         ),
         course(
             "Memory of limit over time",
-            [(ratio, _CONTAINER), _threshold_lines("memory_.+_ratio")],
+            [(ratio, CONTAINER), threshold_lines("memory_(target|warning|critical)_ratio")],
             about="The dashed lines are the host's own target, warning and critical ratio.",
             unit="percentunit",
             width=16,
@@ -159,18 +154,13 @@ def _memory() -> list[model.Panel]:
         ),
         course(
             "Working set",
-            [(f"bulkhead_container_memory_working_set_bytes{{{_ONE}}}", _CONTAINER)],
+            [(f"bulkhead_container_memory_working_set_bytes{{{ONE}}}", CONTAINER)],
             about="Memory in use, less file pages that can be dropped at once.",
             unit="bytes",
         ),
         course(
             "Stalled for want of memory",
-            [
-                (
-                    f"rate(bulkhead_container_pressure_memory_stalled_seconds_total{{{_ONE}}}[$__rate_interval])",
-                    _CONTAINER,
-                )
-            ],
+            [(f"rate(bulkhead_container_pressure_memory_stalled_seconds_total{{{ONE}}}[$__rate_interval])", CONTAINER)],
             about="Share of time in which every task of the container waited for memory (PSI full).",
             unit="percentunit",
         ),
@@ -182,14 +172,25 @@ def _kills() -> list[model.Panel]:
     panels = [
         course(
             title,
-            [(f"increase({counter}{{{_ONE}}}[$__rate_interval]) > 0", _CONTAINER)],
+            [(f"increase({counter}{{{ONE}}}[$__rate_interval]) > 0", CONTAINER)],
             about=about,
             unit="short",
             bars=True,
+            alert=alert,
         )
-        for title, counter, about in (
-            ("OOM kills", "bulkhead_container_oom_kills_total", "Processes killed for want of memory."),
-            ("Restarts", "bulkhead_container_restarts_total", "Automatic restarts, by systemd or podman."),
+        for title, counter, about, alert in (
+            (
+                "OOM kills over time",
+                "bulkhead_container_oom_kills_total",
+                "Processes killed for want of memory.",
+                "BulkheadOomKill",
+            ),
+            (
+                "Restarts over time",
+                "bulkhead_container_restarts_total",
+                "Automatic restarts, by systemd or podman.",
+                "BulkheadRestartLoop",
+            ),
         )
     ]
     return [panel.build() for panel in panels]
@@ -200,14 +201,16 @@ def _storage() -> list[model.Panel]:
     panels = [
         ranking(
             "Quota used",
-            f"sort_desc({ratio})",
-            _DATASET,
+            ratio,
+            DATASET,
+            warning="quota_warning_ratio",
+            critical="quota_critical_ratio",
             about="The fuller of used over quota and referenced over refquota. Empty without ZFS or without quotas.",
-            steps=_QUOTA_STEPS,
+            alert="BulkheadQuotaNearlyFull",
         ),
         course(
             "Quota used over time",
-            [(ratio, _DATASET), _threshold_lines("quota_.+_ratio")],
+            [(ratio, DATASET), threshold_lines("quota_(warning|critical)_ratio")],
             about="The dashed lines are the host's own warning and critical ratio.",
             unit="percentunit",
             width=16,
@@ -218,24 +221,18 @@ def _storage() -> list[model.Panel]:
 
 
 def _hardening() -> list[model.Panel]:
-    catalogue = "bulkhead_hardening_check_info"
-    # As numbers, because words would be sorted by the alphabet: critical, info, warning.
-    rank = " or ".join(
-        f'{weight} * {catalogue}{{{HOST},severity="{severity}"}}'
-        for severity, weight in (("critical", 3), ("warning", 2), ("info", 1))
-    )
-    failing_now = f"(bulkhead_container_hardening_check{{{_ONE}}} == 0)"
+    failing_now = f"(bulkhead_container_hardening_check{{{ONE}}} == 0)"
     failing = listing(
         "Checks that fail",
         [
             Column(
                 "Severity",
                 "max by (job, instance, container, check, title)"
-                f" ({failing_now} + on (job, instance, check) group_left (title) ({rank}))",
-                texts={"3": ("critical", RED), "2": ("warning", ORANGE), "1": ("info", GREY)},
+                f" ({failing_now} + on (job, instance, check) group_left (title) ({severity_rank(HOST)}))",
+                texts=SEVERITIES,
                 width=110,
             ),
-            Column("Container", label="container"),
+            Column("Container", label="container", link=TO_CONTAINER),
             Column("Host", label="instance"),
             Column("Check", label="check"),
             Column("What should hold", label="title"),
@@ -244,24 +241,29 @@ def _hardening() -> list[model.Panel]:
         worst_first="Severity",
         empty="No check fails.",
         width=16,
+        alert="BulkheadCriticalCheckFailing",
     )
-    drift = listing(
-        "Declared and in force differ",
+    limits = listing(
+        "Limits not as asked",
         [
             Column(
-                "Container",
-                f"max by (job, instance, container, check) (bulkhead_container_hardening_drift{{{_ONE}}})",
-                label="container",
+                "What is wrong",
+                "max by (job, instance, container, resource, kind)"
+                f' (bulkhead_container_limit_drift{{{ONE},kind=~"not_applied|mismatch"}} == 1)',
+                label="kind",
+                texts={"not_applied": ("not in force", RED), "mismatch": ("sources disagree", GREY)},
             ),
+            Column("Container", label="container", link=TO_CONTAINER),
             Column("Host", label="instance"),
-            Column("Check", label="check"),
+            Column("Resource", label="resource"),
         ],
-        about="What was asked for and what the kernel has are not the same.",
-        worst_first="Check",
-        empty="They agree.",
+        about="Asked for and not in force, or podman, unit and slice were asked for different limits.",
+        worst_first="What is wrong",
+        empty="All are.",
         width=8,
+        alert="BulkheadLimitNotApplied",
     )
-    return [failing.build(), drift.build()]
+    return [failing.build(), limits.build()]
 
 
 def _agent() -> list[model.Panel]:
@@ -282,7 +284,7 @@ def _agent() -> list[model.Panel]:
                 "Age",
                 f"{by_collector} (bulkhead_collector_age_seconds{{{HOST}}})",
                 unit="s",
-                steps=((_DEFAULT.collector_stale_seconds, RED),),
+                steps=((DEFAULT.collector_stale_seconds, RED),),
             ),
             Column(
                 "Duration",
@@ -291,17 +293,18 @@ def _agent() -> list[model.Panel]:
                 decimals=3,
             ),
             Column("Events", f"{by_collector} (bulkhead_events_total{{{HOST}}})"),
-            Column("Gaps", f"{by_collector} (bulkhead_events_lost_total{{{HOST}}})", steps=_SOME),
+            Column("Gaps", f"{by_collector} (bulkhead_events_lost_total{{{HOST}}})", steps=SOME),
         ],
         about="Each source of the agent: whether it answers, and how old is what is shown of it.",
         worst_first="Age",
         width=12,
+        alert="BulkheadCollectorFailing",
     )
     age = course(
         "Age of what is shown",
         [
             (f"bulkhead_collector_age_seconds{{{HOST}}}", "{{collector}} · {{instance}}"),
-            _threshold_lines("collector_stale_seconds"),
+            threshold_lines("collector_stale_seconds"),
         ],
         about="The dashed line is the age from which a collector counts as stale.",
         unit="s",
@@ -327,6 +330,6 @@ ROWS = (
     ("Memory", _memory),
     ("Kills and restarts", _kills),
     ("Storage", _storage),
-    ("Hardening", _hardening),
+    ("Hardening and limits", _hardening),
     ("The agent", _agent),
 )
