@@ -1,31 +1,38 @@
-"""All of ZFS, on a slow clock: `zfs list` and `zpool list` of each pool, beside the kernel's own statistics."""
+"""All of ZFS, on a slow clock: `zfs list`, `zpool list`, `zpool status` of each pool, and the kernel's statistics."""
 
 from __future__ import annotations
 
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TypeVar
 
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.sources.zfs.command import Commands
 from exporter.sources.zfs.kstat import KSTAT_DIRECTORY, read_dataset_io, read_pool_states
-from exporter.sources.zfs.listing import (
-    ALL_FIELDS,
-    bounded,
-    dataset_columns,
-    parse_datasets,
-    parse_pools,
-    pool_columns,
-)
+from exporter.sources.zfs.listing import ALL_FIELDS, bounded, parse_pools, pool_columns
+from exporter.sources.zfs.named import LIST_BATCH, list_figures, list_names, refused, suspended
+from exporter.sources.zfs.rota import Rota
+from exporter.sources.zfs.status import parse_status
 
+T = TypeVar("T")
 # Of a pool in any other state no answer is expected, so its silence is no failure of this source.
 _WELL = frozenset({"online", "degraded", ""})
+_MOST_AT_ONCE = 8
 
 
 class ZfsSource:
     """Every dataset, pool and I/O counter. `problems` says what the last read could not get.
 
-    `deadline_seconds` is for each command: two a pool.
+    Pools are read side by side. `budget_seconds` bounds how long a read goes on to start commands
+    on a pool: datasets that it does not reach keep their last figures and come first the next
+    time. `deadline_seconds` is for each command. Datasets whose name matches a pattern of
+    `leave_out` are not read, but for those in `keep`.
     """
 
     def __init__(
@@ -33,11 +40,20 @@ class ZfsSource:
         kstat: Path = KSTAT_DIRECTORY,
         *,
         commands: Commands | None = None,
-        deadline_seconds: float = 30,
+        leave_out: tuple[str, ...] = (),
+        keep: Callable[[], frozenset[str]] = frozenset,
+        budget_seconds: float = 40,
+        deadline_seconds: float = 20,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kstat = kstat
         self._commands = commands or Commands()
+        self._leave_out = leave_out
+        self._keep = keep
+        self._budget_seconds = budget_seconds
         self._deadline_seconds = deadline_seconds
+        self._clock = clock
+        self._rotas: dict[str, Rota] = {}
         self.problems: tuple[str, ...] = ()
 
     def read(self) -> Storage:
@@ -49,58 +65,106 @@ class ZfsSource:
         """
         self.problems = ()
         states = read_pool_states(self._kstat)
+        keep = self._keep()
+        self._rotas = {name: self._rotas.get(name) or Rota() for name in states}
+
+        def is_wanted(name: str) -> bool:
+            return name in keep or not any(fnmatchcase(name, pattern) for pattern in self._leave_out)
+
+        def read_pool(name: str) -> tuple[Pool, tuple[Dataset, ...], list[str]]:
+            return self._read_pool(name, states[name], is_wanted)
+
         pools: list[Pool] = []
         datasets: list[Dataset] = []
         problems: list[str] = []
-        for name, state in states.items():
-            pool, listed, why = self._read_pool(name, state)
+        for pool, listed, why in _side_by_side(read_pool, tuple(states)):
             pools.append(pool)
             datasets += listed
             problems += why
         if problems and not datasets and _WELL.issuperset(states.values()):
             raise Unreadable(problems[0])
         self.problems = bounded(problems)
-        return Storage(
-            datasets=tuple(datasets),
-            pools=tuple(pools),
-            io=tuple(io for name in states for io in read_dataset_io(self._kstat, name)),
-        )
+        io = (one for name in states for one in read_dataset_io(self._kstat, name))
+        return Storage(tuple(datasets), tuple(pools), tuple(one for one in io if is_wanted(one.name)))
 
-    def _read_pool(self, name: str, state: str) -> tuple[Pool, tuple[Dataset, ...], list[str]]:
+    def _read_pool(
+        self, name: str, state: str, is_wanted: Callable[[str], bool]
+    ) -> tuple[Pool, tuple[Dataset, ...], list[str]]:
         pool = Pool(name, state)
-        if state == "suspended":
-            return pool, (), [suspended(name)]
         problems: list[str] = []
-        try:
-            answer = self._commands.run(
-                name, ("zpool", "list", "-Hp", "-o", pool_columns(), name), self._deadline_seconds
+        if state == "suspended":
+            problems.append(suspended(name))
+        else:
+            ends_at = self._clock() + self._budget_seconds
+            try:
+                pool = self._figures_of_pool(pool, problems)
+                names = list_names(self._commands, name, self._deadline_seconds)
+                return pool, self._datasets(name, frozenset(filter(is_wanted, names)), ends_at, problems), problems
+            except Unreadable as error:
+                problems.append(str(error))
+        # What it said before it fell silent is no word on what it says when it speaks again.
+        self._rotas[name] = Rota()
+        return pool, (), problems
+
+    def _figures_of_pool(self, pool: Pool, problems: list[str]) -> Pool:
+        answer = self._commands.run(
+            pool.name, ("zpool", "list", "-Hp", "-o", pool_columns(), pool.name), self._deadline_seconds
+        )
+        found, unparsed = parse_pools(answer.output)
+        problems += [refused("zpool list", pool.name, answer.complaint)] if answer.complaint else unparsed
+        pool = next((_with_state(listed, pool.state) for listed in found if listed.name == pool.name), pool)
+
+        answer = self._commands.run(pool.name, ("zpool", "status", "-p", pool.name), self._deadline_seconds)
+        if answer.complaint:
+            problems.append(refused("zpool status", pool.name, answer.complaint))
+            return pool
+        return replace(pool, status=parse_status(answer.output))
+
+    def _datasets(self, pool: str, names: frozenset[str], ends_at: float, problems: list[str]) -> tuple[Dataset, ...]:
+        rota = self._rotas[pool]
+        unreached = 0
+        for _, batch in rota.begin(names, LIST_BATCH):
+            if self._clock() >= ends_at:
+                unreached += len(batch)
+                continue
+            found, unparsed = list_figures(self._commands, pool, batch, ALL_FIELDS, self._deadline_seconds)
+            problems += unparsed
+            rota.note(batch, found, self._clock())
+        if unreached:
+            problems.append(
+                f"Pool {pool}: {unreached} of {len(names)} datasets not reached within {self._budget_seconds:g} s; "
+                "they keep their last figures and are the next time first: leave some out with [zfs] leave_out"
             )
-            found, unparsed = parse_pools(answer.output)
-            problems += [refused("zpool list", name, answer.complaint)] if answer.complaint else unparsed
-            pool = next((_with_state(listed, state) for listed in found if listed.name == name), pool)
-
-            answer = self._commands.run(
-                name,
-                ("zfs", "list", "-Hp", "-o", dataset_columns(ALL_FIELDS), "-t", "filesystem,volume", "-r", name),
-                self._deadline_seconds,
-            )
-        except Unreadable as error:
-            return pool, (), [*problems, str(error)]
-        datasets, unparsed = parse_datasets(answer.output, ALL_FIELDS)
-        problems += [refused("zfs list", name, answer.complaint)] if answer.complaint else unparsed
-        return pool, datasets, problems
+        return rota.known()
 
 
-def suspended(pool: str) -> str:
-    """Why a suspended pool's datasets are not read."""
-    return f"Pool {pool} is suspended and its datasets are not read: mend its devices, then `zpool clear {pool}`"
+def _side_by_side(work: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    """The work's result for each name, some names at a time. Raises what the work raises."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[str, T | Exception]] = queue.SimpleQueue()
+    for name in names:
+        waiting.put(name)
 
+    def run() -> None:
+        while True:
+            try:
+                name = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((name, work(name)))
+            except Exception as error:  # noqa: BLE001 - raised in the reader's thread
+                done.put((name, error))
 
-def refused(command: str, pool: str, complaint: str) -> str:
-    """What a command said when it failed, and what to do."""
-    denied = "ermission" in complaint or "/dev/zfs" in complaint
-    remedy = "run as root, and allow /dev/zfs in the unit" if denied else f"see `zpool status {pool}`"
-    return f"Pool {pool}: `{command}` says: {complaint}: {remedy}"
+    for _ in range(min(_MOST_AT_ONCE, len(names))):
+        threading.Thread(target=run, name="zfs-pool", daemon=True).start()
+    results: dict[str, T] = {}
+    for _ in names:
+        name, result = done.get()
+        if isinstance(result, Exception):
+            raise result
+        results[name] = result
+    return [results[name] for name in names]
 
 
 def _with_state(pool: Pool, state: str) -> Pool:
