@@ -54,7 +54,7 @@ class PoolStatus:
     """What `zpool status` says beyond the state. None: it does not say."""
 
     device_errors: DeviceErrors | None = None
-    data_errors: int | None = None  # files and objects that no copy is left of
+    data_errors: int | None = None  # files and objects that no copy could repair
     scan: str = ""  # none, scrub_ or resilver_ and running, paused, finished, canceled; "": it does not say
     scrub_ended_at_seconds: float | None = None  # unix time; None: the last scan was no scrub, or did not finish
     scrub_errors: int | None = None  # that this scrub could not repair

@@ -38,6 +38,7 @@ def at(time: str) -> float:
         ("resilver-running", PoolStatus(WORN, 0, "resilver_running")),
         ("resilver-finished", PoolStatus(SOUND, 0, "resilver_finished")),
         ("offline", PoolStatus(SOUND, 0, "resilver_finished")),
+        ("suspended", PoolStatus(DeviceErrors(3, 49, 0), 13, "none")),
         ("data-errors", PoolStatus(DeviceErrors(0, 0, 226), 79, "scrub_finished", at("16:42:00"), 79)),
     ],
 )

@@ -43,9 +43,14 @@ class Lab:
         except FileNotFoundError:
             return []
 
+    def lists(self) -> float:
+        """A clock on which each `zfs list` takes a second, and nothing else takes any time."""
+        return float(sum(call.startswith("zfs ") for call in self.calls()))
+
     def source(self, deadline_seconds: float = 5, **options: Any) -> ZfsSource:
         commands = Commands(f"{self._programs}:/usr/bin:/bin")
-        return ZfsSource(self.kstat, commands=commands, deadline_seconds=deadline_seconds, **options)
+        bounds = {"budget_seconds": deadline_seconds, "deadline_seconds": deadline_seconds}
+        return ZfsSource(self.kstat, commands=commands, **bounds | options)
 
 
 @pytest.fixture
@@ -222,16 +227,15 @@ def test_more_pools_than_are_read_at_once_are_all_read(lab: Lab) -> None:
     assert [pool.name for pool in lab.source().read().pools] == names
 
 
+# Lists the names that `zfs list -Hp -o COLUMNS -t TYPES NAME...` was asked for.
+FIGURES = "\t".join(["filesystem", *["1"] * 12, "/m"])
+LIST_ASKED = f"shift 6; for name; do printf '%s\\t{FIGURES}\\n' \"$name\"; done"
+
+
 def many(lab: Lab, count: int) -> None:
-    """A pool of so many datasets; the commands list those that they are asked for."""
-    lines = "\n".join(f"tank/{number:04}" for number in range(count))
-    (lab.kstat / "names").write_text(f"{lines}\n")
-    figures = "\t".join(["filesystem", *["1"] * 12, "/m"])
-    lab.install(
-        "zfs",
-        f'case "$*" in *"-o name "*) cat {lab.kstat}/names; exit;; esac\n'
-        f"shift 6; for name; do printf '%s\\t{figures}\\n' \"$name\"; done",
-    )
+    """A pool of so many datasets."""
+    (lab.kstat / "names").write_text("".join(f"tank/{number:04}\n" for number in range(count)))
+    lab.install("zfs", f'case "$*" in *"-o name "*) cat {lab.kstat}/names; exit;; esac\n{LIST_ASKED}')
 
 
 def test_many_datasets_are_read_two_hundred_at_a_time(lab: Lab) -> None:
@@ -247,25 +251,52 @@ def test_many_datasets_are_read_two_hundred_at_a_time(lab: Lab) -> None:
 def test_what_a_read_does_not_reach_is_told_keeps_its_figures_and_comes_first_the_next_time(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
     many(lab, 500)
-    now = [0.0]
-
-    def clock() -> float:
-        now[0] += 1  # twice a batch, once to begin
-        return now[0]
-
-    source = lab.source(budget_seconds=4, clock=clock)
+    source = lab.source(budget_seconds=3, clock=lab.lists)
 
     assert len(source.read().datasets) == 400
-    assert len(source.problems) == 1
-    assert source.problems[0].startswith("Pool tank: 100 of 500 datasets not reached within 4 s; they keep their last")
+    assert "Pool tank: 100 of 500 datasets not reached within 3 s; they keep their last" in source.problems[0]
     assert len(source.read().datasets) == 500
-    assert lab.calls()[-2:] == ["zfs tank/0099", "zfs tank/0299"]
+    assert source.problems == ()
+    assert lab.calls()[-3:] == ["zfs tank/0099", "zfs tank/0299", "zfs tank/0399"]
+
+
+def test_names_are_listed_anew_after_twenty_times_as_long_as_it_took(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 1)
+    source = lab.source(budget_seconds=9, clock=lab.lists)
+    for _ in range(22):
+        source.read()
+
+    lists = [call for call in lab.calls() if call.startswith("zfs ")]
+    assert [number for number, call in enumerate(lists) if call == "zfs tank"] == [0, 20]
+
+
+def test_a_dataset_that_is_mounted_is_known_before_names_are_listed_anew(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 1)
+    source = lab.source(budget_seconds=9, clock=lab.lists)
+    source.read()
+    for objset in (RECORDED_KSTAT / "tank").glob("objset-*"):
+        (lab.kstat / "tank" / objset.name).write_bytes(objset.read_bytes())
+
+    found = {dataset.name for dataset in source.read().datasets}
+    assert found == {"tank/0000", "tank/bh test", "tank/containers", "tank/containers/objects02"}
+
+
+def test_names_that_cannot_be_listed_are_told_and_what_is_mounted_is_read(lab: Lab) -> None:
+    lab.install("zfs", f'case "$*" in *"-o name "*) exec sleep 60;; esac\n{LIST_ASKED}')
+    source = lab.source(deadline_seconds=1, clock=lambda: 0.0)
+    source._kstat = RECORDED_KSTAT
+
+    found = [dataset.name for dataset in source.read().datasets]
+    assert found == ["tank/bh test", "tank/containers", "tank/containers/objects02"]
+    assert "`zfs list` did not end" in source.problems[0]
 
 
 def test_a_dataset_that_is_gone_is_shown_no_more(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
     many(lab, 3)
-    source = lab.source()
+    source = lab.source(clock=lambda: 0.0)
     source.read()
 
     many(lab, 2)
@@ -273,21 +304,28 @@ def test_a_dataset_that_is_gone_is_shown_no_more(lab: Lab) -> None:
     assert [dataset.name for dataset in source.read().datasets] == ["tank/0000", "tank/0001"]
 
 
+def test_a_dataset_that_is_gone_is_shown_no_more_before_names_are_listed_anew(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 2)
+    source = lab.source(budget_seconds=9, clock=lab.lists)
+    source.read()
+
+    complaint = "cannot open 'tank/0001': dataset does not exist"
+    lab.install("zfs", f'printf "tank/0000\t{FIGURES}\n"; echo "{complaint}" >&2; exit 1')
+
+    assert [dataset.name for dataset in source.read().datasets] == ["tank/0000"]
+    assert source.problems == ()
+
+
 def test_a_pool_that_was_suspended_shows_no_figures_of_before(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
     many(lab, 500)
-    now = [0.0]
-    source = lab.source(budget_seconds=4, clock=lambda: now[0])
-    source.read()
+    source = lab.source(budget_seconds=9, clock=lab.lists)
+    assert len(source.read().datasets) == 500
     lab.pool("tank", "SUSPENDED")
     source.read()
     lab.pool("tank", "ONLINE")
-
-    def clock() -> float:
-        now[0] += 3  # the first batch alone is within the budget
-        return now[0]
-
-    source._clock = clock
+    source._budget_seconds = 1
 
     assert len(source.read().datasets) == 200
 

@@ -193,7 +193,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _pool(
         "bulkhead_zfs_pool_data_errors",
-        "Files and objects of the pool that no good copy is left of: `zpool status -v` names them.",
+        "Files and objects that no copy could repair, until a scrub finds them well: `zpool status -v` names them.",
         lambda one: one.status.data_errors if one.status else None,
     ),
     Family(

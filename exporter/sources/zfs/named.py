@@ -14,13 +14,12 @@ LIST_BATCH = 200  # 200 names fit on a command line, and are held in memory at a
 _TYPES = ("-t", "filesystem,volume")
 
 
-def list_names(commands: Commands, pool: str, deadline_seconds: float) -> tuple[str, ...]:
+def list_names(commands: Commands, pool: str, deadline_seconds: float) -> frozenset[str]:
     """Every filesystem and volume of a pool. Raises Unreadable."""
-    # Names alone, sorted by name: since OpenZFS 2.2 no property is read for this.
     answer = commands.run(
         pool, ("zfs", "list", "-H", "-o", "name", "-s", "name", *_TYPES, "-r", pool), deadline_seconds
     )
-    names = tuple(line for line in answer.output.decode("utf-8", "replace").split("\n") if is_dataset_name(line))
+    names = frozenset(line for line in answer.output.decode("utf-8", "replace").split("\n") if is_dataset_name(line))
     if not names:
         raise Unreadable(refused("zfs list", pool, answer.complaint or "nothing"))
     return names

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,18 @@ T = TypeVar("T")
 # Of a pool in any other state no answer is expected, so its silence is no failure of this source.
 _WELL = frozenset({"online", "degraded", ""})
 _MOST_AT_ONCE = 8
+# To list names costs as much for each dataset as to list figures: it is done again after this many times as long.
+_NAMES_PAUSE = 20
+_NAMES_PAUSE_SECONDS = 600  # after names could not be listed
+
+
+@dataclass(slots=True)
+class _Roll:
+    """What is known of one pool's datasets from earlier reads."""
+
+    rota: Rota = field(default_factory=Rota)
+    names: frozenset[str] = frozenset()
+    names_due_at: float = float("-inf")
 
 
 class ZfsSource:
@@ -31,8 +43,10 @@ class ZfsSource:
 
     Pools are read side by side. `budget_seconds` bounds how long a read goes on to start commands
     on a pool: datasets that it does not reach keep their last figures and come first the next
-    time. `deadline_seconds` is for each command. Datasets whose name matches a pattern of
-    `leave_out` are not read, but for those in `keep`.
+    time. `deadline_seconds` is for each command, except for a list of names, which has what is
+    left of the budget. Where names take long they are listed less often; until then a new dataset
+    is known when it is mounted. Datasets whose name matches a pattern of `leave_out` are not read,
+    but for those in `keep`.
     """
 
     def __init__(
@@ -43,7 +57,7 @@ class ZfsSource:
         leave_out: tuple[str, ...] = (),
         keep: Callable[[], frozenset[str]] = frozenset,
         budget_seconds: float = 40,
-        deadline_seconds: float = 20,
+        deadline_seconds: float = 15,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kstat = kstat
@@ -53,7 +67,7 @@ class ZfsSource:
         self._budget_seconds = budget_seconds
         self._deadline_seconds = deadline_seconds
         self._clock = clock
-        self._rotas: dict[str, Rota] = {}
+        self._rolls: dict[str, _Roll] = {}
         self.problems: tuple[str, ...] = ()
 
     def read(self) -> Storage:
@@ -66,13 +80,16 @@ class ZfsSource:
         self.problems = ()
         states = read_pool_states(self._kstat)
         keep = self._keep()
-        self._rotas = {name: self._rotas.get(name) or Rota() for name in states}
+        self._rolls = {name: self._rolls.get(name) or _Roll() for name in states}
 
         def is_wanted(name: str) -> bool:
             return name in keep or not any(fnmatchcase(name, pattern) for pattern in self._leave_out)
 
+        io = {name: read_dataset_io(self._kstat, name) for name in states}
+
         def read_pool(name: str) -> tuple[Pool, tuple[Dataset, ...], list[str]]:
-            return self._read_pool(name, states[name], is_wanted)
+            mounted = frozenset(one.name for one in io[name])
+            return self._read_pool(Pool(name, states[name]), mounted, is_wanted)
 
         pools: list[Pool] = []
         datasets: list[Dataset] = []
@@ -84,27 +101,41 @@ class ZfsSource:
         if problems and not datasets and _WELL.issuperset(states.values()):
             raise Unreadable(problems[0])
         self.problems = bounded(problems)
-        io = (one for name in states for one in read_dataset_io(self._kstat, name))
-        return Storage(tuple(datasets), tuple(pools), tuple(one for one in io if is_wanted(one.name)))
+        counters = tuple(one for of_pool in io.values() for one in of_pool if is_wanted(one.name))
+        return Storage(tuple(datasets), tuple(pools), counters)
 
     def _read_pool(
-        self, name: str, state: str, is_wanted: Callable[[str], bool]
+        self, pool: Pool, mounted: frozenset[str], is_wanted: Callable[[str], bool]
     ) -> tuple[Pool, tuple[Dataset, ...], list[str]]:
-        pool = Pool(name, state)
         problems: list[str] = []
-        if state == "suspended":
-            problems.append(suspended(name))
+        if pool.state == "suspended":
+            problems.append(suspended(pool.name))
         else:
             ends_at = self._clock() + self._budget_seconds
             try:
                 pool = self._figures_of_pool(pool, problems)
-                names = list_names(self._commands, name, self._deadline_seconds)
-                return pool, self._datasets(name, frozenset(filter(is_wanted, names)), ends_at, problems), problems
+                names = self._names(pool.name, ends_at, problems) | mounted
+                datasets = self._datasets(pool.name, frozenset(filter(is_wanted, names)), ends_at, problems)
             except Unreadable as error:
                 problems.append(str(error))
+            else:
+                return pool, datasets, problems
         # What it said before it fell silent is no word on what it says when it speaks again.
-        self._rotas[name] = Rota()
+        self._rolls[pool.name].rota = Rota()
         return pool, (), problems
+
+    def _names(self, pool: str, ends_at: float, problems: list[str]) -> frozenset[str]:
+        """Every dataset of a pool, as far as is known."""
+        roll = self._rolls[pool]
+        began = self._clock()
+        if began >= roll.names_due_at:
+            try:
+                roll.names = list_names(self._commands, pool, max(self._deadline_seconds, ends_at - began))
+                roll.names_due_at = began + _NAMES_PAUSE * (self._clock() - began)
+            except Unreadable as error:
+                problems.append(str(error))
+                roll.names_due_at = began + _NAMES_PAUSE_SECONDS
+        return roll.names
 
     def _figures_of_pool(self, pool: Pool, problems: list[str]) -> Pool:
         answer = self._commands.run(
@@ -121,7 +152,7 @@ class ZfsSource:
         return replace(pool, status=parse_status(answer.output))
 
     def _datasets(self, pool: str, names: frozenset[str], ends_at: float, problems: list[str]) -> tuple[Dataset, ...]:
-        rota = self._rotas[pool]
+        rota = self._rolls[pool].rota
         unreached = 0
         for _, batch in rota.begin(names, LIST_BATCH):
             if self._clock() >= ends_at:
