@@ -57,7 +57,7 @@ class ZfsSource:
         leave_out: tuple[str, ...] = (),
         keep: Callable[[], frozenset[str]] = frozenset,
         budget_seconds: float = 40,
-        deadline_seconds: float = 15,
+        deadline_seconds: float = 25,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kstat = kstat
