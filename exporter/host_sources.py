@@ -98,7 +98,7 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
             "unix:path=/run/dbus/system_bus_socket", interest.units, timeout_seconds=10, resync_seconds=60
         ),
         quadlet=QuadletSource(root),
-        zfs=ZfsSource(root / "proc/spl/kstat/zfs"),
+        zfs=ZfsSource(root / "proc/spl/kstat/zfs", leave_out=config.zfs.leave_out, keep=interest.datasets),
         zfs_mounted=MountedDatasetSource(interest.datasets, root / "proc/spl/kstat/zfs"),
         host=HostSource(root),
         firewall=NftablesSource(),

@@ -137,9 +137,8 @@ def test_a_problem_of_the_file_reads_as_editors_jump_to_it_and_one_of_a_flag_nam
 
 def test_an_unknown_table_is_one_problem(tmp_path: Path) -> None:
     told = problems_of(tmp_path, "\n[clock]\na = 1\nb = 2\n")
-    assert told == [
-        (2, "unknown table clock: did you mean clocks? allowed here: clocks, thresholds, series, ledger, log, alerts")
-    ]
+    tables = "clocks, thresholds, series, ledger, zfs, log, alerts"
+    assert told == [(2, f"unknown table clock: did you mean clocks? allowed here: {tables}")]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +155,12 @@ def test_an_unknown_table_is_one_problem(tmp_path: Path) -> None:
         ("clocks.host_seconds = 0x" + "f" * 5000, 1, "clocks.host_seconds: found an integer of more than 64 bits"),
         ("clocks.host_seconds = 2026-01-01", 1, "clocks.host_seconds: found 2026-01-01; allowed"),
         ("clocks.host_seconds = 1\nclocks.zfs_seconds = 900", 2, "clocks.zfs_seconds (900) has to be less than"),
+        ("[zfs]\nleave_out = 'tank/*'", 2, 'zfs.leave_out: found "tank/*", which is no array; allowed: up to 100'),
+        ("[zfs]\nleave_out = ['tank/a', 7]", 2, "zfs.leave_out: found 7 as item 2; allowed"),
+        ("[zfs]\nleave_out = ['tank@daily']", 2, 'zfs.leave_out: found "tank@daily" as item 1; allowed'),
+        ("[zfs]\nleave_out = ['']", 2, 'zfs.leave_out: found "" as item 1; allowed'),
+        ("[zfs]\nleave_out = ['t*', 't*']", 2, 'zfs.leave_out: item 2, "t*", is there twice'),
+        (f"zfs.leave_out = {['t'] * 101}", 1, "zfs.leave_out: found 101 of them; allowed"),
         ("podman_sockets = '/a'", 1, 'podman_sockets: found "/a", which is no array; allowed'),
         ("podman_sockets = ['/a', 'u=/a']", 1, 'podman_sockets: item 2, "u=/a", is there twice'),
         ("podman_sockets = ['/a', 'root=/b']", 1, 'podman_sockets: item 2, "root=/b", is a second socket of root'),

@@ -14,7 +14,7 @@ Whatever is wrong is told together, each with its line, what was found and what 
 
 from exporter.config.alertmanagers import Alertmanager, alertmanager_url
 from exporter.config.reader import DEFAULT_PATH, ConfigError, Problem, load
-from exporter.config.settings import Alerts, Clocks, Config, Log, Series
+from exporter.config.settings import Alerts, Clocks, Config, Log, Series, Zfs
 from exporter.config.values import NotAllowed, PodmanSocket, listen_address
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "PodmanSocket",
     "Problem",
     "Series",
+    "Zfs",
     "alertmanager_url",
     "listen_address",
     "load",

@@ -13,6 +13,7 @@ from exporter.config.values import (
     ABSOLUTE_PATH,
     ADDRESS,
     COUNT,
+    DATASET_PATTERNS,
     DAYS,
     INSTANCE,
     LABEL_VALUE,
@@ -62,6 +63,13 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Zfs:
+    """Which datasets are of no interest while no container mounts them."""
+
+    leave_out: tuple[str, ...] = ()  # patterns of names; * matches a slash too
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """The log on stderr."""
 
@@ -89,6 +97,7 @@ class Config:
     thresholds: Limits = field(default_factory=Limits)
     series: Series = field(default_factory=Series)
     ledger: Memory = field(default_factory=Memory)
+    zfs: Zfs = field(default_factory=Zfs)
     log: Log = field(default_factory=Log)
     alerts: Alerts = field(default_factory=Alerts)
     alertmanagers: tuple[Alertmanager, ...] = ()
@@ -101,6 +110,7 @@ TABLES: dict[str, type] = {
     "thresholds": Limits,
     "series": Series,
     "ledger": Memory,
+    "zfs": Zfs,
     "log": Log,
     "alerts": Alerts,
 }
@@ -114,6 +124,7 @@ _KIND_OF_LAST_WORD = {
     "denials": COUNT,
     "gaps": COUNT,
     "series": COUNT,
+    "out": DATASET_PATTERNS,
     "level": LOG_LEVEL,
     "instance": INSTANCE,
     "job": LABEL_VALUE,

@@ -15,6 +15,9 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}\$?", re.ASCII)
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}", re.ASCII)
 # A label of an alert's own wins over an external one of the same name, so this one would never be seen.
 _OWN_LABELS = frozenset({"alertname", "severity", "condition", "container", "instance", "job"})
+# What the name of a dataset may hold (zfs_namecheck.c), and what makes a pattern of it.
+_DATASET_PATTERN = re.compile(r"[A-Za-z0-9_.: /*?\[\]!-]{1,255}", re.ASCII)
+_MOST_PATTERNS = 100
 _LONGEST_LABEL = 253
 _LONGEST_SHOWN = 60
 _LARGEST_PORT = 65535
@@ -117,6 +120,19 @@ def _sockets(value: object) -> object:
     return tuple(sockets)
 
 
+def _dataset_patterns(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise NotAllowed(f"found {shown(value)}, which is no array")
+    if len(value) > _MOST_PATTERNS:
+        raise NotAllowed(f"found {len(value)} of them")
+    for position, item in enumerate(value, start=1):
+        if not isinstance(item, str) or not _DATASET_PATTERN.fullmatch(item):
+            raise NotAllowed(f"found {shown(item)} as item {position}")
+        if item in value[: position - 1]:
+            raise NotAllowed(f"item {position}, {shown(item)}, is there twice")
+    return tuple(value)
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise NotAllowed
@@ -186,6 +202,9 @@ PODMAN_SOCKETS = Kind(
     _sockets,
 )
 SECONDS = Kind("a number of seconds from 1 to 86400", _number(1, 86400))
+DATASET_PATTERNS = Kind(
+    f'up to {_MOST_PATTERNS} patterns of dataset names with *, ? and [...], as "tank/backup/*"', _dataset_patterns
+)
 DAYS = Kind("a number of days from 0.01 to 3650", _number(0.01, 3650))
 REQUEST_SECONDS = Kind("a number of seconds from 0.1 to 60", _number(0.1, 60))
 RESEND_SECONDS = Kind("a number of seconds from 1 to 3600", _number(1, 3600))

@@ -41,6 +41,26 @@ class DatasetIo:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceErrors:
+    """Errors of all devices of a pool since import or `zpool clear`, repaired ones too."""
+
+    read: int
+    write: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """What `zpool status` says beyond the state. None: it does not say."""
+
+    device_errors: DeviceErrors | None = None
+    data_errors: int | None = None  # files and objects that no copy could repair
+    scan: str = ""  # none, scrub_ or resilver_ and running, paused, finished, canceled; "": it does not say
+    scrub_ended_at_seconds: float | None = None  # unix time; None: the last scan was no scrub, or did not finish
+    scrub_errors: int | None = None  # that this scrub could not repair
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """One pool."""
 
@@ -50,6 +70,7 @@ class Pool:
     allocated_bytes: int | None = None
     free_bytes: int | None = None
     fragmentation_ratio: float | None = None
+    status: PoolStatus | None = None  # None: not asked, or no answer
 
 
 @dataclass(frozen=True, slots=True)

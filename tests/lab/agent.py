@@ -36,12 +36,12 @@ START_SECONDS = 240
 
 def install_agent(lab: Machine) -> None:
     """Have this working tree run in the guest as bulkhead.service, ready; costs one command if it already does."""
-    packed = _packed()
-    digest = hashlib.sha256(packed + (LAUNCHER + CONFIG).encode()).hexdigest()
+    tree = packed()
+    digest = hashlib.sha256(tree + (LAUNCHER + CONFIG).encode()).hexdigest()
     running = f'test "$(cat {HOME}/digest)" = {digest} && curl -sfo /dev/null -m 60 {URL}/-/ready'
     if lab.run(running, check=False).returncode == 0:
         return
-    lab.run(f"rm -rf {HOME} && mkdir -p {HOME} && tar -C {HOME} --no-same-owner -x", stdin=packed)
+    lab.run(f"rm -rf {HOME} && mkdir -p {HOME} && tar -C {HOME} --no-same-owner -x", stdin=tree)
     lab.run("install -D -m 755 /dev/stdin /usr/bin/bulkhead", stdin=LAUNCHER.encode())
     lab.run("install -d -m 700 /etc/bulkhead && cat >/etc/bulkhead/config.toml", stdin=CONFIG.encode())
     lab.run(f"install -m 644 {HOME}/systemd/bulkhead.service /etc/systemd/system/bulkhead.service")
@@ -88,7 +88,7 @@ def by_collector(page: Page, name: str) -> dict[str, float]:
     return {labels["collector"]: value for labels, value in page.get(name, [])}
 
 
-def _packed() -> bytes:
+def packed() -> bytes:
     """The installed directories as a tar that is the same for the same contents."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

@@ -16,7 +16,7 @@ PRESENT = "bulkhead_scrape_collector_present"
 USAGE = "bulkhead_container_memory_usage_bytes"
 CHECK = "bulkhead_container_hardening_check"
 DEADLINE_SECONDS = 180
-CONFIG = "--config /dev/null"
+CONFIG = "/dev/null"
 """The installed configuration is root's alone to read."""
 WITHOUT_ZFS = "http://127.0.0.1:9947"
 
@@ -38,12 +38,13 @@ def succeeds(page: Page, collector: str) -> float | None:
     return by_collector(page, SUCCESS).get(collector)
 
 
-def another_agent(lab: Machine, name: str, url: str, *properties: str) -> Iterator[str]:
+def another_agent(lab: Machine, name: str, url: str, *properties: str, config: str = CONFIG) -> Iterator[str]:
     """A second agent under restrictions of its own, as a unit that leaves nothing behind."""
     address = url.removeprefix("http://")
     options = " ".join(f"-p {one}" for one in properties)
     lab.run(f"systemctl stop {name}; systemctl reset-failed {name}", check=False)
-    lab.run(f"systemd-run --collect --unit={name} {options} /usr/bin/bulkhead serve {CONFIG} --listen {address}")
+    serve = f"/usr/bin/bulkhead serve --config {config} --listen {address}"
+    lab.run(f"systemd-run --collect --unit={name} {options} {serve}")
     try:
         wait_until_ready(lab, url)
         yield url

@@ -30,7 +30,7 @@ from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEv
 from exporter.facts.container import Container
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
 from exporter.facts.host import Host
-from exporter.facts.storage import Dataset, DatasetIo, Pool
+from exporter.facts.storage import Dataset, DatasetIo, DeviceErrors, Pool, PoolStatus
 from exporter.facts.unit import Unit
 
 MIB = 1024 * 1024
@@ -347,7 +347,18 @@ def rich_report(**changes: object) -> Report:
             dataset("tank/containers/objects02", used_bytes=12 * GIB),
             dataset("tank/shared", quota_bytes=None, available_bytes=400 * GIB),
         ),
-        pools=(Pool("tank", "degraded", 480 * GIB, 88 * GIB, 392 * GIB, 0.07), Pool("scratch", "online")),
+        pools=(
+            Pool(
+                "tank",
+                "degraded",
+                480 * GIB,
+                88 * GIB,
+                392 * GIB,
+                0.07,
+                PoolStatus(DeviceErrors(3, 0, 7), 0, "scrub_finished", NOW_SECONDS - 86_400, 0),
+            ),
+            Pool("scratch", "online"),
+        ),
         dataset_io=(DatasetIo("tank/containers/objects02", 1200, 3400, 5 * MIB, 7 * MIB),),
         host=HOST,
         gone=(counts("job-7f3a", oom_kills=1, restarts=2, starts=3),),

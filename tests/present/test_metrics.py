@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from exporter.assess.report import CollectorReport, Drift, LimitDeclared, LimitDrift, LimitSource, Verdict
 from exporter.facts.cgroup import MemoryEvents
+from exporter.facts.storage import DeviceErrors, Pool, PoolStatus
 from tests.present.pages import samples, states, value
 from tests.present.reports import CAPABILITIES, HOST, NOW_SECONDS, READ_ONLY, container, finding, rich_report
 
@@ -144,6 +145,18 @@ def test_the_quota_ratio_is_of_the_fuller_quota_and_absent_without_one() -> None
 def test_a_pool_that_said_nothing_of_its_size_has_a_state_alone() -> None:
     assert states(PAGE, "zfs_pool_state", "state", pool="scratch")["online"] == 1
     assert value(PAGE, "zfs_pool_size_bytes", pool="scratch") is None
+    assert value(PAGE, "zfs_pool_data_errors", pool="scratch") is None
+    assert states(PAGE, "zfs_pool_scan_state", "state", pool="scratch") == {}
+
+
+def test_a_pool_tells_what_its_last_scrub_came_to() -> None:
+    scan = states(PAGE, "zfs_pool_scan_state", "state", pool="tank")
+    assert [state for state, is_on in scan.items() if is_on] == ["scrub_finished"]
+    assert states(PAGE, "zfs_pool_device_errors_total", "kind", pool="tank") == {"read": 3, "write": 0, "checksum": 7}
+    running = Pool("tank", "online", status=PoolStatus(DeviceErrors(0, 0, 0), 0, "scrub_running"))
+    page = samples(rich_report(pools=(running,)))
+    assert value(page, "zfs_pool_last_scrub_timestamp_seconds", pool="tank") is None
+    assert value(page, "zfs_pool_last_scrub_errors", pool="tank") is None
 
 
 def test_a_mount_says_whether_the_container_may_write() -> None:

@@ -47,9 +47,9 @@ def sleepers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sleepers]:
 
 
 def test_output_is_returned_whole(install: Install) -> None:
-    commands = Commands(install('printf "%s|" "$@"; echo "$LC_ALL"'))
+    commands = Commands(install('printf "%s|" "$@"; echo "$LC_ALL $TZ"'))
 
-    assert commands.run("tank", ("zfs", "list", "a b"), 5) == Answer(b"list|a b|C\n", "")
+    assert commands.run("tank", ("zfs", "list", "a b"), 5) == Answer(b"list|a b|C UTC0\n", "")
 
 
 def test_the_child_is_niced(install: Install) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.sources.zfs.command import Commands
 from exporter.sources.zfs.kstat import pool_of
-from exporter.sources.zfs.mounted import MountedDatasetSource, batches
+from exporter.sources.zfs.mounted import MountedDatasetSource
+from exporter.sources.zfs.rota import batches
 
 HOST = Path(__file__).parents[1] / "host"
 
@@ -133,7 +134,7 @@ def test_a_dataset_that_is_no_longer_mounted_is_forgotten(kstat: Path) -> None:
     names.remove("tank/a")
 
     assert [dataset.name for dataset in mounted.read()] == ["tank/b"]
-    assert set(mounted._asked_at) == set(mounted._known) == {"tank/b"}
+    assert set(mounted._rota._asked_at) == set(mounted._rota._known) == {"tank/b"}
 
 
 def test_a_read_stops_at_its_budget_and_the_next_begins_with_the_oldest(kstat: Path) -> None:

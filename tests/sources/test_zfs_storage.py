@@ -1,15 +1,20 @@
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.facts.reading import NotHere, Unreadable
-from exporter.facts.storage import Pool
+from exporter.facts.storage import DeviceErrors, Pool, PoolStatus
 from exporter.sources.zfs.command import Commands
 from exporter.sources.zfs.storage import ZfsSource
 
 HOST = Path(__file__).parents[1] / "host"
 RECORDED_KSTAT = HOST / "proc" / "spl" / "kstat" / "zfs"
+STATUS = PoolStatus(DeviceErrors(0, 0, 0), 0, "none")
+# `zfs list -H -o name ...` prints the first column of what `zfs list -Hp -o name,type,...` prints.
+ZFS = f'file={HOST}/zfs/zfs-list-tank.tsv; case "$*" in *"-o name "*) cut -f1 $file;; *) cat $file;; esac'
+ZPOOL = f"case $1 in list) cat {HOST}/zfs/zpool-list-tank.tsv;; *) cat {HOST}/zfs/zpool-status-tank.txt;; esac"
 
 
 class Lab:
@@ -20,8 +25,8 @@ class Lab:
         self.kstat.mkdir()
         self._programs = directory / "sbin"
         self._programs.mkdir()
-        self.install("zpool", f"cat {HOST}/zfs/zpool-list-tank.tsv")
-        self.install("zfs", f"cat {HOST}/zfs/zfs-list-tank.tsv")
+        self.install("zpool", ZPOOL)
+        self.install("zfs", ZFS)
 
     def install(self, name: str, lines: str) -> None:
         program = self._programs / name
@@ -38,10 +43,14 @@ class Lab:
         except FileNotFoundError:
             return []
 
-    def source(self, deadline_seconds: float = 5) -> ZfsSource:
-        return ZfsSource(
-            self.kstat, commands=Commands(f"{self._programs}:/usr/bin:/bin"), deadline_seconds=deadline_seconds
-        )
+    def lists(self) -> float:
+        """A clock on which each `zfs list` takes a second, and nothing else takes any time."""
+        return float(sum(call.startswith("zfs ") for call in self.calls()))
+
+    def source(self, deadline_seconds: float = 5, **options: Any) -> ZfsSource:
+        commands = Commands(f"{self._programs}:/usr/bin:/bin")
+        bounds = {"budget_seconds": deadline_seconds, "deadline_seconds": deadline_seconds}
+        return ZfsSource(self.kstat, commands=commands, **bounds | options)
 
 
 @pytest.fixture
@@ -56,10 +65,10 @@ def test_everything_of_a_recorded_pool_is_read(lab: Lab) -> None:
     storage = source.read()
 
     assert len(storage.datasets) == 7
-    assert storage.pools == (Pool("tank", "online", 2013265920, 1281536, 2011984384, 0.03),)
+    assert storage.pools == (Pool("tank", "online", 2013265920, 1281536, 2011984384, 0.03, STATUS),)
     assert [io.name for io in storage.io] == ["tank/bh test", "tank/containers", "tank/containers/objects02"]
     assert source.problems == ()
-    assert lab.calls() == ["zpool tank", "zfs tank"]
+    assert lab.calls() == ["zpool tank", "zpool tank", "zfs tank", "zfs tank/zvol-bhtest"]
 
 
 def test_no_zfs_module_is_not_a_failure(tmp_path: Path) -> None:
@@ -113,7 +122,7 @@ def test_a_suspended_pool_costs_the_others_nothing(lab: Lab) -> None:
 def test_a_pool_that_hangs_costs_the_others_nothing(lab: Lab) -> None:
     lab.pool("slow", "ONLINE")
     lab.pool("tank", "ONLINE")
-    lab.install("zpool", f"[ $pool = slow ] && exec sleep 60; cat {HOST}/zfs/zpool-list-tank.tsv")
+    lab.install("zpool", f"[ $pool = slow ] && exec sleep 60; {ZPOOL}")
     source = lab.source(deadline_seconds=0.3)
 
     storage = source.read()
@@ -161,23 +170,185 @@ def test_a_device_that_may_not_be_opened_says_what_to_allow(lab: Lab) -> None:
 
 def test_a_pool_whose_sizes_cannot_be_read_keeps_its_datasets(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
-    lab.install("zpool", "echo nonsense")
+    lab.install("zpool", f"[ $1 = list ] && echo nonsense || cat {HOST}/zfs/zpool-status-tank.txt")
     source = lab.source()
 
     storage = source.read()
 
-    assert storage.pools == (Pool("tank", "online"),)
+    assert storage.pools == (Pool("tank", "online", status=STATUS),)
     assert len(storage.datasets) == 7
     assert "has 1 columns, not 6" in source.problems[0]
 
 
 def test_a_line_that_makes_no_sense_is_a_problem_until_the_next_good_read(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
-    lab.install("zfs", f"cat {HOST}/zfs/zfs-list-tank.tsv; echo nonsense")
+    lab.install("zfs", f"{ZFS}; echo nonsense")
     source = lab.source()
 
     assert len(source.read().datasets) == 7
     assert "too few columns" in source.problems[0]
-    lab.install("zfs", f"cat {HOST}/zfs/zfs-list-tank.tsv")
+    lab.install("zfs", ZFS)
     source.read()
     assert source.problems == ()
+
+
+def test_a_pool_whose_status_cannot_be_read_keeps_its_sizes_and_datasets(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    lab.install("zpool", f"[ $1 = status ] && {{ echo 'no such thing' >&2; exit 1; }}; {ZPOOL}")
+    source = lab.source()
+
+    storage = source.read()
+
+    assert storage.pools[0].size_bytes == 2013265920
+    assert storage.pools[0].status is None
+    assert len(storage.datasets) == 7
+    assert source.problems == ("Pool tank: `zpool status` says: no such thing: see `zpool status tank`",)
+
+
+def test_pools_are_read_side_by_side(lab: Lab) -> None:
+    # Each waits for the other: one after the other would never end.
+    lab.pool("a", "ONLINE")
+    lab.pool("b", "ONLINE")
+    lab.install(
+        "zpool",
+        f"touch {lab.kstat}/$pool.here; until [ -e {lab.kstat}/a.here -a -e {lab.kstat}/b.here ]; do sleep 0.01; done",
+    )
+    source = lab.source(deadline_seconds=10)
+
+    assert [pool.name for pool in source.read().pools] == ["a", "b"]
+    assert not [problem for problem in source.problems if "did not end" in problem]
+
+
+def test_more_pools_than_are_read_at_once_are_all_read(lab: Lab) -> None:
+    names = [f"pool{number:02}" for number in range(20)]
+    for name in names:
+        lab.pool(name, "SUSPENDED")
+
+    assert [pool.name for pool in lab.source().read().pools] == names
+
+
+# Lists the names that `zfs list -Hp -o COLUMNS -t TYPES NAME...` was asked for.
+FIGURES = "\t".join(["filesystem", *["1"] * 12, "/m"])
+LIST_ASKED = f"shift 6; for name; do printf '%s\\t{FIGURES}\\n' \"$name\"; done"
+
+
+def many(lab: Lab, count: int) -> None:
+    """A pool of so many datasets."""
+    (lab.kstat / "names").write_text("".join(f"tank/{number:04}\n" for number in range(count)))
+    lab.install("zfs", f'case "$*" in *"-o name "*) cat {lab.kstat}/names; exit;; esac\n{LIST_ASKED}')
+
+
+def test_many_datasets_are_read_two_hundred_at_a_time(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 450)
+    source = lab.source()
+
+    assert len(source.read().datasets) == 450
+    assert source.problems == ()
+    assert lab.calls()[2:] == ["zfs tank", "zfs tank/0199", "zfs tank/0399", "zfs tank/0449"]
+
+
+def test_what_a_read_does_not_reach_is_told_keeps_its_figures_and_comes_first_the_next_time(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 500)
+    source = lab.source(budget_seconds=3, clock=lab.lists)
+
+    assert len(source.read().datasets) == 400
+    assert "Pool tank: 100 of 500 datasets not reached within 3 s; they keep their last" in source.problems[0]
+    assert len(source.read().datasets) == 500
+    assert source.problems == ()
+    assert lab.calls()[-3:] == ["zfs tank/0099", "zfs tank/0299", "zfs tank/0399"]
+
+
+def test_names_are_listed_anew_after_twenty_times_as_long_as_it_took(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 1)
+    source = lab.source(budget_seconds=9, clock=lab.lists)
+    for _ in range(22):
+        source.read()
+
+    lists = [call for call in lab.calls() if call.startswith("zfs ")]
+    assert [number for number, call in enumerate(lists) if call == "zfs tank"] == [0, 20]
+
+
+def test_a_dataset_that_is_mounted_is_known_before_names_are_listed_anew(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 1)
+    source = lab.source(budget_seconds=9, clock=lab.lists)
+    source.read()
+    for objset in (RECORDED_KSTAT / "tank").glob("objset-*"):
+        (lab.kstat / "tank" / objset.name).write_bytes(objset.read_bytes())
+
+    found = {dataset.name for dataset in source.read().datasets}
+    assert found == {"tank/0000", "tank/bh test", "tank/containers", "tank/containers/objects02"}
+
+
+def test_names_that_cannot_be_listed_are_told_and_what_is_mounted_is_read(lab: Lab) -> None:
+    lab.install("zfs", f'case "$*" in *"-o name "*) exec sleep 60;; esac\n{LIST_ASKED}')
+    source = lab.source(deadline_seconds=1, clock=lambda: 0.0)
+    source._kstat = RECORDED_KSTAT
+
+    found = [dataset.name for dataset in source.read().datasets]
+    assert found == ["tank/bh test", "tank/containers", "tank/containers/objects02"]
+    assert "`zfs list` did not end" in source.problems[0]
+
+
+def test_a_dataset_that_is_gone_is_shown_no_more(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 3)
+    source = lab.source(clock=lambda: 0.0)
+    source.read()
+
+    many(lab, 2)
+
+    assert [dataset.name for dataset in source.read().datasets] == ["tank/0000", "tank/0001"]
+
+
+def test_a_dataset_that_is_gone_is_shown_no_more_before_names_are_listed_anew(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 2)
+    source = lab.source(budget_seconds=9, clock=lab.lists)
+    source.read()
+
+    complaint = "cannot open 'tank/0001': dataset does not exist"
+    lab.install("zfs", f'printf "tank/0000\t{FIGURES}\n"; echo "{complaint}" >&2; exit 1')
+
+    assert [dataset.name for dataset in source.read().datasets] == ["tank/0000"]
+    assert source.problems == ()
+
+
+def test_a_pool_that_was_suspended_shows_no_figures_of_before(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 500)
+    source = lab.source(budget_seconds=9, clock=lab.lists)
+    assert len(source.read().datasets) == 500
+    lab.pool("tank", "SUSPENDED")
+    source.read()
+    lab.pool("tank", "ONLINE")
+    source._budget_seconds = 1
+
+    assert len(source.read().datasets) == 200
+
+
+def test_datasets_that_match_a_pattern_are_not_read_while_no_container_mounts_them(lab: Lab) -> None:
+    source = lab.source(
+        leave_out=("tank/containers/*", "tank/bh*"), keep=lambda: frozenset({"tank/containers/objects02"})
+    )
+    source._kstat = RECORDED_KSTAT
+    many(lab, 0)
+    (lab.kstat / "names").write_text(
+        "tank\ntank/bh test\ntank/containers\ntank/containers/objects02\ntank/containers/web\n"
+    )
+
+    storage = source.read()
+
+    assert [dataset.name for dataset in storage.datasets] == ["tank", "tank/containers", "tank/containers/objects02"]
+    assert [io.name for io in storage.io] == ["tank/containers", "tank/containers/objects02"]
+
+
+def test_a_bug_in_one_pool_is_no_silence(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.pool("tank", "ONLINE")
+    monkeypatch.setattr(ZfsSource, "_figures_of_pool", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        lab.source().read()

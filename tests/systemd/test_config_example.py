@@ -24,6 +24,7 @@ def test_it_names_every_setting() -> None:
     named = set(re.findall(r"^#?([a-z_]+) = ", EXAMPLE.read_text(), re.MULTILINE))
     config = Config()
     settings = {"listen", "state_dir", "podman_sockets"}
-    for table in (config.clocks, config.thresholds, config.series, config.ledger, config.log, config.alerts):
+    tables = (config.clocks, config.thresholds, config.series, config.ledger, config.zfs, config.log, config.alerts)
+    for table in tables:
         settings |= set(type(table).__dataclass_fields__)
     assert named == settings

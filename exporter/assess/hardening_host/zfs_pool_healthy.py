@@ -1,4 +1,4 @@
-"""Every ZFS pool is online: the health of `zpool list`."""
+"""Every ZFS pool is online and has lost no data: the state and the errors of `zpool status`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def examine(subject: HostSubject) -> Outcome:
     if not pools:
         return not_applicable("no pool on this host")
     bad = [f"{pool.name} is {pool.state}" for pool in pools if pool.state != "online"]
-    return failed("a pool is not healthy", ", ".join(bad[:5])) if bad else passed("online")
+    if bad:
+        return failed("a pool is not healthy", ", ".join(bad[:5]))
+    lost = [f"{pool.name} has {pool.status.data_errors}" for pool in pools if pool.status and pool.status.data_errors]
+    return failed("a pool has lost data", ", ".join(lost[:5])) if lost else passed("online")
 
 
 CHECK = HostCheck(
@@ -28,7 +31,7 @@ CHECK = HostCheck(
     title="Every pool is healthy",
     severity=Severity.CRITICAL,
     why="A degraded pool loses data with the next disk; a suspended one stops every container on it.",
-    fix="zpool status -x tells the disk: zpool replace it, then zpool clear",
+    fix="zpool status -xv tells the disk and the files: zpool replace it, restore them, then zpool clear",
     references=("seed: ZFS", "zpoolconcepts(7)"),
     examine=examine,
 )

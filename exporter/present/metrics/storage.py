@@ -9,6 +9,16 @@ from exporter.assess.storage import fill_ratio, quota_ratio
 from exporter.facts.storage import Dataset, DatasetIo, Pool
 from exporter.present.metrics.family import Family, Kind, Sample, state_set
 
+SCAN_STATES = (
+    "none",
+    "scrub_running",
+    "scrub_paused",
+    "scrub_finished",
+    "scrub_canceled",
+    "resilver_running",
+    "resilver_finished",
+    "resilver_canceled",
+)
 POOL_STATES = ("online", "degraded", "faulted", "offline", "removed", "unavail", "suspended")
 
 
@@ -42,6 +52,21 @@ def _pool(name: str, help_text: str, value: Callable[[Pool], float | None]) -> F
 def _pool_state(report: Report) -> Iterator[Sample]:
     for one in report.pools:
         for labels, value in state_set(POOL_STATES, one.state):
+            yield Sample((one.name, *labels), value)
+
+
+def _device_errors(report: Report) -> Iterator[Sample]:
+    for one in report.pools:
+        errors = one.status.device_errors if one.status else None
+        if errors is not None:
+            yield Sample((one.name, "read"), errors.read)
+            yield Sample((one.name, "write"), errors.write)
+            yield Sample((one.name, "checksum"), errors.checksum)
+
+
+def _scan_state(report: Report) -> Iterator[Sample]:
+    for one in report.pools:
+        for labels, value in state_set(SCAN_STATES, one.status.scan if one.status else None):
             yield Sample((one.name, *labels), value)
 
 
@@ -157,6 +182,37 @@ FAMILIES: tuple[Family, ...] = (
         "bulkhead_zfs_pool_fragmentation_ratio",
         "Fragmentation of the pool's free space, 0 to 1.",
         lambda one: one.fragmentation_ratio,
+    ),
+    Family(
+        "bulkhead_zfs_pool_device_errors_total",
+        "Errors of the pool's devices since import or `zpool clear`, repaired ones too (kind read, write, checksum).",
+        Kind.COUNTER,
+        ("pool", "kind"),
+        "3 a pool",
+        _device_errors,
+    ),
+    _pool(
+        "bulkhead_zfs_pool_data_errors",
+        "Files and objects that no copy could repair, until a scrub finds them well: `zpool status -v` names them.",
+        lambda one: one.status.data_errors if one.status else None,
+    ),
+    Family(
+        "bulkhead_zfs_pool_scan_state",
+        "1 for what the pool's last scrub or resilver came to, 0 for the others.",
+        Kind.GAUGE,
+        ("pool", "state"),
+        "8 a pool",
+        _scan_state,
+    ),
+    _pool(
+        "bulkhead_zfs_pool_last_scrub_timestamp_seconds",
+        "When the last scrub ended; absent while one runs and after a resilver, when the pool no longer knows.",
+        lambda one: one.status.scrub_ended_at_seconds if one.status else None,
+    ),
+    _pool(
+        "bulkhead_zfs_pool_last_scrub_errors",
+        "Errors that the last scrub could not repair; absent as its time is.",
+        lambda one: one.status.scrub_errors if one.status else None,
     ),
     Family(
         "bulkhead_container_dataset_info",

@@ -4,8 +4,11 @@ Three ways, each for what it is good at (measured on OpenZFS 2.3.9, the same emu
 
 - kernel statistics below /proc/spl/kstat/zfs: pool state and I/O; no root, no fork, answers even
   while a pool hangs; knows no sizes (`kstat`).
-- `zfs list -Hp`, one pool at a time on a slow clock: everything; holds the pool's configuration
-  lock for one dataset at a time (`command`, `listing`, `storage`).
+- `zfs list`, `zpool list` and `zpool status` on a slow clock, for each pool on its own: everything;
+  `zfs list` holds the pool's configuration lock for one dataset at a time. It costs as much for a
+  name alone as for all figures of it, so names are listed seldom where there are thousands, and
+  figures for 200 of them at a time, within a bound on time (`command`, `listing`, `status`,
+  `named`, `rota`, `storage`).
 - a channel program through pyzfs for the few datasets that containers mount: no fork, but it
   holds that lock for its whole run and so stalls the pool's sync: hence few properties, batches
   of 20, a bound on time (`program`, `mounted`).

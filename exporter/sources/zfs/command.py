@@ -1,6 +1,6 @@
 """Runs `zfs` and `zpool`: with a deadline, bounded output, and one at a time for each pool.
 
-    LC_ALL=C zfs list -Hp -o name,used -t filesystem,volume -r tank
+    LC_ALL=C TZ=UTC0 zfs list -Hp -o name,used -t filesystem,volume -r tank
 
 The child is niced. Its I/O class is left alone: ZFS reads with threads of its own, which do not
 inherit it.
@@ -74,7 +74,7 @@ class Commands:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={"LC_ALL": "C", "PATH": self._search_path},
+                env={"LC_ALL": "C", "TZ": "UTC0", "PATH": self._search_path},
             )
         except OSError as error:
             raise Unreadable(f"`{name}` cannot be started: {error.strerror}: check {program}") from error

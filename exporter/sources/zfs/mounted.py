@@ -6,7 +6,7 @@ Through pyzfs where it is installed and allowed, else `zfs list -Hp NAME...`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Dataset
 from exporter.sources.zfs.command import Commands
 from exporter.sources.zfs.kstat import KSTAT_DIRECTORY, is_dataset_name, pool_of, read_pool_states
-from exporter.sources.zfs.listing import QUICK_FIELDS, bounded, dataset_columns, parse_datasets
+from exporter.sources.zfs.listing import QUICK_FIELDS, bounded
+from exporter.sources.zfs.named import LIST_BATCH, list_figures, suspended
 from exporter.sources.zfs.program import ChannelProgram, load_pyzfs
-from exporter.sources.zfs.storage import refused, suspended
+from exporter.sources.zfs.rota import Rota
 
-_PROGRAM_BATCH = 20  # a program stalls its pool's sync while it runs: here a tenth of a second
-_LIST_BATCH = 200  # a list does not; 200 names fit on a command line
+_PROGRAM_BATCH = 20  # a program stalls its pool's sync while it runs: here a tenth of a second; a list does not
 
 
 class MountedDatasetSource:
@@ -50,8 +50,7 @@ class MountedDatasetSource:
         self._deadline_seconds = deadline_seconds
         self._clock = clock
         self._load_library = load_library
-        self._asked_at: dict[str, float] = {}
-        self._known: dict[str, Dataset] = {}
+        self._rota = Rota()
         self.problems: tuple[str, ...] = ()
         self.way = "pyzfs"
 
@@ -64,13 +63,12 @@ class MountedDatasetSource:
         self.problems = ()
         states = read_pool_states(self._kstat)
         wanted = {name for name in self._names() if is_dataset_name(name) and pool_of(name) in states}
-        self._forget_all_but(wanted)
         failures = {pool: suspended(pool) for pool, state in states.items() if state == "suspended"}
         unparsed: list[str] = []
         ends_at = self._clock() + self._budget_seconds
-        for pool, batch in batches(self._asked_at, wanted, _PROGRAM_BATCH if self._program else _LIST_BATCH):
-            if self._clock() >= ends_at:
-                break
+        for pool, batch in self._rota.begin(wanted, _PROGRAM_BATCH if self._program else LIST_BATCH):
+            if pool not in failures and self._clock() >= ends_at:
+                continue
             found: tuple[Dataset, ...] = ()
             if pool not in failures:
                 try:
@@ -78,17 +76,14 @@ class MountedDatasetSource:
                     unparsed += problems
                 except Unreadable as error:
                     failures[pool] = str(error)
-            now = self._clock()
-            for name in batch:
-                self._asked_at[name] = now
-                self._known.pop(name, None)
-            self._known.update((dataset.name, dataset) for dataset in found)
+            self._rota.note(batch, found, self._clock())
         pools = {pool_of(name) for name in wanted}
         reasons = [why for pool, why in failures.items() if pool in pools] + unparsed
-        if reasons and not self._known:
+        known = self._rota.known()
+        if reasons and not known:
             raise Unreadable(reasons[0])
         self.problems = bounded(reasons)
-        return tuple(self._known[name] for name in sorted(self._known))
+        return known
 
     @cached_property
     def _program(self) -> ChannelProgram | None:
@@ -98,11 +93,6 @@ class MountedDatasetSource:
         except Unreadable as error:
             self.way = f"zfs list ({error})"
             return None
-
-    def _forget_all_but(self, wanted: set[str]) -> None:
-        for name in self._asked_at.keys() - wanted:
-            del self._asked_at[name]
-            self._known.pop(name, None)
 
     def _read_batch(self, pool: str, names: Sequence[str]) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
         if self._program is not None:
@@ -115,31 +105,4 @@ class MountedDatasetSource:
             else:
                 self.way = "pyzfs"
                 return datasets, ()
-        return self._list(pool, names)
-
-    def _list(self, pool: str, names: Sequence[str]) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
-        columns = dataset_columns(QUICK_FIELDS)
-        answer = self._commands.run(
-            pool,
-            ("zfs", "list", "-Hp", "-o", columns, "-t", "filesystem,volume", *names),
-            self._deadline_seconds,
-        )
-        datasets, problems = parse_datasets(answer.output, QUICK_FIELDS)
-        # A dataset that is gone makes the command fail, and is no problem: the others are printed all the same.
-        if answer.complaint and "dataset does not exist" not in answer.complaint:
-            problems = (refused("zfs list", pool, answer.complaint), *problems)
-        return datasets, problems
-
-
-def batches(asked_at: Mapping[str, float], names: set[str], size: int) -> list[tuple[str, tuple[str, ...]]]:
-    """Every name once, in batches of one pool each, those asked the longest ago (or never) first."""
-    never = float("-inf")
-    by_pool: dict[str, list[str]] = {}
-    for name in sorted(names, key=lambda name: (asked_at.get(name, never), name)):
-        by_pool.setdefault(pool_of(name), []).append(name)
-    cut = [
-        (pool, tuple(ordered[start : start + size]))
-        for pool, ordered in by_pool.items()
-        for start in range(0, len(ordered), size)
-    ]
-    return sorted(cut, key=lambda batch: asked_at.get(batch[1][0], never))
+        return list_figures(self._commands, pool, names, QUICK_FIELDS, self._deadline_seconds)

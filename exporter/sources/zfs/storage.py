@@ -1,31 +1,52 @@
-"""All of ZFS, on a slow clock: `zfs list` and `zpool list` of each pool, beside the kernel's own statistics."""
+"""All of ZFS, on a slow clock: `zfs list`, `zpool list`, `zpool status` of each pool, and the kernel's statistics."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TypeVar
 
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.sources.zfs.command import Commands
 from exporter.sources.zfs.kstat import KSTAT_DIRECTORY, read_dataset_io, read_pool_states
-from exporter.sources.zfs.listing import (
-    ALL_FIELDS,
-    bounded,
-    dataset_columns,
-    parse_datasets,
-    parse_pools,
-    pool_columns,
-)
+from exporter.sources.zfs.listing import ALL_FIELDS, bounded, parse_pools, pool_columns
+from exporter.sources.zfs.named import LIST_BATCH, list_figures, list_names, refused, suspended
+from exporter.sources.zfs.rota import Rota
+from exporter.sources.zfs.status import parse_status
 
+T = TypeVar("T")
 # Of a pool in any other state no answer is expected, so its silence is no failure of this source.
 _WELL = frozenset({"online", "degraded", ""})
+_MOST_AT_ONCE = 8
+# To list names costs as much for each dataset as to list figures: it is done again after this many times as long.
+_NAMES_PAUSE = 20
+_NAMES_PAUSE_SECONDS = 600  # after names could not be listed
+
+
+@dataclass(slots=True)
+class _Roll:
+    """What is known of one pool's datasets from earlier reads."""
+
+    rota: Rota = field(default_factory=Rota)
+    names: frozenset[str] = frozenset()
+    names_due_at: float = float("-inf")
 
 
 class ZfsSource:
     """Every dataset, pool and I/O counter. `problems` says what the last read could not get.
 
-    `deadline_seconds` is for each command: two a pool.
+    Pools are read side by side. `budget_seconds` bounds how long a read goes on to start commands
+    on a pool: datasets that it does not reach keep their last figures and come first the next
+    time. `deadline_seconds` is for each command, except for a list of names, which has what is
+    left of the budget. Where names take long they are listed less often; until then a new dataset
+    is known when it is mounted. Datasets whose name matches a pattern of `leave_out` are not read,
+    but for those in `keep`.
     """
 
     def __init__(
@@ -33,11 +54,20 @@ class ZfsSource:
         kstat: Path = KSTAT_DIRECTORY,
         *,
         commands: Commands | None = None,
-        deadline_seconds: float = 30,
+        leave_out: tuple[str, ...] = (),
+        keep: Callable[[], frozenset[str]] = frozenset,
+        budget_seconds: float = 40,
+        deadline_seconds: float = 25,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kstat = kstat
         self._commands = commands or Commands()
+        self._leave_out = leave_out
+        self._keep = keep
+        self._budget_seconds = budget_seconds
         self._deadline_seconds = deadline_seconds
+        self._clock = clock
+        self._rolls: dict[str, _Roll] = {}
         self.problems: tuple[str, ...] = ()
 
     def read(self) -> Storage:
@@ -49,58 +79,123 @@ class ZfsSource:
         """
         self.problems = ()
         states = read_pool_states(self._kstat)
+        keep = self._keep()
+        self._rolls = {name: self._rolls.get(name) or _Roll() for name in states}
+
+        def is_wanted(name: str) -> bool:
+            return name in keep or not any(fnmatchcase(name, pattern) for pattern in self._leave_out)
+
+        io = {name: read_dataset_io(self._kstat, name) for name in states}
+
+        def read_pool(name: str) -> tuple[Pool, tuple[Dataset, ...], list[str]]:
+            mounted = frozenset(one.name for one in io[name])
+            return self._read_pool(Pool(name, states[name]), mounted, is_wanted)
+
         pools: list[Pool] = []
         datasets: list[Dataset] = []
         problems: list[str] = []
-        for name, state in states.items():
-            pool, listed, why = self._read_pool(name, state)
+        for pool, listed, why in _side_by_side(read_pool, tuple(states)):
             pools.append(pool)
             datasets += listed
             problems += why
         if problems and not datasets and _WELL.issuperset(states.values()):
             raise Unreadable(problems[0])
         self.problems = bounded(problems)
-        return Storage(
-            datasets=tuple(datasets),
-            pools=tuple(pools),
-            io=tuple(io for name in states for io in read_dataset_io(self._kstat, name)),
-        )
+        counters = tuple(one for of_pool in io.values() for one in of_pool if is_wanted(one.name))
+        return Storage(tuple(datasets), tuple(pools), counters)
 
-    def _read_pool(self, name: str, state: str) -> tuple[Pool, tuple[Dataset, ...], list[str]]:
-        pool = Pool(name, state)
-        if state == "suspended":
-            return pool, (), [suspended(name)]
+    def _read_pool(
+        self, pool: Pool, mounted: frozenset[str], is_wanted: Callable[[str], bool]
+    ) -> tuple[Pool, tuple[Dataset, ...], list[str]]:
         problems: list[str] = []
-        try:
-            answer = self._commands.run(
-                name, ("zpool", "list", "-Hp", "-o", pool_columns(), name), self._deadline_seconds
+        if pool.state == "suspended":
+            problems.append(suspended(pool.name))
+        else:
+            ends_at = self._clock() + self._budget_seconds
+            try:
+                pool = self._figures_of_pool(pool, problems)
+                names = self._names(pool.name, ends_at, problems) | mounted
+                datasets = self._datasets(pool.name, frozenset(filter(is_wanted, names)), ends_at, problems)
+            except Unreadable as error:
+                problems.append(str(error))
+            else:
+                return pool, datasets, problems
+        # What it said before it fell silent is no word on what it says when it speaks again.
+        self._rolls[pool.name].rota = Rota()
+        return pool, (), problems
+
+    def _names(self, pool: str, ends_at: float, problems: list[str]) -> frozenset[str]:
+        """Every dataset of a pool, as far as is known."""
+        roll = self._rolls[pool]
+        began = self._clock()
+        if began >= roll.names_due_at:
+            try:
+                roll.names = list_names(self._commands, pool, max(self._deadline_seconds, ends_at - began))
+                roll.names_due_at = began + _NAMES_PAUSE * (self._clock() - began)
+            except Unreadable as error:
+                problems.append(str(error))
+                roll.names_due_at = began + _NAMES_PAUSE_SECONDS
+        return roll.names
+
+    def _figures_of_pool(self, pool: Pool, problems: list[str]) -> Pool:
+        answer = self._commands.run(
+            pool.name, ("zpool", "list", "-Hp", "-o", pool_columns(), pool.name), self._deadline_seconds
+        )
+        found, unparsed = parse_pools(answer.output)
+        problems += [refused("zpool list", pool.name, answer.complaint)] if answer.complaint else unparsed
+        pool = next((_with_state(listed, pool.state) for listed in found if listed.name == pool.name), pool)
+
+        answer = self._commands.run(pool.name, ("zpool", "status", "-p", pool.name), self._deadline_seconds)
+        if answer.complaint:
+            problems.append(refused("zpool status", pool.name, answer.complaint))
+            return pool
+        return replace(pool, status=parse_status(answer.output))
+
+    def _datasets(self, pool: str, names: frozenset[str], ends_at: float, problems: list[str]) -> tuple[Dataset, ...]:
+        rota = self._rolls[pool].rota
+        unreached = 0
+        for _, batch in rota.begin(names, LIST_BATCH):
+            if self._clock() >= ends_at:
+                unreached += len(batch)
+                continue
+            found, unparsed = list_figures(self._commands, pool, batch, ALL_FIELDS, self._deadline_seconds)
+            problems += unparsed
+            rota.note(batch, found, self._clock())
+        if unreached:
+            problems.append(
+                f"Pool {pool}: {unreached} of {len(names)} datasets not reached within {self._budget_seconds:g} s; "
+                "they keep their last figures and are the next time first: leave some out with [zfs] leave_out"
             )
-            found, unparsed = parse_pools(answer.output)
-            problems += [refused("zpool list", name, answer.complaint)] if answer.complaint else unparsed
-            pool = next((_with_state(listed, state) for listed in found if listed.name == name), pool)
-
-            answer = self._commands.run(
-                name,
-                ("zfs", "list", "-Hp", "-o", dataset_columns(ALL_FIELDS), "-t", "filesystem,volume", "-r", name),
-                self._deadline_seconds,
-            )
-        except Unreadable as error:
-            return pool, (), [*problems, str(error)]
-        datasets, unparsed = parse_datasets(answer.output, ALL_FIELDS)
-        problems += [refused("zfs list", name, answer.complaint)] if answer.complaint else unparsed
-        return pool, datasets, problems
+        return rota.known()
 
 
-def suspended(pool: str) -> str:
-    """Why a suspended pool's datasets are not read."""
-    return f"Pool {pool} is suspended and its datasets are not read: mend its devices, then `zpool clear {pool}`"
+def _side_by_side(work: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    """The work's result for each name, some names at a time. Raises what the work raises."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[str, T | Exception]] = queue.SimpleQueue()
+    for name in names:
+        waiting.put(name)
 
+    def run() -> None:
+        while True:
+            try:
+                name = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((name, work(name)))
+            except Exception as error:  # noqa: BLE001 - raised in the reader's thread
+                done.put((name, error))
 
-def refused(command: str, pool: str, complaint: str) -> str:
-    """What a command said when it failed, and what to do."""
-    denied = "ermission" in complaint or "/dev/zfs" in complaint
-    remedy = "run as root, and allow /dev/zfs in the unit" if denied else f"see `zpool status {pool}`"
-    return f"Pool {pool}: `{command}` says: {complaint}: {remedy}"
+    for _ in range(min(_MOST_AT_ONCE, len(names))):
+        threading.Thread(target=run, name="zfs-pool", daemon=True).start()
+    results: dict[str, T] = {}
+    for _ in names:
+        name, result = done.get()
+        if isinstance(result, Exception):
+            raise result
+        results[name] = result
+    return [results[name] for name in names]
 
 
 def _with_state(pool: Pool, state: str) -> Pool:

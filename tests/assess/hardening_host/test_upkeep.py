@@ -10,7 +10,7 @@ from exporter.assess.report import Verdict
 from exporter.assess.waivers import Waiver
 from exporter.facts.host import Firewall, InputChain, SubIds, Updates
 from exporter.facts.reading import Absent, Failed
-from exporter.facts.storage import Pool, Storage
+from exporter.facts.storage import DeviceErrors, Pool, PoolStatus, Storage
 from tests.assess.hardening_host.sound import INPUT, SOUND, turned, with_host
 from tests.assess.snapshots import NOW, answered
 
@@ -112,6 +112,18 @@ def test_a_firewall_that_nobody_can_read_is_unknown_also_where_nft_is_missing() 
 def test_one_pool_that_is_not_online_fails(state: str) -> None:
     storage = answered(Storage((), (Pool("tank", "online"), Pool("scratch", state))))
     assert turned(replace(SOUND, storage=storage)) == {"zfs_pool_healthy": Verdict.FAIL}
+
+
+def test_a_pool_that_is_online_and_has_lost_data_fails() -> None:
+    lost = PoolStatus(DeviceErrors(0, 0, 226), 79)
+    storage = answered(Storage((), (Pool("tank", "online"), Pool("scratch", "online", status=lost))))
+    assert turned(replace(SOUND, storage=storage)) == {"zfs_pool_healthy": Verdict.FAIL}
+
+
+def test_errors_that_a_mirror_repaired_do_not_fail() -> None:
+    repaired = PoolStatus(DeviceErrors(0, 0, 243), 0)
+    storage = answered(Storage((), (Pool("tank", "online", status=repaired),)))
+    assert turned(replace(SOUND, storage=storage)) == {}
 
 
 def test_a_host_without_zfs_or_pools_has_no_pool_to_judge_and_a_silent_zfs_is_unknown() -> None:
