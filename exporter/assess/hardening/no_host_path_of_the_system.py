@@ -94,8 +94,8 @@ def _paths_on_host(subject: Subject, mount: MountPoint) -> list[str]:
         if _is_below(mount.root, outside.root):
             rest = mount.root[len(outside.root.rstrip("/")) :]
             found.append("/" + posixpath.normpath(f"{outside.mount_point}/{rest}").lstrip("/"))
-    # Into a pod and with the host's pids, podman takes /sys and /proc of the host as they are.
-    taken = any(_is_below(mount.mount_point, home) for home in ("/proc", "/sys"))
+    # Into a pod, with the host's pids or its ipc, podman takes these of the host as they are.
+    taken = any(_is_below(mount.mount_point, home) for home in ("/proc", "/sys", "/dev/shm"))  # noqa: S108 - no file
     return [] if taken and mount.mount_point in found else found
 
 

@@ -108,6 +108,8 @@ def test_what_podman_takes_along_with_sys_for_a_pod_is_podmans_unless_it_was_ask
     pod = replace(with_mount(debug), host_mounts={**SECURE.host_mounts, "0:8": (debug,)})
     assert passes(CHECK, pod)
     assert fails(CHECK, replace(pod, container=with_volume("/sys", "/sys").container))
+    shm = MountPoint("/dev/shm", "/", ("rw",), "tmpfs", "tmpfs", "0:24")
+    assert passes(CHECK, replace(with_mount(shm), host_mounts={**SECURE.host_mounts, "0:24": (shm,)}))
     elsewhere = with_mount(replace(debug, mount_point="/debug"))
     assert fails(CHECK, replace(elsewhere, host_mounts=pod.host_mounts), drift=True)
 
