@@ -1,4 +1,4 @@
-"""Walls that fall while a container lives turn its checks red and nothing else, and are mended when they stand again."""
+"""Walls that fall while a container lives turn its checks red and nothing else; once they stand again, all is well."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.assess.hardening.image_pinned import CHECK
 from exporter.assess.report import Verdict
@@ -45,6 +47,11 @@ def test_a_tag_fails(image: str) -> None:
 @pytest.mark.parametrize("image", ["localhost/objects:1", "localhost/objects", "/srv/root", "", "oci:/srv/image"])
 def test_what_comes_from_no_registry_is_not_judged(image: str) -> None:
     assert verdict(CHECK, with_container(image=image)) is Verdict.NOT_APPLICABLE
+
+
+@given(st.text())
+def test_a_text_without_a_digest_never_passes(image: str) -> None:
+    assert verdict(CHECK, with_container(image=image)) is not Verdict.PASS
 
 
 def test_without_podman_it_is_unknown() -> None:

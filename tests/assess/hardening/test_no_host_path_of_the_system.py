@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.assess.check import Subject
 from exporter.assess.hardening.no_host_path_of_the_system import CHECK
@@ -112,6 +114,14 @@ def test_what_podman_takes_along_with_sys_for_a_pod_is_podmans_unless_it_was_ask
     assert passes(CHECK, replace(with_mount(shm), host_mounts={**SECURE.host_mounts, "0:24": (shm,)}))
     elsewhere = with_mount(replace(debug, mount_point="/debug"))
     assert fails(CHECK, replace(elsewhere, host_mounts=pod.host_mounts), drift=True)
+
+
+@given(root=st.text(), point=st.text(), source=st.text(), outside=st.text())
+def test_no_path_at_all_breaks_it_and_what_is_told_is_bounded(root: str, point: str, source: str, outside: str) -> None:
+    odd = MountPoint(point, root, (), "ext4", "", "9:9")
+    mounts = {"9:9": (replace(odd, mount_point=outside, root="/"), replace(odd, root=root[:1]))}
+    outcome = CHECK.examine(replace(with_mount(odd), container=with_volume(source).container, host_mounts=mounts))
+    assert len(outcome.detail) <= 1100
 
 
 def test_what_is_not_readable_is_unknown() -> None:
