@@ -7,15 +7,23 @@ declared, drift is raised. `declared` judges what was asked for alone, as quadle
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from exporter.assess.report import Outcome, Severity, Verdict
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.host import Host
-from exporter.facts.process import ContainerProcesses, Process
-from exporter.facts.unit import Unit
+from exporter.facts.process import ContainerProcesses, MountPoint, Process
+from exporter.facts.unit import Quadlet, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Sharers:
+    """Who else has what should be a container's own: examples of them, by name."""
+
+    in_force: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,11 @@ class Subject:
     running: bool = True
     neighbours_in_slice: tuple[str, ...] = ()  # other containers with processes below this one's slice
     slice_unit: Unit | None = None  # what systemd says of the innermost slice
+    host_namespaces: tuple[tuple[str, int], ...] = ()  # kind, inode; () is not known
+    host_mounts: Mapping[str, tuple[MountPoint, ...]] = field(default_factory=dict)  # by device; empty is not known
+    quadlets: tuple[Quadlet, ...] | None = None  # those of its name; None is not known
+    ids_shared_with: Sharers = Sharers()
+    label_shared_with: Sharers = Sharers()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from exporter.assess.check import Check, Subject, not_applicable
+from exporter.assess.check import Check, Sharers, Subject, not_applicable
 from exporter.assess.examination import Examination, Examined, Place, SubjectKind
 from exporter.assess.hardening import CHECKS
 from exporter.assess.report import CheckInfo, Finding, Verdict
+from exporter.assess.sharers import claim_declared, sharers_of_ids, sharers_of_labels
 from exporter.facts.container import Container, full_name
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem
 
@@ -39,6 +40,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "memory_limited": ("MemoryMax", "--memory", "[Service]"),
     "memory_high_set": ("MemoryHigh", "--cgroup-conf", "[Service]"),
     "swap_limited": ("MemorySwapMax", "--memory-swap", "--memory", "[Service]"),
+    "images_in_system_storage": ("[Container]",),
     "cpu_limited": ("CPUQuota", "--cpus", "[Service]"),
     "pids_limited": ("--pids-limit", "TasksMax", "[Service]"),
     "limits_redundant": ("[Service]",),
@@ -57,13 +59,20 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
     """What the checks say of each container that was asked for; other files count through those that name them."""
     everyone = tuple(files)
     neighbours = _neighbours(everyone)
+    ids, labels = _sharers(everyone)
     return Examination(
         checks=tuple(
             CheckInfo(one.id, one.severity, one.title, one.why, one.fix_quadlet, one.fix_podman, one.references)
             for one in CHECKS
         ),
         subjects=tuple(
-            _examined(file, file.container, neighbours.get(_slice(file), ()))
+            _examined(
+                file,
+                file.container,
+                in_slice=neighbours.get(_slice(file), ()),
+                ids=ids.get(file.path, Sharers()),
+                label=labels.get(file.path, Sharers()),
+            )
             for file in everyone
             if file.asked and file.container
         ),
@@ -72,7 +81,9 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
     )
 
 
-def _examined(file: QuadletFile, container: Container, in_slice: tuple[str, ...]) -> Examined:
+def _examined(
+    file: QuadletFile, container: Container, *, in_slice: tuple[str, ...], ids: Sharers, label: Sharers
+) -> Examined:
     subject = Subject(
         name=full_name(container.user, container.name),
         user=container.user,
@@ -83,6 +94,8 @@ def _examined(file: QuadletFile, container: Container, in_slice: tuple[str, ...]
         host=None,
         running=False,
         neighbours_in_slice=tuple(other for other in in_slice if other != container.name),
+        ids_shared_with=ids,
+        label_shared_with=label,
     )
     findings = tuple(_finding(check, subject) for check in CHECKS)
     amiss = [one.check for one in findings if one.outcome.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
@@ -119,6 +132,18 @@ def _neighbours(files: tuple[QuadletFile, ...]) -> dict[tuple[str, str], tuple[s
         if file.container is not None:
             found[_slice(file)].append(file.container.name)
     return {key: tuple(sorted(names)) for key, names in found.items()}
+
+
+def _sharers(files: tuple[QuadletFile, ...]) -> tuple[dict[str, Sharers], dict[str, Sharers]]:
+    """By path: with whom beside it a container shares ids that were asked for by number, and its label."""
+    ids: dict[str, Sharers] = {}
+    labels: dict[str, Sharers] = {}
+    for tree in {file.tree for file in files}:
+        beside = {file.container.name: file for file in files if file.tree == tree and file.container}
+        claims = [claim_declared(name, file.container) for name, file in beside.items() if file.container]
+        ids |= {beside[name].path: Sharers((), others) for name, others in sharers_of_ids(claims, None).items()}
+        labels |= {beside[name].path: Sharers((), others) for name, others in sharers_of_labels(claims).items()}
+    return ids, labels
 
 
 def _sentence(problem: QuadletProblem) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
-from exporter.assess.check import Check, Subject
+from exporter.assess.check import Check, Sharers, Subject
 from exporter.assess.hardening import CHECKS
 from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.assess.host_check import HostCheck, HostSubject
@@ -21,13 +22,15 @@ from exporter.assess.restarts import (
     restarts,
     tenants,
 )
+from exporter.assess.sharers import claim_declared, claim_in_force, sharers_of_ids, sharers_of_labels
 from exporter.assess.storage import datasets_of, merged_datasets
 from exporter.assess.waivers import Waiver, waiver_reports, with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.counts import Counts
+from exporter.facts.process import MountPoint, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
-from exporter.facts.unit import Unit
+from exporter.facts.unit import Quadlet, Unit
 
 _AWAKE_STATES = frozenset({"running", "paused", "stopping"})
 
@@ -54,6 +57,9 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         names={resident.id: resident.name for resident in everyone},
         counts={counts.name: counts for counts in snapshot.totals.containers} if snapshot.totals else {},
         units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},
+        quadlets=_by_container(fresh(snapshot.quadlet)),
+        host_mounts=_by_device(fresh(snapshot.process)),
+        **_sharers(snapshot, everyone),
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
@@ -94,6 +100,10 @@ class _House:
     names: Mapping[str, str]  # container id -> name
     counts: Mapping[str, Counts]  # name -> what the ledger has counted
     units: Mapping[str, Unit]  # name -> unit, of systemd as it answers now
+    quadlets: Mapping[str, tuple[Quadlet, ...]] | None  # container's name -> those that name it, as they are now
+    host_mounts: Mapping[str, tuple[MountPoint, ...]]  # device -> mounts of pid 1
+    ids_shared_with: Mapping[str, Sharers]  # name -> who has the same
+    labels_shared_with: Mapping[str, Sharers]
 
 
 def _gone(house: _House, everyone: tuple[Resident, ...], room: int) -> tuple[Counts, ...]:
@@ -152,7 +162,50 @@ def _subject(resident: Resident, house: _House) -> Subject:
         running=resident.state in _AWAKE_STATES,
         neighbours_in_slice=tuple(sorted(house.names.get(neighbour, neighbour[:12]) for neighbour in neighbours)),
         slice_unit=house.units.get(_slice_name(resident)),
+        host_namespaces=snapshot.process.value.host_namespaces if isinstance(snapshot.process, Read) else (),
+        host_mounts=house.host_mounts,
+        quadlets=None if house.quadlets is None or resident.user else house.quadlets.get(resident.name, ()),
+        ids_shared_with=house.ids_shared_with.get(resident.name, Sharers()),
+        label_shared_with=house.labels_shared_with.get(resident.name, Sharers()),
     )
+
+
+def _sharers(snapshot: Snapshot, everyone: tuple[Resident, ...]) -> dict[str, Mapping[str, Sharers]]:
+    """Who has the same ids and labels as whom, of what is in force now and of what podman says now."""
+    host = fresh(snapshot.host)
+    awake = [one for one in everyone if one.state in _AWAKE_STATES]
+    in_force = [
+        claim_in_force(one.name, one.user, one.container.pod if one.container else "", one.processes.processes)
+        for one in awake
+        if one.processes and isinstance(snapshot.process, Read)
+    ]
+    declared = [
+        claim_declared(one.name, one.container) for one in awake if one.container and isinstance(snapshot.podman, Read)
+    ]
+    return {
+        "ids_shared_with": _joined(sharers_of_ids(in_force, host), sharers_of_ids(declared, host)),
+        "labels_shared_with": _joined(sharers_of_labels(in_force), sharers_of_labels(declared)),
+    }
+
+
+def _joined(in_force: Mapping[str, tuple[str, ...]], declared: Mapping[str, tuple[str, ...]]) -> Mapping[str, Sharers]:
+    return {name: Sharers(in_force.get(name, ()), declared.get(name, ())) for name in in_force.keys() | declared.keys()}
+
+
+def _by_container(quadlets: tuple[Quadlet, ...] | None) -> Mapping[str, tuple[Quadlet, ...]] | None:
+    if quadlets is None:
+        return None
+    found: defaultdict[str, tuple[Quadlet, ...]] = defaultdict(tuple)
+    for quadlet in quadlets:
+        found[quadlet.container] += (quadlet,)
+    return found
+
+
+def _by_device(table: ProcessTable | None) -> Mapping[str, tuple[MountPoint, ...]]:
+    found: defaultdict[str, list[MountPoint]] = defaultdict(list)
+    for mount in table.host_mounts if table else ():
+        found[mount.device].append(mount)
+    return {device: tuple(mounts) for device, mounts in found.items()}
 
 
 def _findings(subject: Subject, *, is_known: bool) -> tuple[Finding, ...]:

@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MASKED_PATHS = (
+    *("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi"),
+    *("/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux"),
+)
+"""What podman 5 masks by itself; most kernels have some of them only."""
+
 
 @dataclass(frozen=True, slots=True)
 class IdRange:
@@ -100,6 +106,7 @@ class Container:
     restart_policy: str = ""  # HostConfig.RestartPolicy.Name
     restarts: int | None = None  # RestartCount: podman's own policy only
     cgroup_path: str = ""  # State.CgroupPath
+    storage_path: str = ""  # StaticDir: below the storage's graph root, whatever its driver
     networks: tuple[ContainerNetwork, ...] = ()
     mounts: tuple[DeclaredMount, ...] = ()
     limits: DeclaredLimits = DeclaredLimits()

@@ -69,4 +69,6 @@ class Host:
     reboot_required: bool | None = None  # /run/reboot-required
     updates: Updates | None = None
     clock_synchronised: bool | None = None  # adjtimex(2): STA_UNSYNC is not set
+    swap_total_bytes: int | None = None  # /proc/meminfo SwapTotal
+    maskable_paths: tuple[str, ...] | None = None  # of what podman masks in /proc and /sys: those that are there
     unreadable: tuple[str, ...] = ()  # files that are there and did not answer, as "proc/sys/kernel/kptr_restrict"

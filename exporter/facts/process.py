@@ -20,6 +20,7 @@ class MountPoint:
     filesystem: str  # zfs, overlay, tmpfs
     source: str  # the dataset for zfs
     device: str  # major:minor
+    layers: tuple[str, ...] = ()  # lowerdir of an overlay, the uppermost first
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +70,5 @@ class ProcessTable:
 
     containers: tuple[ContainerProcesses, ...]
     conmons: tuple[Conmon, ...]
+    host_namespaces: tuple[tuple[str, int], ...] = ()  # /proc/1/ns/*: kind, inode; () could not be read
+    host_mounts: tuple[MountPoint, ...] = ()  # /proc/1/mountinfo; () could not be read

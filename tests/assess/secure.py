@@ -8,6 +8,7 @@ from exporter.assess.check import Check, Subject
 from exporter.assess.report import Outcome, Verdict
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse
 from exporter.facts.container import (
+    MASKED_PATHS,
     Container,
     ContainerNetwork,
     DeclaredLimits,
@@ -17,12 +18,33 @@ from exporter.facts.container import (
 )
 from exporter.facts.host import Host, SubIds
 from exporter.facts.process import ContainerProcesses, MountPoint, Process
-from exporter.facts.unit import Unit
+from exporter.facts.unit import Quadlet, Unit
 
 ID = "97c719b8ea55" + "0" * 52
 LABEL = "system_u:system_r:container_t:s0:c229,c276"
-ROOT = MountPoint("/", "/", ("ro", "relatime"), "overlay", "overlay", "0:51")
+STORAGE = "/var/lib/containers/storage"
+ROOT = MountPoint("/", "/", ("ro", "relatime"), "overlay", "overlay", "0:51", (f"{STORAGE}/overlay/l/CNKIOVW6",))
 DATA = MountPoint("/data", "/", ("rw", "relatime"), "zfs", "tank/containers/objects02", "0:61")
+# What podman mounts by itself.
+NULL = MountPoint("/dev/null", "/null", ("rw", "nosuid", "noexec"), "devtmpfs", "udev", "0:6")
+HOSTS = MountPoint(
+    "/etc/hosts", f"/containers/storage/overlay-containers/{ID}/userdata/hosts", ("ro",), "tmpfs", "tmpfs", "0:25"
+)
+PROC = MountPoint("/proc", "/", ("rw", "nosuid"), "proc", "proc", "0:107")
+SYS = MountPoint("/sys", "/", ("ro", "nosuid"), "sysfs", "sysfs", "0:21")
+MASKED = tuple(
+    replace(NULL, mount_point=path, options=("ro", "nosuid")) for path in ("/proc/kcore", "/proc/keys", "/sys/firmware")
+)
+HOST_MOUNTS = (
+    MountPoint("/", "/", ("rw", "relatime"), "ext4", "/dev/vda1", "254:1"),
+    MountPoint("/dev", "/", ("rw", "nosuid"), "devtmpfs", "udev", "0:6"),
+    MountPoint("/run", "/", ("rw", "nosuid"), "tmpfs", "tmpfs", "0:25"),
+    MountPoint("/sys", "/", ("rw", "nosuid"), "sysfs", "sysfs", "0:21"),
+    MountPoint("/data/containers/objects02", "/", ("rw",), "zfs", "tank/containers/objects02", "0:61"),
+)
+_KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+HOST_NAMESPACES = tuple((kind, 4026531800 + number) for number, kind in enumerate(_KINDS))
+NAMESPACES = tuple((kind, 4026532400 + number) for number, kind in enumerate(_KINDS))
 
 PROCESS = Process(
     pid=4001,
@@ -38,6 +60,7 @@ PROCESS = Process(
     uid_map=(IdRange(0, 2147487743, 1024),),
     gid_map=(IdRange(0, 2147487743, 1024),),
     security_label=LABEL,
+    namespaces=NAMESPACES,
 )
 WORKER = replace(PROCESS, pid=4002, comm="worker")
 
@@ -45,7 +68,7 @@ CONTAINER = Container(
     id=ID,
     name="objects02",
     user="",
-    image="localhost/objects:1",
+    image="registry.example.org/objects@sha256:" + "a" * 64,
     image_id="1" * 64,
     state="running",
     pid=4001,
@@ -53,9 +76,10 @@ CONTAINER = Container(
     network_mode="bridge",
     restart_policy="no",
     restarts=0,
+    storage_path=f"{STORAGE}/overlay-containers/{ID}/userdata",
     networks=(ContainerNetwork("lan", "macvlan", "lan0", ("10.10.0.2",), "02:00:00:00:00:02"),),
     mounts=(DeclaredMount("/data/containers/objects02", "/data", "bind", writable=True, flags=("rw", "Z")),),
-    limits=DeclaredLimits(memory_bytes=512_000_000, cpu_cores=4.0, pids=200),
+    limits=DeclaredLimits(memory_bytes=512_000_000, memory_swap_bytes=1_024_000_000, cpu_cores=4.0, pids=200),
     security=DeclaredSecurity(
         read_only_rootfs=True,
         auto_remove=True,
@@ -68,6 +92,7 @@ CONTAINER = Container(
         userns_auto=True,
         uid_map=(IdRange(0, 2147487743, 1024),),
         gid_map=(IdRange(0, 2147487743, 1024),),
+        masked_paths=MASKED_PATHS,
     ),
 )
 
@@ -80,6 +105,7 @@ PAYLOAD_LEVEL = CgroupLevel(
     memory_inactive_file_bytes=14_000_000,
     memory_max_bytes=511_997_952,
     memory_high_bytes=None,
+    memory_swap_max_bytes=511_997_952,
     cpu_max_cores=4.0,
     pids_max=200,
     memory_events=MemoryEvents(),
@@ -93,6 +119,7 @@ SERVICE_LEVEL = replace(
     level=Level.SERVICE,
     memory_current_bytes=424_000_000,
     memory_high_bytes=511_997_952,
+    memory_swap_max_bytes=None,
     pids_max=220,
 )
 SLICE_LEVEL = replace(
@@ -113,7 +140,7 @@ CGROUPS = ContainerCgroups(
     use=PayloadUse(memory_peak_bytes=440_000_000),
     levels=(PAYLOAD_LEVEL, SERVICE_LEVEL, SLICE_LEVEL, ANCESTOR_LEVEL),
 )
-PROCESSES = ContainerProcesses(ID, (PROCESS, WORKER), (ROOT, DATA))
+PROCESSES = ContainerProcesses(ID, (PROCESS, WORKER), (ROOT, PROC, SYS, NULL, HOSTS, DATA, *MASKED))
 UNIT = Unit(
     name="objects02.service",
     load_state="loaded",
@@ -143,7 +170,10 @@ HOST = Host(
     subuids=(SubIds("containers", 2147483647, 2147483647),),
     subgids=(SubIds("containers", 2147483647, 2147483647),),
     account_uids=(("root", 0), ("alice", 1000)),
+    swap_total_bytes=1_000_000_000,
+    maskable_paths=("/proc/kcore", "/proc/keys", "/sys/firmware"),
 )
+QUADLET = Quadlet("objects02.service", "objects02", "/etc/containers/systemd/objects02.container", wanted=True)
 SECURE = Subject(
     name="objects02",
     user="",
@@ -153,6 +183,23 @@ SECURE = Subject(
     unit=UNIT,
     host=HOST,
     slice_unit=SLICE,
+    host_namespaces=HOST_NAMESPACES,
+    host_mounts={mount.device: (mount,) for mount in HOST_MOUNTS},
+    quadlets=(QUADLET,),
+)
+SECURE_BY_APPARMOR = replace(
+    SECURE,
+    container=replace(
+        CONTAINER,
+        security=replace(CONTAINER.security, apparmor_profile="containers-default-0.62.1", selinux_process_label=""),
+    ),
+    processes=replace(
+        PROCESSES,
+        processes=tuple(
+            replace(one, security_label="containers-default-0.62.1 (enforce)") for one in (PROCESS, WORKER)
+        ),
+    ),
+    host=replace(HOST, selinux_mode=None, apparmor_enabled=True),
 )
 # No source answers: nothing can be judged.
 IN_THE_DARK = Subject("objects02", "", None, None, None, None, None)
@@ -174,6 +221,17 @@ def with_declared(**changes: object) -> Subject:
     """The secure container for which podman was asked otherwise."""
     security = replace(CONTAINER.security, **changes)  # type: ignore[arg-type]  # as above
     return replace(SECURE, container=replace(CONTAINER, security=security))
+
+
+def with_container(**changes: object) -> Subject:
+    """The secure container of which podman says something else."""
+    return replace(SECURE, container=replace(CONTAINER, **changes))  # type: ignore[arg-type]  # as above
+
+
+def with_mount(mount: MountPoint, *, without: str = "") -> Subject:
+    """The secure container with one more mount, and with `without` with one less."""
+    mounts = tuple(one for one in PROCESSES.mounts if one.mount_point != without)
+    return replace(SECURE, processes=replace(PROCESSES, mounts=(*mounts, mount)))
 
 
 def with_level(level: Level, **changes: object) -> Subject:

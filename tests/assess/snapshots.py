@@ -9,8 +9,18 @@ from exporter.facts.process import Conmon, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Dataset, Pool, Storage
-from exporter.facts.unit import Quadlet
-from tests.assess.secure import CGROUPS, CONTAINER, HOST, ID, PROCESSES, SLICE, UNIT
+from tests.assess.secure import (
+    CGROUPS,
+    CONTAINER,
+    HOST,
+    HOST_MOUNTS,
+    HOST_NAMESPACES,
+    ID,
+    PROCESSES,
+    QUADLET,
+    SLICE,
+    UNIT,
+)
 
 T = TypeVar("T")
 
@@ -27,7 +37,6 @@ DATASET = Dataset(
 
 
 CONMON = Conmon(ID, "objects02", 4000, 0)
-QUADLET = Quadlet("objects02.service", "objects02", "/etc/containers/systemd/objects02.container", wanted=True)
 
 
 def answered(value: T) -> Read[T]:
@@ -44,7 +53,7 @@ SNAPSHOT = Snapshot(
     taken_at_seconds=NOW,
     podman=answered((CONTAINER,)),
     cgroup=answered((CGROUPS,)),
-    process=answered(ProcessTable((PROCESSES,), (CONMON,))),
+    process=answered(ProcessTable((PROCESSES,), (CONMON,), HOST_NAMESPACES, HOST_MOUNTS)),
     systemd=answered((UNIT, SLICE)),
     quadlet=answered((QUADLET,)),
     zfs=answered(Storage((DATASET,), (Pool("tank", "online", 2000, 900, 1100, 0.02),))),

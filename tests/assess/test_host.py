@@ -32,7 +32,9 @@ def verdicts(report: Report, name: str = "objects02") -> dict[str, Verdict]:
 
 
 def test_the_secure_container_passes_every_check() -> None:
-    assert verdicts(report_of(SNAPSHOT)) == {check.id: Verdict.PASS for check in CHECKS}
+    assert verdicts(report_of(SNAPSHOT)) == {check.id: Verdict.PASS for check in CHECKS} | {
+        "apparmor_confined": Verdict.NOT_APPLICABLE
+    }
 
 
 def test_a_silent_podman_turns_what_only_podman_knows_into_unknown_and_leaves_what_the_kernel_says() -> None:

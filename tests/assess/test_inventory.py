@@ -9,8 +9,8 @@ from exporter.facts.process import Conmon, ProcessTable
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.unit import Quadlet
-from tests.assess.secure import CGROUPS, CONTAINER, ID, PAYLOAD_LEVEL, PROCESSES, UNIT
-from tests.assess.snapshots import CONMON, QUADLET, SNAPSHOT, answered, silent
+from tests.assess.secure import CGROUPS, CONTAINER, ID, PAYLOAD_LEVEL, PROCESSES, QUADLET, UNIT
+from tests.assess.snapshots import CONMON, SNAPSHOT, answered, silent
 
 NEW_ID = "f" * 64
 ANSWERED: Read[tuple[Container, ...]] = answered((CONTAINER,))

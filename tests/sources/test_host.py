@@ -16,6 +16,7 @@ from exporter.sources.host import (
     parse_memory_total_bytes,
     parse_oom_kills,
     parse_subids,
+    parse_swap_total_bytes,
     parse_value,
 )
 from exporter.sources.host.clock import kernel_clock_is_synchronised
@@ -54,7 +55,13 @@ def test_a_recorded_host_is_read() -> None:
 def test_a_host_that_tells_nothing_but_its_kernel_has_no_figures(tmp_path: Path) -> None:
     silent = replace(host_at(tmp_path), clock_synchronised=None, page_bytes=4096)
     bare = Host("", "", "6.12.0", None, None, None, None, None)
-    assert silent == replace(bare, kernels=(), reboot_required=False, updates=Updates(""))
+    assert silent == replace(bare, kernels=(), reboot_required=False, updates=Updates(""), maskable_paths=())
+
+
+def test_paths_that_podman_would_mask_are_those_that_the_kernel_has(tmp_path: Path) -> None:
+    host = host_at(tmp_path, **{"proc/kcore": "", "sys/firmware/x": "", "proc/meminfo": "SwapTotal: 0 kB\n"})
+    assert host.maskable_paths == ("/proc/kcore", "/sys/firmware")
+    assert host.swap_total_bytes == 0
 
 
 def test_no_proc_is_a_failure(tmp_path: Path) -> None:
@@ -159,6 +166,7 @@ def test_no_bytes_at_all_break_the_parsers(raw: bytes) -> None:
     parse_value(raw)
     parse_choice(raw)
     parse_memory_total_bytes(raw)
+    parse_swap_total_bytes(raw)
     parse_oom_kills(raw)
     parse_subids(raw)
     parse_accounts(raw)
@@ -185,6 +193,7 @@ def test_accounts_come_back_as_they_were_written(written: list[tuple[str, int]])
 @given(st.integers(0, 2**40))
 def test_figures_come_back_as_they_were_written(figure: int) -> None:
     assert parse_memory_total_bytes(f"MemTotal:   {figure} kB\nMemFree: 1 kB\n".encode()) == figure * 1024
+    assert parse_swap_total_bytes(f"MemTotal: 1 kB\nSwapTotal: {figure} kB\n".encode()) == figure * 1024
     assert parse_oom_kills(f"nr_free 1\noom_kill {figure}\n".encode()) == figure
 
 

@@ -61,6 +61,7 @@ def test_the_good_container_is_told_field_by_field() -> None:
     assert one.image.startswith("localhost/lab@sha256:")
     assert (one.network_mode, one.restart_policy, one.restarts, one.inspected) == ("bridge", "no", 0, True)
     assert one.cgroup_path.startswith("/services.slice/services-objects02.slice/objects02.service/libpod-payload-")
+    assert one.storage_path == f"/var/lib/containers/storage/overlay-containers/{one.id}/userdata"
     assert one.networks == (ContainerNetwork("lan", "macvlan", "lan0", ("10.99.0.10",), one.networks[0].mac_address),)
     assert one.mounts == (
         DeclaredMount("/data/containers/objects02", "/data", "bind", writable=True, flags=("rw", "Z")),

@@ -76,6 +76,40 @@ def test_an_idmapped_volume_and_a_rootless_map_are_seen_in_the_recording() -> No
     assert rootless.bounding_capabilities == 0x800405FB
 
 
+def test_the_hosts_own_namespaces_and_mounts_are_those_of_pid_1() -> None:
+    table = ProcessSource(HOST / "proc", dict).read()
+    assert dict(table.host_namespaces) == {
+        "cgroup": 4026531835,
+        "ipc": 4026531839,
+        "mnt": 4026531841,
+        "net": 4026531840,
+        "pid": 4026531836,
+        "time": 4026531834,
+        "user": 4026531837,
+        "uts": 4026531838,
+    }
+    (root,) = [mount for mount in table.host_mounts if mount.mount_point == "/"]
+    assert (root.filesystem, root.device) == ("ext4", "254:0")
+    assert any(mount.mount_point == "/data/containers/objects02" for mount in table.host_mounts)
+
+
+def test_a_host_that_may_not_be_looked_at_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ProcessSource(tmp_path, dict).read().host_namespaces == ()
+    add_process(tmp_path, 1)
+    raising(monkeypatch, "ns/cgroup", errno.EACCES)
+    raising(monkeypatch, "mountinfo", errno.EACCES)
+    table = ProcessSource(tmp_path, dict).read()
+    assert (table.host_namespaces, table.host_mounts) == ((), ())
+
+
+def test_a_container_is_made_of_the_layers_that_the_kernel_shows() -> None:
+    table = ProcessSource(HOST / "proc", CgroupSource(HOST / "sys/fs/cgroup").members).read()
+    names = {conmon.container_id: conmon.name for conmon in table.conmons}
+    layers = {names[one.container_id]: mount.layers for one in table.containers for mount in one.mounts if mount.layers}
+    assert all(layer.startswith("/var/lib/containers/storage/overlay/") for layer in layers["objects02"])
+    assert layers["rootless1"] == ("/home/alice/.local/share/containers/storage/overlay/l/A6BYJY2HTVJVFINWLPDCW5WCQI",)
+
+
 def test_the_conmon_of_an_exec_in_the_recording_is_not_a_container() -> None:
     conmons = ProcessSource(HOST / "proc", dict).read().conmons
     assert sorted(conmon.name for conmon in conmons) == ["objects02", "podhand", "rootless1", "shared-a"]

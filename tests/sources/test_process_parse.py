@@ -128,6 +128,30 @@ def test_an_empty_mount_source_and_a_dash_in_a_path_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "layers"),
+    [
+        (b"rw,lowerdir=/a/l/B:/a/l/C,upperdir=/u,workdir=/w", ("/a/l/B", "/a/l/C")),
+        (b'rw,context="u:r:t:s0:c1,c2",lowerdir=/a', ("/a",)),
+        (b"rw,lowerdir+=/a,lowerdir+=/b", ("/a", "/b")),
+        (b"rw,lowerdir=/a\\134:b:/c\\054d::/data", ("/a\\:b", "/c,d", "/data")),
+        (b"rw,upperdir=/lowerdir=/x", ()),
+        (b"rw", ()),
+    ],
+)
+def test_the_layers_of_an_overlay_are_its_lower_directories(options: bytes, layers: tuple[str, ...]) -> None:
+    (mount,) = parse_mountinfo(b"1 2 0:5 / / ro - overlay overlay " + options + b"\n")
+    assert mount.layers == layers
+    (other,) = parse_mountinfo(b"1 2 0:5 / / ro - ext4 /dev/a " + options + b"\n")
+    assert other.layers == ()
+
+
+@given(options=st.binary())
+def test_no_options_break_the_layers(options: bytes) -> None:
+    line = b"1 2 0:5 / / ro - overlay overlay " + options.replace(b"\n", b"") + b"\n"
+    assert len(parse_mountinfo(line)[0].layers) <= 512
+
+
+@pytest.mark.parametrize(
     ("raw", "label"),
     [
         (b"system_u:system_r:container_t:s0:c1,c2\0", "system_u:system_r:container_t:s0:c1,c2"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, passed, unknown
 from exporter.assess.report import Outcome, Severity
-from exporter.facts.cgroup import Level
+from exporter.facts.cgroup import Level, container_id_of
 
 
 def declared(subject: Subject) -> Outcome:
@@ -30,7 +30,12 @@ def examine(subject: Subject) -> Outcome:
         return unknown("cgroup not readable")
     outer = {Level.SERVICE} | (set() if subject.neighbours_in_slice else {Level.SLICE})
     payload = subject.cgroups.levels[0]
-    kept = [level for level in subject.cgroups.levels if level.level in outer]
+    # The scope around a container that no unit runs is podman's too: what stands there, podman was asked for.
+    kept = [
+        level
+        for level in subject.cgroups.levels
+        if level.level in outer and container_id_of(level.path.rpartition("/")[2]) is None
+    ]
     lacking = []
     if payload.memory_max_bytes is None:
         lacking.append("memory by podman")

@@ -142,7 +142,7 @@ def _processes(recording: Recording, names: dict[str, str], lives: dict[str, Lif
             containers.append(processes)
         elif life.is_up:
             containers.append(replace(processes, container_id=id_in_life(processes.container_id, life.generation)))
-    return ProcessTable(tuple(containers), recording.process.conmons)
+    return replace(recording.process, containers=tuple(containers))
 
 
 def _units(recording: Recording, lives: dict[str, Life]) -> tuple[Unit, ...]:

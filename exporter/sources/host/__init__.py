@@ -5,6 +5,7 @@ from exporter.sources.host.parse import (
     parse_memory_total_bytes,
     parse_oom_kills,
     parse_subids,
+    parse_swap_total_bytes,
     parse_value,
 )
 from exporter.sources.host.source import SYSCTLS, HostSource
@@ -16,5 +17,6 @@ __all__ = [
     "parse_memory_total_bytes",
     "parse_oom_kills",
     "parse_subids",
+    "parse_swap_total_bytes",
     "parse_value",
 ]

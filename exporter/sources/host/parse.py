@@ -27,15 +27,13 @@ def parse_choice(raw: bytes) -> str | None:
 
 
 def parse_memory_total_bytes(raw: bytes) -> int | None:
-    """MemTotal of /proc/meminfo, which counts in KiB."""
-    for line in raw.split(b"\n"):
-        match line.split():
-            case [b"MemTotal:", figure, b"kB"]:
-                kibibytes = _number(figure)
-                return None if kibibytes is None else kibibytes * 1024
-            case _:
-                pass
-    return None
+    """MemTotal of /proc/meminfo."""
+    return _bytes_of(b"MemTotal:", raw)
+
+
+def parse_swap_total_bytes(raw: bytes) -> int | None:
+    """SwapTotal of /proc/meminfo; 0 on a host without swap."""
+    return _bytes_of(b"SwapTotal:", raw)
 
 
 def parse_oom_kills(raw: bytes) -> int | None:
@@ -73,6 +71,18 @@ def parse_accounts(raw: bytes) -> tuple[tuple[str, int], ...]:
         if name and uid is not None and uid < _MAX_ID:
             found.append((name, uid))
     return tuple(found)
+
+
+def _bytes_of(key: bytes, raw: bytes) -> int | None:
+    """A figure of /proc/meminfo, which counts in KiB."""
+    for line in raw.split(b"\n"):
+        match line.split():
+            case [found, figure, b"kB"] if found == key:
+                kibibytes = _number(figure)
+                return None if kibibytes is None else kibibytes * 1024
+            case _:
+                pass
+    return None
 
 
 def _number(raw: bytes) -> int | None:

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from exporter.facts.container import MASKED_PATHS
 from exporter.facts.host import Host
 from exporter.facts.reading import Unreadable
 from exporter.sources.host.clock import kernel_clock_is_synchronised
@@ -28,6 +29,7 @@ from exporter.sources.host.parse import (
     parse_memory_total_bytes,
     parse_oom_kills,
     parse_subids,
+    parse_swap_total_bytes,
     parse_value,
 )
 from exporter.sources.host.updates import read_updates
@@ -77,11 +79,12 @@ class HostSource:
         kernel = self._word("proc/sys/kernel/osrelease")
         if not kernel:
             raise Unreadable(f"{self._root / 'proc/sys'} cannot be read: mount /proc and allow this process to read it")
+        memory = self._content("proc/meminfo")
         return Host(
             hostname=self._word("proc/sys/kernel/hostname"),
             boot_id=self._word("proc/sys/kernel/random/boot_id"),
             kernel=kernel,
-            memory_total_bytes=parse_memory_total_bytes(self._content("proc/meminfo")),
+            memory_total_bytes=parse_memory_total_bytes(memory),
             oom_kills=parse_oom_kills(self._content("proc/vmstat")),
             selinux_mode=self._selinux_mode(kernel),
             apparmor_enabled={"Y": True, "N": False}.get(self._word("sys/module/apparmor/parameters/enabled")),
@@ -99,6 +102,8 @@ class HostSource:
             reboot_required=(self._root / "run/reboot-required").exists(),
             updates=read_updates(self._root),
             clock_synchronised=self._clock_synchronised(),
+            swap_total_bytes=parse_swap_total_bytes(memory),
+            maskable_paths=tuple(path for path in MASKED_PATHS if os.path.lexists(self._root / path.lstrip("/"))),
             unreadable=tuple(sorted(self._unreadable)),
         )
 

@@ -52,6 +52,7 @@ class Declared:
     network_mode: str
     restart_policy: str
     cgroup_path: str
+    storage_path: str
     networks: tuple[ContainerNetwork, ...]  # the driver is not known here
     mounts: tuple[DeclaredMount, ...]
     limits: DeclaredLimits
@@ -93,6 +94,7 @@ def container(listing: Listing, declared: Declared | None, networks: Mapping[str
         network_mode=declared.network_mode,
         restart_policy=declared.restart_policy,
         cgroup_path=declared.cgroup_path,
+        storage_path=declared.storage_path,
         networks=tuple(_with_driver(network, networks.get(network.name)) for network in declared.networks),
         mounts=declared.mounts,
         limits=declared.limits,
@@ -111,6 +113,7 @@ def declare(reply: Inspect, config: OciConfig | None) -> Declared:
         network_mode=cut(host.network_mode, NAME_WIDTH),
         restart_policy=cut(host.restart_policy.name, WORD_WIDTH) if host.restart_policy else "",
         cgroup_path=cut(reply.state.cgroup_path, PATH_WIDTH) if reply.state else "",
+        storage_path=cut(reply.static_dir, PATH_WIDTH),
         networks=_networks((settings.networks if settings else None) or {}),
         mounts=_mounts(reply.mounts or (), flags or CreateFlags(), config),
         limits=_limits(host),

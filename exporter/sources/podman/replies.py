@@ -158,6 +158,7 @@ class Inspect(Struct, rename="pascal"):
     app_armor_profile: str | None = None
     bounding_caps: list[str] | UnsetType | None = UNSET
     oci_config_path: str = field(name="OCIConfigPath", default="")
+    static_dir: str = ""
     mounts: list[InspectMount] | None = None
     network_settings: NetworkSettings | None = None
     config: InspectConfig | None = None

@@ -26,10 +26,13 @@ _START_TICKS = 19  # field 22 counts from the pid; what follows the comm begins 
 _HEX = re.compile(rb"[0-9a-f]{1,16}")
 _DECIMAL = re.compile(rb"[0-9]{1,20}")
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
+_LOWER = re.compile(rb"(?:^|,)lowerdir\+?=([^,]*)")  # the kernel writes a comma of a path as three octal digits
+_LAYER = re.compile(r"(?<!\\):")
 _NAMESPACE = re.compile(r"[a-z_]{1,32}:\[([0-9]{1,20})\]")
 _COMM_LENGTH_MAX = 64  # TASK_COMM_LEN is 16; kernel threads' names are longer, and escapes lengthen
 _LABEL_LENGTH_MAX = 4096
 _MOUNT_FIELDS = 6  # before the optional fields
+_LAYERS_MAX = 512  # overlayfs takes 500
 _SOURCE_FIELDS = 2  # after the dash: file system and source; a source may be empty
 
 
@@ -118,7 +121,13 @@ def _mount_point(line: bytes) -> MountPoint:
         filesystem=source[0].decode("utf-8", "replace"),
         source=_unescaped(source[1]),
         device=fields[2].decode("utf-8", "replace"),
+        layers=_layers(source[2]) if source[0] == b"overlay" and len(source) > _SOURCE_FIELDS else (),
     )
+
+
+def _layers(options: bytes) -> tuple[str, ...]:
+    found = [layer for some in _LOWER.findall(options) for layer in _LAYER.split(_unescaped(some)) if layer]
+    return tuple(found[:_LAYERS_MAX])
 
 
 def parse_interfaces(raw: bytes) -> tuple[str, ...]:

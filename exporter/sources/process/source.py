@@ -49,8 +49,20 @@ class ProcessSource:
         except OSError as error:
             raise Unreadable(f"{self._proc} cannot be listed: {error.strerror}; run as root") from error
         containers = [self._container(container_id, pids) for container_id, pids in self._members().items()]
+        namespaces, mounts = self._host()
         # A container whose processes have all ended has no walls to judge.
-        return ProcessTable(tuple(found for found in containers if found.processes or found.unreadable), conmons)
+        return ProcessTable(
+            tuple(found for found in containers if found.processes or found.unreadable), conmons, namespaces, mounts
+        )
+
+    def _host(self) -> tuple[tuple[tuple[str, int], ...], tuple[MountPoint, ...]]:
+        """Namespaces and mounts of pid 1, which are the host's own; what may not be seen is left empty."""
+        denied: list[str] = []
+        try:
+            with ProcessDirectory(self._proc, 1) as directory:
+                return _namespaces(directory, denied), _value(directory, "mountinfo", parse_mountinfo, denied) or ()
+        except (Gone, OSError):
+            return (), ()
 
     def _container(self, container_id: str, pids: tuple[int, ...]) -> ContainerProcesses:
         unreadable: list[str] = []

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from exporter.facts.container import (
+    MASKED_PATHS,
     Container,
     ContainerNetwork,
     DeclaredLimits,
@@ -25,10 +26,6 @@ from exporter.sources.quadlet.flags import Flags
 DEFAULT_CAPABILITIES = (
     *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE"),
     *("CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT"),
-)
-DEFAULT_MASKED_PATHS = (
-    *("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi"),
-    *("/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux"),
 )
 DEFAULT_PIDS = 2048
 EVERY_CAPABILITY = ("ALL",)
@@ -47,10 +44,12 @@ def declared_container(
     flags: Flags,
     pod: Flags | None,
     drivers: Mapping[str, tuple[str, str]],
+    storage: str = "",
 ) -> Container:
     """The container of one command line of `user`'s podman, in the pod whose flags are `pod`.
 
-    `drivers` are the driver and the parent interface of the networks that are known, by name.
+    `storage` is where podman keeps images, "" for where it does by itself. `drivers` are the driver and the parent
+    interface of the networks that are known, by name.
     """
     host = flags if pod is None else pod  # a pod's members live in its network and its user namespace
     mode, networks = _networks(host, drivers, "pasta" if user else "bridge")
@@ -65,6 +64,7 @@ def declared_container(
         pod="" if pod is None else pod.last("--name"),
         network_mode=mode if pod is None else f"container:{pod.last('--name')}-infra",
         restart_policy=flags.last("--restart") or "no",
+        storage_path=storage or (f"~{user}/.local/share/containers/storage" if user else "/var/lib/containers/storage"),
         networks=networks,
         mounts=_mounts(flags),
         limits=_limits(flags),
@@ -86,7 +86,7 @@ def _security(flags: Flags, host: Flags) -> DeclaredSecurity:
         no_new_privileges=_no_new_privileges(options),
         seccomp=_seccomp(options, privileged=privileged),
         selinux_process_label=_label(flags, options, privileged=privileged),
-        apparmor_profile=next((setting for key, _, setting in reversed(options) if key == "apparmor"), None),
+        apparmor_profile=_apparmor(options, privileged=privileged),
         userns_mode=_userns_mode(userns, mapped=bool(uid_map or gid_map)),
         userns_auto=userns.partition(":")[0] == "auto",
         uid_map=uid_map or gid_map,
@@ -133,6 +133,12 @@ def _seccomp(options: list[tuple[str, str, str]], *, privileged: bool) -> str:
     return (asked[-1] if asked else "") or ("unconfined" if privileged else "default")
 
 
+def _apparmor(options: list[tuple[str, str, str]], *, privileged: bool) -> str:
+    """The profile; podman's own where none is asked for, as it would be on a host with AppArmor."""
+    asked = [setting for key, _, setting in options if key == "apparmor"]
+    return (asked[-1] if asked else "") or ("unconfined" if privileged else "containers-default")
+
+
 def _label(flags: Flags, options: list[tuple[str, str, str]], *, privileged: bool) -> str:
     """The label, its pair of categories open; "" where podman asks for none."""
     asked = [setting for key, _, setting in options if key == "label"]
@@ -150,7 +156,7 @@ def _userns_mode(userns: str, *, mapped: bool) -> str:
 
 
 def _masked(options: list[tuple[str, str, str]], *, privileged: bool) -> tuple[str, ...]:
-    masked = [] if privileged else list(DEFAULT_MASKED_PATHS)
+    masked = [] if privileged else list(MASKED_PATHS)
     for key, _, setting in options:
         paths = setting.split(":")
         if key == "mask":
@@ -167,10 +173,13 @@ def _covered(path: str, patterns: list[str]) -> bool:
 
 def _limits(flags: Flags) -> DeclaredLimits:
     conf = dict(one.partition("=")[::2] for one in flags.values("--cgroup-conf"))
+    memory = parse_size(flags.last("--memory"))
+    # Where nothing is said of swap, podman allows as much of it as of memory.
+    twice = 2 * memory if memory and flags.last("--memory-swap") in {"", "0"} else None
     return DeclaredLimits(
-        memory_bytes=parse_size(flags.last("--memory")),
+        memory_bytes=memory,
         memory_high_bytes=parse_size(conf.get("memory.high", "")),
-        memory_swap_bytes=parse_size(flags.last("--memory-swap")),
+        memory_swap_bytes=parse_size(flags.last("--memory-swap")) or twice,
         cpu_cores=_cpu_cores(flags),
         pids=_pids(flags.last("--pids-limit")),
     )

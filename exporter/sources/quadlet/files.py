@@ -144,6 +144,7 @@ def describe(unit: QuadletUnit, units: dict[str, QuadletUnit]) -> QuadletFile:
         flags=flags,
         pod=_pod(unit, units),
         drivers=_drivers(units),
+        storage=parse_flags(unit.arguments("Container", "GlobalArgs")).last("--root"),
     )
     asked = tuple(Request(_request_name(flag), flag.origin) for flag in flags.all)
     return QuadletFile(unit.path, unit_name, container, declared_unit(unit, unit_name, user), (*asked, *requests))

@@ -7,7 +7,14 @@ import pytest
 from exporter.assess.hardening.limits_redundant import CHECK
 from exporter.assess.report import Verdict
 from exporter.facts.cgroup import Level
-from tests.assess.secure import IN_THE_DARK, fails, passes, verdict, with_level
+from tests.assess.secure import CGROUPS, ID, IN_THE_DARK, SECURE, fails, passes, verdict, with_level
+
+
+def test_the_scope_that_podman_makes_is_no_second_place() -> None:
+    path = f"/machine.slice/libpod-{ID}.scope"
+    payload, service, *_ = CGROUPS.levels
+    levels = (replace(payload, path=f"{path}/container"), replace(service, path=path))
+    assert fails(CHECK, replace(SECURE, cgroups=replace(CGROUPS, levels=levels)))
 
 
 def test_limits_at_payload_and_service_pass() -> None:

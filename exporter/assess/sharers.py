@@ -1,0 +1,205 @@
+"""Who else has what should be a container's own: ids, and the pair of categories of its label.
+
+Looked at once for all containers of a report, in the time of a sort. A pod's members share both on purpose; whoever has
+no user namespace of its own has no ids of its own to share.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.facts.container import Container, IdRange
+from exporter.facts.host import Host, SubIds
+from exporter.facts.process import Process
+
+_EXAMPLES = 4
+_EVERY_ID = 2**32 - 1
+_FIELDS_WITH_CATEGORIES = 5
+_OWNER_OF_PODMANS_IDS = "containers"  # subuid(5): whose range userns=auto takes from
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one container has."""
+
+    name: str
+    user: str
+    pod: str
+    uids: frozenset[IdRange] = frozenset()
+    gids: frozenset[IdRange] = frozenset()
+    categories: frozenset[str] = frozenset()
+
+    @property
+    def group(self) -> str:
+        """Whoever is of the same group shares on purpose."""
+        return f"{self.user}/pod {self.pod}" if self.pod else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: int
+    end: int  # the first id after it
+    group: str
+    name: str
+
+
+def claim_in_force(name: str, user: str, pod: str, processes: Iterable[Process]) -> Claim:
+    """What the processes of a container have together."""
+    everyone = tuple(processes)
+    return Claim(
+        name,
+        user,
+        pod,
+        frozenset(line for one in everyone for line in own_ids(one.uid_map)),
+        frozenset(line for one in everyone for line in own_ids(one.gid_map)),
+        frozenset(found for one in everyone if (found := categories_of(one.security_label))),
+    )
+
+
+def claim_declared(name: str, container: Container) -> Claim:
+    """What podman was asked for."""
+    walls = container.security
+    categories = categories_of(walls.selinux_process_label)
+    return Claim(
+        name,
+        container.user,
+        container.pod,
+        frozenset(own_ids(walls.uid_map)),
+        frozenset(own_ids(walls.gid_map)),
+        frozenset({categories} if categories else ()),
+    )
+
+
+def own_ids(id_map: Iterable[IdRange]) -> tuple[IdRange, ...]:
+    """The lines of a map that are not the host's own, where every id is itself."""
+    return tuple(line for line in id_map if not (line.inside == line.outside == 0 and line.count >= _EVERY_ID))
+
+
+def categories_of(label: str | None) -> str:
+    """`c229,c276` of a label; "" for one without, or with categories that are not chosen yet."""
+    parts = (label or "").split(":")
+    found = parts[4] if len(parts) >= _FIELDS_WITH_CATEGORIES else ""
+    return found if found.startswith("c") and "?" not in found else ""
+
+
+def sharers_of_labels(claims: Iterable[Claim]) -> Mapping[str, tuple[str, ...]]:
+    """By container: examples of others with the same categories."""
+    everyone = tuple(claims)
+    examples: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for claim in everyone:
+        for categories in claim.categories:
+            holders = examples[categories]
+            if len(holders) <= _EXAMPLES:
+                holders.setdefault(claim.group, claim.name)
+    found: dict[str, tuple[str, ...]] = {}
+    for claim in everyone:
+        others = {
+            name
+            for categories in claim.categories
+            for group, name in examples[categories].items()
+            if group != claim.group
+        }
+        if others:
+            found[claim.name] = tuple(sorted(others))[:_EXAMPLES]
+    return found
+
+
+def sharers_of_ids(claims: Iterable[Claim], host: Host | None) -> Mapping[str, tuple[str, ...]]:
+    """By container: examples of others, of accounts and of owners of subordinate ids that have ids of its own."""
+    everyone = tuple(claims)
+    found: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    _meet(_spans((claim, claim.uids) for claim in everyone), found)
+    _meet(_spans((claim, claim.gids) for claim in everyone), found)
+    if host is not None:
+        accounts = sorted((uid, name) for name, uid in host.account_uids)
+        subuids, subgids = _Owners(host.subuids), _Owners(host.subgids)
+        for claim in everyone:
+            own = claim.user or _OWNER_OF_PODMANS_IDS
+            others = [
+                *(_account_within(line, accounts) for line in claim.uids),
+                *(subuids.other_than(own, line) for line in claim.uids),
+                *(subgids.other_than(own, line) for line in claim.gids),
+            ]
+            if any(others):
+                found[claim.name] |= dict.fromkeys(other for other in others if other)
+    return {name: tuple(others)[:_EXAMPLES] for name, others in found.items()}
+
+
+def _spans(lines: Iterable[tuple[Claim, frozenset[IdRange]]]) -> list[_Span]:
+    spans = [
+        _Span(line.outside, line.outside + line.count, claim.group, claim.name)
+        for claim, id_map in lines
+        for line in id_map
+    ]
+    return sorted(spans, key=lambda span: (span.start, span.end, span.name))
+
+
+def _meet(spans: Sequence[_Span], found: defaultdict[str, dict[str, None]]) -> None:
+    """Note for each span one of another group that overlaps it, if there is any."""
+    for span, other in (*_with_an_earlier(spans), *_with_a_later(spans)):
+        found[span.name][other.name] = None
+
+
+def _with_an_earlier(spans: Sequence[_Span]) -> Iterator[tuple[_Span, _Span]]:
+    """Of those that begin before a span, the one that reaches furthest decides."""
+    best: _Span | None = None
+    second: _Span | None = None  # the best of another group than the best
+    for span in spans:
+        other = second if best is not None and best.group == span.group else best
+        if other is not None and other.end > span.start:
+            yield span, other
+        if best is None or span.end > best.end:
+            second = best if best is not None and best.group != span.group else second
+            best = span
+        elif span.group != best.group and (second is None or span.end > second.end):
+            second = span
+
+
+def _with_a_later(spans: Sequence[_Span]) -> Iterator[tuple[_Span, _Span]]:
+    """Of those that begin after a span, the next one decides."""
+    following: _Span | None = None
+    second: _Span | None = None  # the next one of another group than the next one
+    for span in reversed(spans):
+        other = second if following is not None and following.group == span.group else following
+        if other is not None and other.start < span.end:
+            yield span, other
+        second = following if following is not None and following.group != span.group else second
+        following = span
+
+
+def _account_within(line: IdRange, accounts: Sequence[tuple[int, str]]) -> str:
+    index = bisect_left(accounts, (line.outside, ""))
+    if index < len(accounts) and accounts[index][0] < line.outside + line.count:
+        return f"account {accounts[index][1]}"
+    return ""
+
+
+class _Owners:
+    """Who has subordinate ids, to be asked who else than one has some of a range."""
+
+    def __init__(self, ranges: Iterable[SubIds]) -> None:
+        ordered = sorted(ranges, key=lambda one: one.start)
+        self._starts = [one.start for one in ordered]
+        # For each number of ranges from the left: the one that reaches furthest, and that of another owner.
+        self._reach: list[tuple[SubIds | None, SubIds | None]] = [(None, None)]
+        for one in ordered:
+            best, second = self._reach[-1]
+            if best is None or _end(one) > _end(best):
+                second = best if best is not None and best.owner != one.owner else second
+                best = one
+            elif one.owner != best.owner and (second is None or _end(one) > _end(second)):
+                second = one
+            self._reach.append((best, second))
+
+    def other_than(self, owner: str, line: IdRange) -> str:
+        """Another owner of ids of `line`, "" if there is none."""
+        best, second = self._reach[bisect_left(self._starts, line.outside + line.count)]
+        other = second if best is not None and best.owner == owner else best
+        return f"{other.owner}'s subordinate ids" if other is not None and _end(other) > line.outside else ""
+
+
+def _end(ids: SubIds) -> int:
+    return ids.start + ids.count
