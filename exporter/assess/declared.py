@@ -12,6 +12,7 @@ from exporter.assess.check import Check, Subject, not_applicable
 from exporter.assess.examination import Examination, Examined, Place, SubjectKind
 from exporter.assess.hardening import CHECKS
 from exporter.assess.report import CheckInfo, Finding, Verdict
+from exporter.assess.volumes import AskedSources, Tenant, tenant_of
 from exporter.facts.container import Container, full_name
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem
 
@@ -57,13 +58,14 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
     """What the checks say of each container that was asked for; other files count through those that name them."""
     everyone = tuple(files)
     neighbours = _neighbours(everyone)
+    sources = _asked_sources(everyone)
     return Examination(
         checks=tuple(
             CheckInfo(one.id, one.severity, one.title, one.why, one.fix_quadlet, one.fix_podman, one.references)
             for one in CHECKS
         ),
         subjects=tuple(
-            _examined(file, file.container, neighbours.get(_slice(file), ()))
+            _examined(file, file.container, neighbours.get(_slice(file), ()), sources[file.tree])
             for file in everyone
             if file.asked and file.container
         ),
@@ -72,7 +74,7 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
     )
 
 
-def _examined(file: QuadletFile, container: Container, in_slice: tuple[str, ...]) -> Examined:
+def _examined(file: QuadletFile, container: Container, in_slice: tuple[str, ...], sources: AskedSources) -> Examined:
     subject = Subject(
         name=full_name(container.user, container.name),
         user=container.user,
@@ -83,6 +85,7 @@ def _examined(file: QuadletFile, container: Container, in_slice: tuple[str, ...]
         host=None,
         running=False,
         neighbours_in_slice=tuple(other for other in in_slice if other != container.name),
+        asked_by_others=sources.of_others(_tenant(container)),
     )
     findings = tuple(_finding(check, subject) for check in CHECKS)
     amiss = [one.check for one in findings if one.outcome.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
@@ -119,6 +122,19 @@ def _neighbours(files: tuple[QuadletFile, ...]) -> dict[tuple[str, str], tuple[s
         if file.container is not None:
             found[_slice(file)].append(file.container.name)
     return {key: tuple(sorted(names)) for key, names in found.items()}
+
+
+def _asked_sources(files: tuple[QuadletFile, ...]) -> dict[str, AskedSources]:
+    """By tree: who asks for which volume."""
+    tenants: defaultdict[str, list[Tenant]] = defaultdict(list)
+    for file in files:
+        if file.container is not None:
+            tenants[file.tree].append(_tenant(file.container))
+    return {tree: AskedSources(of_tree) for tree, of_tree in tenants.items()}
+
+
+def _tenant(container: Container) -> Tenant:
+    return tenant_of(full_name(container.user, container.name), container, None)
 
 
 def _sentence(problem: QuadletProblem) -> str:

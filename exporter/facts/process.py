@@ -20,6 +20,7 @@ class MountPoint:
     filesystem: str  # zfs, overlay, tmpfs
     source: str  # the dataset for zfs
     device: str  # major:minor
+    mount_id: int | None = None  # field 1: unique on the host while it is mounted; an older recording does not tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from exporter.assess.check import Check, Subject
 from exporter.assess.report import Outcome, Verdict
+from exporter.assess.volumes import MountedVolume
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse
 from exporter.facts.container import (
     Container,
@@ -17,12 +18,16 @@ from exporter.facts.container import (
 )
 from exporter.facts.host import Host, SubIds
 from exporter.facts.process import ContainerProcesses, MountPoint, Process
+from exporter.facts.storage import Dataset
 from exporter.facts.unit import Unit
+from exporter.facts.volume import Volume
 
 ID = "97c719b8ea55" + "0" * 52
 LABEL = "system_u:system_r:container_t:s0:c229,c276"
 ROOT = MountPoint("/", "/", ("ro", "relatime"), "overlay", "overlay", "0:51")
-DATA = MountPoint("/data", "/", ("rw", "relatime"), "zfs", "tank/containers/objects02", "0:61")
+DATA = MountPoint(
+    "/data", "/", ("rw", "nosuid", "nodev", "relatime"), "zfs", "tank/containers/objects02", "0:61", mount_id=1127
+)
 
 PROCESS = Process(
     pid=4001,
@@ -54,7 +59,11 @@ CONTAINER = Container(
     restart_policy="no",
     restarts=0,
     networks=(ContainerNetwork("lan", "macvlan", "lan0", ("10.10.0.2",), "02:00:00:00:00:02"),),
-    mounts=(DeclaredMount("/data/containers/objects02", "/data", "bind", writable=True, flags=("rw", "Z")),),
+    mounts=(
+        DeclaredMount(
+            "/data/containers/objects02", "/data", "bind", writable=True, flags=("rw", "Z", "nosuid", "nodev")
+        ),
+    ),
     limits=DeclaredLimits(memory_bytes=512_000_000, cpu_cores=4.0, pids=200),
     security=DeclaredSecurity(
         read_only_rootfs=True,
@@ -144,6 +153,26 @@ HOST = Host(
     subgids=(SubIds("containers", 2147483647, 2147483647),),
     account_uids=(("root", 0), ("alice", 1000)),
 )
+VOLUME = Volume(
+    container_id=ID,
+    destination="/data",
+    mount_id=1127,
+    filesystem="zfs",
+    size_bytes=1000,
+    used_bytes=700,
+    available_bytes=300,
+    security_label="system_u:object_r:container_file_t:s0:c229,c276",
+)
+MOUNTED = MountedVolume(DATA, CONTAINER.mounts[0], VOLUME)
+DATASET = Dataset(
+    name="tank/containers/objects02",
+    kind="filesystem",
+    mountpoint="/data/containers/objects02",
+    used_bytes=800,
+    available_bytes=200,
+    referenced_bytes=700,
+    quota_bytes=1000,
+)
 SECURE = Subject(
     name="objects02",
     user="",
@@ -153,6 +182,8 @@ SECURE = Subject(
     unit=UNIT,
     host=HOST,
     slice_unit=SLICE,
+    volumes=(MOUNTED,),
+    datasets={DATASET.name: DATASET},
 )
 # No source answers: nothing can be judged.
 IN_THE_DARK = Subject("objects02", "", None, None, None, None, None)
@@ -174,6 +205,23 @@ def with_declared(**changes: object) -> Subject:
     """The secure container for which podman was asked otherwise."""
     security = replace(CONTAINER.security, **changes)  # type: ignore[arg-type]  # as above
     return replace(SECURE, container=replace(CONTAINER, security=security))
+
+
+def with_volume(**changes: object) -> Subject:
+    """The secure container whose volume differs."""
+    return replace(SECURE, volumes=(replace(MOUNTED, **changes),))  # type: ignore[arg-type]  # as above
+
+
+def with_mount(**changes: object) -> Subject:
+    """The secure container whose volume is mounted otherwise."""
+    return with_volume(mount=replace(DATA, **changes))  # type: ignore[arg-type]  # as above
+
+
+def with_volume_asked(*flags: str, source: str = "/data/containers/objects02") -> Subject:
+    """The secure container whose volume was asked for with other options, or from another place."""
+    mount = replace(CONTAINER.mounts[0], flags=flags, source=source)
+    container = replace(CONTAINER, mounts=(mount,))
+    return replace(SECURE, container=container, volumes=(replace(MOUNTED, asked=mount),))
 
 
 def with_level(level: Level, **changes: object) -> Subject:

@@ -114,14 +114,14 @@ def test_a_check_that_what_is_asked_for_does_not_decide_does_not_apply() -> None
 
 
 def test_two_quadlets_of_one_slice_are_told_of_each_other_only_beside_each_other() -> None:
-    other = replace(GOOD, path="db.container", container=replace(CONTAINER, name="db"))
+    other = replace(GOOD, path="db.container", container=replace(CONTAINER, name="db", mounts=()))
     for tree, shared in (("quadlets", True), ("elsewhere", False)):
         examination = examine_quadlets([GOOD, replace(other, tree=tree)], [])
         assert ("own_slice" in failing(examination)["web"]) is shared
 
 
 def test_a_file_that_nobody_asked_for_counts_and_is_not_judged() -> None:
-    neighbour = replace(GOOD, path="db.container", container=replace(CONTAINER, name="db"), asked=False)
+    neighbour = replace(GOOD, path="db.container", container=replace(CONTAINER, name="db", mounts=()), asked=False)
     assert failing(examine_quadlets([GOOD, neighbour], [])) == {"web": {"own_slice"}}
 
 

@@ -118,6 +118,7 @@ def _mount_point(line: bytes) -> MountPoint:
         filesystem=source[0].decode("utf-8", "replace"),
         source=_unescaped(source[1]),
         device=fields[2].decode("utf-8", "replace"),
+        mount_id=_decimal(fields[0]),
     )
 
 
