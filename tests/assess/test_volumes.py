@@ -7,10 +7,11 @@ import pytest
 
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import ContainerReport, LabelKind, VolumeReport
+from exporter.assess.report import ContainerReport, LabelKind, Verdict, VolumeReport
 from exporter.assess.volumes import AskedSources, MountedSources, Tenant, tenant_of, volumes_of
 from exporter.facts.container import Container, DeclaredMount
 from exporter.facts.process import ContainerProcesses, MountPoint, Process, ProcessTable
+from exporter.facts.reading import Absent
 from exporter.facts.snapshot import Snapshot
 from tests.assess.secure import CONTAINER, DATA, ID, PROCESS, PROCESSES, ROOT, VOLUME
 from tests.assess.snapshots import SNAPSHOT, answered, silent
@@ -130,6 +131,10 @@ def of_report(snapshot: Snapshot) -> ContainerReport:
     return assess(snapshot, Limits(), Build()).containers[0]
 
 
+def judged(snapshot: Snapshot, check: str) -> Verdict:
+    return {one.check: one.outcome.verdict for one in of_report(snapshot).findings}[check]
+
+
 def test_a_report_shows_figures_and_kind_of_each_volume_and_the_label_in_force() -> None:
     report = of_report(SNAPSHOT)
     assert report.volumes == (VolumeReport("/data", "zfs", 1000, 700, 300, LabelKind.PRIVATE),)
@@ -141,6 +146,13 @@ def test_a_report_shows_figures_and_kind_of_each_volume_and_the_label_in_force()
 def test_what_volumes_said_last_is_shown_and_decides_nothing() -> None:
     snapshot = replace(SNAPSHOT, volume=silent(answered((VOLUME,))))
     assert of_report(snapshot).volumes[0].used_bytes == 700
+    assert judged(snapshot, "volumes_labelled_private") is Verdict.UNKNOWN
+    assert judged(replace(SNAPSHOT, volume=Absent("nobody asked")), "volumes_labelled_private") is Verdict.UNKNOWN
+
+
+def test_datasets_that_zfs_told_last_decide_nothing() -> None:
+    snapshot = replace(SNAPSHOT, zfs=silent(), zfs_mounted=silent())
+    assert judged(snapshot, "dataset_quota") is Verdict.UNKNOWN
 
 
 def crowded(count: int) -> Snapshot:

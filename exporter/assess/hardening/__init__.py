@@ -5,10 +5,14 @@ from exporter.assess.hardening import (
     all_capabilities_dropped,
     auto_remove,
     cpu_limited,
+    dataset_quota,
+    label_not_shared_twice,
     limits_redundant,
     macvlan_network,
     memory_limited,
     no_new_privileges,
+    no_setuid_binaries_reachable,
+    own_dataset,
     own_slice,
     pids_limited,
     private_user_namespace,
@@ -18,6 +22,9 @@ from exporter.assess.hardening import (
     rootful,
     seccomp_filtered,
     selinux_confined,
+    shared_volumes_idmapped,
+    volumes_labelled_private,
+    volumes_nosuid_nodev,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -37,4 +44,11 @@ CHECKS: tuple[Check, ...] = (
     limits_redundant.CHECK,
     restart_paced.CHECK,
     macvlan_network.CHECK,
+    volumes_labelled_private.CHECK,
+    shared_volumes_idmapped.CHECK,
+    label_not_shared_twice.CHECK,
+    own_dataset.CHECK,
+    dataset_quota.CHECK,
+    volumes_nosuid_nodev.CHECK,
+    no_setuid_binaries_reachable.CHECK,
 )
