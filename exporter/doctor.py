@@ -30,6 +30,7 @@ from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, SourceError, fresh
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
+from exporter.facts.volume import Volume
 from exporter.host_sources import Sources
 from exporter.present.untrusted import printable
 from exporter.serve import ServeError, Server
@@ -101,6 +102,9 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
     yield _finding("zfs", zfs, _zfs_words, "install zfsutils-linux, and let this process use /dev/zfs")
     zfs_mounted = ask(sources.zfs_mounted.read)
     yield _finding("zfs_mounted", zfs_mounted, _mounted_words, "install python3-pyzfs, or zfsutils-linux at least")
+
+    volume = ask(sources.volume.read, lambda: sources.volume.problems)
+    yield _finding("volume", volume, _volume_words, "run as root: /proc/PID/root needs CAP_SYS_PTRACE")
 
     firewall = ask(sources.firewall.read)
     yield _finding("firewall", firewall, _firewall_words, "run as root: nft needs CAP_NET_ADMIN")
@@ -302,6 +306,10 @@ def _zfs_words(storage: Storage) -> str:
 
 def _mounted_words(datasets: tuple[Dataset, ...]) -> str:
     return f"{_count(len(datasets), 'dataset')} mounted by containers"
+
+
+def _volume_words(volumes: tuple[Volume, ...]) -> str:
+    return f"{_count(len(volumes), 'volume')} of {_count(len({one.container_id for one in volumes}), 'container')}"
 
 
 def _firewall_words(firewall: Firewall) -> str:

@@ -14,13 +14,15 @@ from exporter.agent import Agent, Clock, Poller, no_problems, read_once
 from exporter.assess.host import Build, assess
 from exporter.assess.report import Report, WaiverReport, WaiverState
 from exporter.assess.storage import mounted_datasets
+from exporter.assess.volumes import volumes_of
 from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups, slice_of, unit_of
-from exporter.facts.container import Container
+from exporter.facts.container import Container, full_name
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Failed, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
+from exporter.facts.volume import VolumeMounts
 from exporter.host_alerts import HostAlerts
 from exporter.host_ledger import HostLedger, Neighbours
 from exporter.sources.cgroup import CgroupSource, SliceSource
@@ -31,6 +33,7 @@ from exporter.sources.podman import PodmanSocket, PodmanSource
 from exporter.sources.process import ProcessSource
 from exporter.sources.quadlet import QuadletSource
 from exporter.sources.systemd import SystemdSource
+from exporter.sources.volume import VolumeSource
 from exporter.sources.zfs import MountedDatasetSource, ZfsSource
 
 log = logging.getLogger("bulkhead")
@@ -65,6 +68,19 @@ class Interest:
         """Every dataset that a container mounts."""
         return mounted_datasets(self.processes())
 
+    def volumes(self) -> tuple[VolumeMounts, ...]:
+        """Every volume of every container that runs."""
+        table = self.processes()
+        known = {container.id: container for container in self.containers()}
+        found = []
+        for one in table.containers if table else ():
+            container = known.get(one.container_id)
+            mounts = volumes_of(container, one)
+            if mounts and one.processes:
+                name = full_name(container.user, container.name) if container else one.container_id[:12]
+                found.append(VolumeMounts(one.container_id, name, one.processes[0].pid, mounts))
+        return tuple(found)
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -78,6 +94,7 @@ class Sources:
     quadlet: QuadletSource
     zfs: ZfsSource
     zfs_mounted: MountedDatasetSource
+    volume: VolumeSource
     host: HostSource
     firewall: NftablesSource
     interest: Interest
@@ -100,6 +117,7 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
         quadlet=QuadletSource(root),
         zfs=ZfsSource(root / "proc/spl/kstat/zfs", leave_out=config.zfs.leave_out, keep=interest.datasets),
         zfs_mounted=MountedDatasetSource(interest.datasets, root / "proc/spl/kstat/zfs"),
+        volume=VolumeSource(interest.volumes, root / "proc"),
         host=HostSource(root),
         firewall=NftablesSource(),
         interest=interest,
@@ -124,6 +142,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         Clock(clocks.zfs_mounted_seconds, 60),
         lambda: sources.zfs_mounted.problems,
     )
+    volume = Poller("volume", sources.volume.read, Clock(clocks.volume_seconds, 30), lambda: sources.volume.problems)
     host = Poller("host", sources.host.read, Clock(clocks.host_seconds, 30))
     firewall = Poller("firewall", sources.firewall.read, Clock(clocks.firewall_seconds, 30))
     tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree_seconds, 30))
@@ -165,11 +184,26 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             kernel_log=books.kernel_log_reading(),
             ledger=books.ledger_reading(),
             firewall=firewall.reading(),
+            volume=volume.reading(),
         )
 
     def containers_changed() -> None:
         for poller in (tree, podman, process, systemd):
             poller.poke()
+
+    told_mounts: frozenset[tuple[str, int | None]] = frozenset()
+
+    def processes_answered() -> None:
+        # A container that has just started is not to be unknown until the volumes' own clock comes round.
+        nonlocal told_mounts
+        mounts = frozenset(
+            (wanted.container_id, mount.mount_id) for wanted in sources.interest.volumes() for mount in wanted.mounts
+        )
+        if mounts != told_mounts:
+            told_mounts = mounts
+            volume.poke()
+        if alerts is not None:
+            alerts.poke()
 
     make_report = telling_waivers(lambda: assess(snapshot(), config.thresholds, build, config.waivers))
     followers = [
@@ -182,10 +216,10 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     if alerts is not None:
         books.keeper.on_totals = alerts.notifier.see_totals
         followers += [alerts.notifier.run, lambda stop: alerts.follow(agent, stop)]
-        for poller in (process, systemd):
-            poller.on_answer = alerts.poke
+        systemd.on_answer = alerts.poke
+    process.on_answer = processes_answered
     agent = Agent(
-        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall),
+        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall, volume),
         followers=tuple(followers),
         make_report=alerts.make_report if alerts is not None else make_report,
     )

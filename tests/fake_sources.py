@@ -40,6 +40,7 @@ def sources(**reads: Callable[[], Any]) -> Sources:
         "quadlet": answers((Quadlet("web.service", "web", "/w", wanted=True),)),
         "zfs": answers(Storage((dataset,), (Pool("tank", "online"),))),
         "zfs_mounted": answers((dataset,)),
+        "volume": answers(()),
         "host": answers(HOST),
         "firewall": answers(Firewall((InputChain("inet", "filter", "input", "drop", denies=True),))),
     }

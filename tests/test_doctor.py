@@ -50,10 +50,11 @@ def test_every_source_that_can_be_read_is_ok_and_says_numbers(config: Config) ->
     assert found["quadlet"].found == "1 quadlet, 1 wanted at boot"
     assert found["zfs"].found == "1 dataset in 1 pool, 1 with a quota"
     assert found["zfs_mounted"].found == "1 dataset mounted by containers"
+    assert found["volume"].found == "0 volumes of 0 containers"
     assert found["firewall"].found == "1 chain at the input hook, 1 of them denying by default"
     assert list(found) == [
         *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted"),
-        *("firewall", "state_dir", "listen"),
+        *("volume", "firewall", "state_dir", "listen"),
     ]
 
 

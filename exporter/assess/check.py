@@ -7,15 +7,20 @@ declared, drift is raised. `declared` judges what was asked for alone, as quadle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from exporter.assess.labels import categories_of, has_selinux, process_label
 from exporter.assess.report import Outcome, Severity, Verdict
+from exporter.assess.volumes import MountedVolume, Sharer
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses, MountPoint, Process
+from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
+
+_NAMED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,9 @@ class Subject:
     quadlets: tuple[Quadlet, ...] | None = None  # those of its name; None is not known
     ids_shared_with: Sharers = Sharers()
     label_shared_with: Sharers = Sharers()
+    volumes: tuple[MountedVolume, ...] | None = None  # None: its mounts are not readable
+    asked_by_others: Mapping[str, tuple[Sharer, ...]] = field(default_factory=dict)  # by source of a volume it asks for
+    datasets: Mapping[str, Dataset] | None = None  # by name; None: ZFS is not here, or does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,27 @@ def asked(good: str, bad: str, *, stands: bool | None, detail: str = "") -> Outc
             return failed(bad, detail)
         case None:
             return unknown("nothing says what was asked for")
+
+
+def label_in_force(subject: Subject) -> str | Outcome:
+    """The label of the container's processes; or what to say where there is none to hold a volume's label against."""
+    if subject.host is None:
+        return unknown("host's SELinux mode not readable")
+    if not has_selinux(subject.host):
+        return not_applicable("SELinux is not on this host")
+    label = process_label(subject.processes)
+    if label is None:
+        return unknown("label of the processes not readable")
+    if not categories_of(label):
+        return not_applicable("the container is not confined by a label")
+    return label
+
+
+def named(places: Iterable[str]) -> str:
+    """A detail of at most five places."""
+    shown = list(places)
+    more = len(shown) - _NAMED_MAX
+    return "; ".join(shown[:_NAMED_MAX]) + (f"; {more} more" if more > 0 else "")
 
 
 def promise(declared: Outcome) -> bool | None:

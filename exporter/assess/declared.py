@@ -13,6 +13,7 @@ from exporter.assess.examination import Examination, Examined, Place, SubjectKin
 from exporter.assess.hardening import CHECKS
 from exporter.assess.report import CheckInfo, Finding, Verdict
 from exporter.assess.sharers import claim_declared, sharers_of_ids, sharers_of_labels
+from exporter.assess.volumes import AskedSources, Tenant, tenant_of
 from exporter.facts.container import Container, full_name
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem
 
@@ -60,6 +61,7 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
     everyone = tuple(files)
     neighbours = _neighbours(everyone)
     ids, labels = _sharers(everyone)
+    sources = _asked_sources(everyone)
     return Examination(
         checks=tuple(
             CheckInfo(one.id, one.severity, one.title, one.why, one.fix_quadlet, one.fix_podman, one.references)
@@ -72,6 +74,7 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
                 in_slice=neighbours.get(_slice(file), ()),
                 ids=ids.get(file.path, Sharers()),
                 label=labels.get(file.path, Sharers()),
+                sources=sources[file.tree],
             )
             for file in everyone
             if file.asked and file.container
@@ -82,7 +85,13 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
 
 
 def _examined(
-    file: QuadletFile, container: Container, *, in_slice: tuple[str, ...], ids: Sharers, label: Sharers
+    file: QuadletFile,
+    container: Container,
+    *,
+    in_slice: tuple[str, ...],
+    ids: Sharers,
+    label: Sharers,
+    sources: AskedSources,
 ) -> Examined:
     subject = Subject(
         name=full_name(container.user, container.name),
@@ -96,6 +105,7 @@ def _examined(
         neighbours_in_slice=tuple(other for other in in_slice if other != container.name),
         ids_shared_with=ids,
         label_shared_with=label,
+        asked_by_others=sources.of_others(_tenant(container)),
     )
     findings = tuple(_finding(check, subject) for check in CHECKS)
     amiss = [one.check for one in findings if one.outcome.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
@@ -144,6 +154,19 @@ def _sharers(files: tuple[QuadletFile, ...]) -> tuple[dict[str, Sharers], dict[s
         ids |= {beside[name].path: Sharers((), others) for name, others in sharers_of_ids(claims, None).items()}
         labels |= {beside[name].path: Sharers((), others) for name, others in sharers_of_labels(claims).items()}
     return ids, labels
+
+
+def _asked_sources(files: tuple[QuadletFile, ...]) -> dict[str, AskedSources]:
+    """By tree: who asks for which volume."""
+    tenants: defaultdict[str, list[Tenant]] = defaultdict(list)
+    for file in files:
+        if file.container is not None:
+            tenants[file.tree].append(_tenant(file.container))
+    return {tree: AskedSources(of_tree) for tree, of_tree in tenants.items()}
+
+
+def _tenant(container: Container) -> Tenant:
+    return tenant_of(full_name(container.user, container.name), container, None)
 
 
 def _sentence(problem: QuadletProblem) -> str:

@@ -11,6 +11,7 @@ from exporter.assess.hardening import CHECKS
 from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.assess.host_check import HostCheck, HostSubject
 from exporter.assess.inventory import Resident, residents
+from exporter.assess.labels import process_label, type_and_level
 from exporter.assess.limit_drift import declared_limits, limit_drifts
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory
@@ -24,13 +25,16 @@ from exporter.assess.restarts import (
 )
 from exporter.assess.sharers import claim_declared, claim_in_force, sharers_of_ids, sharers_of_labels
 from exporter.assess.storage import datasets_of, merged_datasets
+from exporter.assess.volumes import AskedSources, MountedSources, MountedVolume, Tenant, tenant_of, volume_reports
 from exporter.assess.waivers import Waiver, waiver_reports, with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.counts import Counts
 from exporter.facts.process import MountPoint, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
+from exporter.facts.volume import Volume
 
 _AWAKE_STATES = frozenset({"running", "paused", "stopping"})
 
@@ -49,6 +53,7 @@ class Build:
 def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiver, ...] = ()) -> Report:
     """The report of one snapshot."""
     everyone = residents(snapshot)
+    lodgers = {one.name: tenant_of(one.name, one.container, one.processes) for one in everyone}
     house = _House(
         snapshot,
         limits,
@@ -60,6 +65,11 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         quadlets=_by_container(fresh(snapshot.quadlet)),
         host_mounts=_by_device(fresh(snapshot.process)),
         **_sharers(snapshot, everyone),
+        lodgers=lodgers,
+        mounted=MountedSources(lodgers.values()),
+        asked=AskedSources(lodgers.values()),
+        datasets=_datasets_now(snapshot),
+        volumes={(one.container_id, one.destination): one for one in latest(snapshot.volume) or ()},
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
@@ -104,6 +114,18 @@ class _House:
     host_mounts: Mapping[str, tuple[MountPoint, ...]]  # device -> mounts of pid 1
     ids_shared_with: Mapping[str, Sharers]  # name -> who has the same
     labels_shared_with: Mapping[str, Sharers]
+    lodgers: Mapping[str, Tenant]  # name -> the container as a user of volumes
+    mounted: MountedSources
+    asked: AskedSources
+    datasets: Mapping[str, Dataset] | None  # name -> dataset, of ZFS as it answers now
+    volumes: Mapping[tuple[str, str], Volume]  # container id and destination -> what was read of it last
+
+
+def _datasets_now(snapshot: Snapshot) -> Mapping[str, Dataset] | None:
+    storage, mounted = fresh(snapshot.zfs), fresh(snapshot.zfs_mounted)
+    if storage is None and mounted is None:
+        return None
+    return {one.name: one for one in merged_datasets(storage.datasets if storage else (), mounted or ())}
 
 
 def _gone(house: _House, everyone: tuple[Resident, ...], room: int) -> tuple[Counts, ...]:
@@ -119,7 +141,9 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
     counts = house.counts.get(resident.name)
     # Where totals are kept, a number of now would look like a fall or a rise.
     has_ledger = house.snapshot.totals is not None
-    subject = _subject(resident, house)
+    volumes = house.mounted.volumes(house.lodgers[resident.name], house.volumes)
+    subject = _subject(resident, house, volumes)
+    label = process_label(resident.processes)
     return ContainerReport(
         name=resident.name,
         state=resident.state,
@@ -135,6 +159,8 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         counts=counts,
         restart_loop=restart_loop(counts, resident.unit, house.snapshot.totals, house.limits),
         datasets=datasets_of(resident.processes),
+        volumes=volume_reports(volumes, label),
+        selinux=type_and_level(label) if all(type_and_level(label)) else None,
         findings=with_waivers(
             resident.name,
             _findings(subject, is_known=resident.container is not None),
@@ -146,10 +172,12 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
     )
 
 
-def _subject(resident: Resident, house: _House) -> Subject:
+def _subject(resident: Resident, house: _House, volumes: tuple[MountedVolume, ...] | None) -> Subject:
     # A source that fails now decides nothing: its last answer names and shows, and never passes a check.
     snapshot = house.snapshot
     processes_now, podman_now = isinstance(snapshot.process, Read), isinstance(snapshot.podman, Read)
+    if volumes is not None and not isinstance(snapshot.volume, Read):
+        volumes = tuple(replace(volume, facts=None) for volume in volumes)
     neighbours = house.living.get(_slice_path(resident.cgroups), frozenset()) - {resident.id}
     return Subject(
         name=resident.name,
@@ -167,6 +195,9 @@ def _subject(resident: Resident, house: _House) -> Subject:
         quadlets=None if house.quadlets is None or resident.user else house.quadlets.get(resident.name, ()),
         ids_shared_with=house.ids_shared_with.get(resident.name, Sharers()),
         label_shared_with=house.labels_shared_with.get(resident.name, Sharers()),
+        volumes=volumes if processes_now else None,
+        asked_by_others=house.asked.of_others(house.lodgers[resident.name]),
+        datasets=house.datasets,
     )
 
 

@@ -120,6 +120,27 @@ class MountedDataset:
     writable: bool
 
 
+class LabelKind(StrEnum):
+    """Whom a volume's label of SELinux lets in."""
+
+    PRIVATE = "private"  # the container's own categories
+    SHARED = "shared"  # every container
+    FOREIGN = "foreign"  # another container, and not this one
+    UNLABELLED = "unlabelled"  # no container that is confined
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeReport:
+    """One bind or volume mount of a container, as it was read last."""
+
+    destination: str
+    filesystem: str
+    size_bytes: int | None = None  # None: the file system does not tell
+    used_bytes: int | None = None
+    available_bytes: int | None = None
+    label: LabelKind | None = None  # None: no SELinux to label it for
+
+
 class LimitSource(StrEnum):
     """Where a limit was asked for, the innermost cgroup first."""
 
@@ -173,6 +194,8 @@ class ContainerReport:
     restart_loop: bool | None = None  # None: not known without a ledger
     memory_events: MemoryEvents | None = None  # of that same outermost own cgroup
     datasets: tuple[MountedDataset, ...] = ()
+    volumes: tuple[VolumeReport, ...] = ()
+    selinux: tuple[str, str] | None = None  # type and level of its first process; None: no label of SELinux
     findings: tuple[Finding, ...] = ()
     limits_declared: tuple[LimitDeclared, ...] = ()
     limit_drifts: tuple[LimitDrift, ...] = ()  # of the kinds that could be judged

@@ -41,6 +41,7 @@ class Clocks:
     quadlet_seconds: float = 60
     zfs_seconds: float = 120
     zfs_mounted_seconds: float = 15
+    volume_seconds: float = 30
     host_seconds: float = 30
     firewall_seconds: float = 60
     cgroup_tree_seconds: float = 5

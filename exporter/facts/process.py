@@ -21,6 +21,7 @@ class MountPoint:
     source: str  # the dataset for zfs
     device: str  # major:minor
     layers: tuple[str, ...] = ()  # lowerdir of an overlay, the uppermost first
+    mount_id: int | None = None  # field 1: unique on the host while it is mounted; an older recording does not tell
 
 
 @dataclass(frozen=True, slots=True)

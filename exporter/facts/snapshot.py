@@ -12,6 +12,7 @@ from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Reading
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
+from exporter.facts.volume import Volume
 
 _NOT_ASKED = Absent("nobody asked")
 
@@ -45,3 +46,4 @@ class Snapshot:
     totals: Totals | None = None  # what the ledger has counted; None: there is no ledger
     empty_slices: tuple[CgroupLevel, ...] = ()  # of containers that are known and not alive: their counts outlive them
     firewall: Reading[Firewall] = _NOT_ASKED
+    volume: Reading[tuple[Volume, ...]] = _NOT_ASKED

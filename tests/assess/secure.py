@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from exporter.assess.check import Check, Subject
 from exporter.assess.report import Outcome, Verdict
+from exporter.assess.volumes import MountedVolume
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse
 from exporter.facts.container import (
     MASKED_PATHS,
@@ -18,13 +19,17 @@ from exporter.facts.container import (
 )
 from exporter.facts.host import Host, SubIds
 from exporter.facts.process import ContainerProcesses, MountPoint, Process
+from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
+from exporter.facts.volume import Volume
 
 ID = "97c719b8ea55" + "0" * 52
 LABEL = "system_u:system_r:container_t:s0:c229,c276"
 STORAGE = "/var/lib/containers/storage"
 ROOT = MountPoint("/", "/", ("ro", "relatime"), "overlay", "overlay", "0:51", (f"{STORAGE}/overlay/l/CNKIOVW6",))
-DATA = MountPoint("/data", "/", ("rw", "relatime"), "zfs", "tank/containers/objects02", "0:61")
+DATA = MountPoint(
+    "/data", "/", ("rw", "nosuid", "nodev", "relatime"), "zfs", "tank/containers/objects02", "0:61", mount_id=1127
+)
 # What podman mounts by itself.
 NULL = MountPoint("/dev/null", "/null", ("rw", "nosuid", "noexec"), "devtmpfs", "udev", "0:6")
 HOSTS = MountPoint(
@@ -78,7 +83,11 @@ CONTAINER = Container(
     restarts=0,
     storage_path=f"{STORAGE}/overlay-containers/{ID}/userdata",
     networks=(ContainerNetwork("lan", "macvlan", "lan0", ("10.10.0.2",), "02:00:00:00:00:02"),),
-    mounts=(DeclaredMount("/data/containers/objects02", "/data", "bind", writable=True, flags=("rw", "Z")),),
+    mounts=(
+        DeclaredMount(
+            "/data/containers/objects02", "/data", "bind", writable=True, flags=("rw", "Z", "nosuid", "nodev")
+        ),
+    ),
     limits=DeclaredLimits(memory_bytes=512_000_000, memory_swap_bytes=1_024_000_000, cpu_cores=4.0, pids=200),
     security=DeclaredSecurity(
         read_only_rootfs=True,
@@ -174,6 +183,26 @@ HOST = Host(
     maskable_paths=("/proc/kcore", "/proc/keys", "/sys/firmware"),
 )
 QUADLET = Quadlet("objects02.service", "objects02", "/etc/containers/systemd/objects02.container", wanted=True)
+VOLUME = Volume(
+    container_id=ID,
+    destination="/data",
+    mount_id=1127,
+    filesystem="zfs",
+    size_bytes=1000,
+    used_bytes=700,
+    available_bytes=300,
+    security_label="system_u:object_r:container_file_t:s0:c229,c276",
+)
+MOUNTED = MountedVolume(DATA, CONTAINER.mounts[0], VOLUME)
+DATASET = Dataset(
+    name="tank/containers/objects02",
+    kind="filesystem",
+    mountpoint="/data/containers/objects02",
+    used_bytes=800,
+    available_bytes=200,
+    referenced_bytes=700,
+    quota_bytes=1000,
+)
 SECURE = Subject(
     name="objects02",
     user="",
@@ -186,6 +215,8 @@ SECURE = Subject(
     host_namespaces=HOST_NAMESPACES,
     host_mounts={mount.device: (mount,) for mount in HOST_MOUNTS},
     quadlets=(QUADLET,),
+    volumes=(MOUNTED,),
+    datasets={DATASET.name: DATASET},
 )
 SECURE_BY_APPARMOR = replace(
     SECURE,
@@ -232,6 +263,23 @@ def with_mount(mount: MountPoint, *, without: str = "") -> Subject:
     """The secure container with one more mount, and with `without` with one less."""
     mounts = tuple(one for one in PROCESSES.mounts if one.mount_point != without)
     return replace(SECURE, processes=replace(PROCESSES, mounts=(*mounts, mount)))
+
+
+def with_volume(**changes: object) -> Subject:
+    """The secure container whose volume differs."""
+    return replace(SECURE, volumes=(replace(MOUNTED, **changes),))  # type: ignore[arg-type]  # as above
+
+
+def with_volume_mount(**changes: object) -> Subject:
+    """The secure container whose volume is mounted otherwise."""
+    return with_volume(mount=replace(DATA, **changes))  # type: ignore[arg-type]  # as above
+
+
+def with_volume_asked(*flags: str, source: str = "/data/containers/objects02") -> Subject:
+    """The secure container whose volume was asked for with other options, or from another place."""
+    mount = replace(CONTAINER.mounts[0], flags=flags, source=source)
+    container = replace(CONTAINER, mounts=(mount,))
+    return replace(SECURE, container=container, volumes=(replace(MOUNTED, asked=mount),))
 
 
 def with_level(level: Level, **changes: object) -> Subject:

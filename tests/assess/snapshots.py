@@ -8,10 +8,11 @@ from typing import TypeVar
 from exporter.facts.process import Conmon, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading
 from exporter.facts.snapshot import Snapshot
-from exporter.facts.storage import Dataset, Pool, Storage
+from exporter.facts.storage import Pool, Storage
 from tests.assess.secure import (
     CGROUPS,
     CONTAINER,
+    DATASET,
     HOST,
     HOST_MOUNTS,
     HOST_NAMESPACES,
@@ -20,21 +21,12 @@ from tests.assess.secure import (
     QUADLET,
     SLICE,
     UNIT,
+    VOLUME,
 )
 
 T = TypeVar("T")
 
 NOW = 1_800_000_000.0
-DATASET = Dataset(
-    name="tank/containers/objects02",
-    kind="filesystem",
-    mountpoint="/data/containers/objects02",
-    used_bytes=800,
-    available_bytes=200,
-    referenced_bytes=700,
-    quota_bytes=1000,
-)
-
 
 CONMON = Conmon(ID, "objects02", 4000, 0)
 
@@ -59,5 +51,6 @@ SNAPSHOT = Snapshot(
     zfs=answered(Storage((DATASET,), (Pool("tank", "online", 2000, 900, 1100, 0.02),))),
     zfs_mounted=answered((replace(DATASET, used_bytes=810),)),
     host=answered(HOST),
+    volume=answered((VOLUME,)),
 )
 WITHOUT_ZFS = replace(SNAPSHOT, zfs=Absent("ZFS is not on this host"), zfs_mounted=Absent("ZFS is not on this host"))

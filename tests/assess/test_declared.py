@@ -132,14 +132,22 @@ def test_a_check_that_what_is_asked_for_does_not_decide_does_not_apply() -> None
 
 
 def test_two_quadlets_of_one_slice_are_told_of_each_other_only_beside_each_other() -> None:
-    other = replace(GOOD, path="db.container", container=replace(ASKED, name="db"))
+    other = replace(GOOD, path="db.container", container=replace(ASKED, name="db", mounts=()))
     for tree, shared in (("quadlets", True), ("elsewhere", False)):
         examination = examine_quadlets([GOOD, replace(other, tree=tree)], [])
         assert ("own_slice" in failing(examination)["web"]) is shared
 
 
+def test_two_quadlets_of_one_source_are_told_of_each_other_only_beside_each_other() -> None:
+    other = replace(GOOD, path="db.container", container=replace(ASKED, name="db"))
+    of_sources = {"shared_volumes_idmapped", "label_not_shared_twice"}
+    for tree, found in (("quadlets", of_sources), ("elsewhere", set[str]())):
+        examination = examine_quadlets([GOOD, replace(other, tree=tree)], [])
+        assert failing(examination)["web"] & of_sources == found
+
+
 def test_a_file_that_nobody_asked_for_counts_and_is_not_judged() -> None:
-    neighbour = replace(GOOD, path="db.container", container=replace(ASKED, name="db"), asked=False)
+    neighbour = replace(GOOD, path="db.container", container=replace(ASKED, name="db", mounts=()), asked=False)
     assert failing(examine_quadlets([GOOD, neighbour], [])) == {"web": {"own_slice"}}
 
 

@@ -11,6 +11,7 @@ from exporter.assess.check import Subject
 from exporter.assess.declared import examine_quadlets
 from exporter.assess.hardening import CHECKS
 from exporter.assess.report import Verdict
+from exporter.assess.volumes import AskedSources, tenant_of
 from exporter.facts.container import full_name
 from exporter.sources.example.recording import load_recording
 from exporter.sources.quadlet.files import read_quadlets
@@ -50,6 +51,8 @@ def made() -> Verdicts:
     for one in recording.podman:
         if one.unit in units:
             in_slice[units[one.unit].slice].append(one.name)
+    tenants = {one.id: tenant_of(full_name(one.user, one.name), one, None) for one in recording.podman}
+    sources = AskedSources(tenants.values())
     found: Verdicts = {}
     for one in recording.podman:
         unit = units.get(one.unit)
@@ -57,7 +60,15 @@ def made() -> Verdicts:
             continue
         neighbours = tuple(name for name in in_slice[unit.slice] if name != one.name)
         subject = Subject(
-            full_name(one.user, one.name), one.user, one, None, None, unit, None, neighbours_in_slice=neighbours
+            name=full_name(one.user, one.name),
+            user=one.user,
+            container=one,
+            processes=None,
+            cgroups=None,
+            unit=unit,
+            host=None,
+            neighbours_in_slice=neighbours,
+            asked_by_others=sources.of_others(tenants[one.id]),
         )
         found |= {(one.name, check.id): check.declared(subject).verdict for check in CHECKS if check.declared}
     return found
@@ -68,4 +79,5 @@ def test_every_wall_is_asked_for_in_the_file_as_in_the_container_that_it_makes(a
     assert len(both) > 600
     differing = {key for key in both if asked[key] is not made[key]}
     # podman says that it asks for ids of its own, and gives it those of its pod; the file names the pod.
-    assert differing == {("inpod1", "private_user_namespace"), ("inpod1", "no_host_namespaces")}
+    of_ids = ("private_user_namespace", "no_host_namespaces", "shared_volumes_idmapped")
+    assert differing == {("inpod1", check) for check in of_ids}

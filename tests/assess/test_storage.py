@@ -10,8 +10,7 @@ from exporter.assess.report import MountedDataset
 from exporter.assess.storage import datasets_of, fill_ratio, merged_datasets, mounted_datasets, quota_ratio
 from exporter.facts.process import MountPoint, ProcessTable
 from exporter.sources.process.parse import parse_mountinfo
-from tests.assess.secure import PROCESSES
-from tests.assess.snapshots import DATASET
+from tests.assess.secure import DATASET, PROCESSES
 
 
 def test_the_datasets_of_a_container_are_its_zfs_mounts() -> None:

@@ -74,7 +74,8 @@ def test_a_waiver_of_the_configuration_keeps_the_exit_code_from_failing_and_one_
     def exit_code_until(day: str) -> int:
         waiver = f'container = "good01"\ncheck = "selinux_confined"\nreason = "the host changes soon"\nuntil = {day}\n'
         path.write_text(f"[[waivers]]\n{waiver}")
-        return main(["audit", "--example", "--container", "good01", "--config", str(path)])
+        arguments = ["--example", "--container", "good01", "--fail-on", "critical", "--config", str(path)]
+        return main(["audit", *arguments])
 
     assert exit_code_until("9998-12-31") == 0
     assert "            waived until 9998-12-31: the host changes soon\n" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from exporter.assess.hardening_host import HOST_CHECKS
+from exporter.assess.hardening import CHECKS
 from tests.lab.agent import Page, metrics
 from tests.lab.containers import ALL
 from tests.lab.machine import LabError, Machine
@@ -16,6 +16,9 @@ pytestmark = pytest.mark.lab
 
 EVERYWHERE = {"selinux_confined"}
 """The lab's policy is not enforced, so no label confines anything."""
+
+OF_VOLUMES = {"volumes_nosuid_nodev"}
+"""The seed's quadlets, and so the lab's, do not ask for nosuid and nodev; this is of what has a volume."""
 
 FAILING: dict[str, set[str]] = {
     # podman's own defaults, and ids of alice's own range: it asks for none of the practices.
@@ -93,6 +96,11 @@ FAILING: dict[str, set[str]] = {
     "bad-restart-always-fast": {"restart_paced"},
     "bad-host-pid": {"no_host_namespaces"},
     "bad-host-path": {"no_host_path_of_the_system"},
+    "bad-unlabelled-volume": {"volumes_labelled_private"},
+    "bad-shared-no-idmap": {"shared_volumes_idmapped"},
+    "bad-shared-no-idmap-peer": {"shared_volumes_idmapped"},
+    "bad-no-dataset": {"own_dataset"},
+    "bad-no-quota": {"dataset_quota"},
 }
 """Beside `EVERYWHERE`. A container that is not here passes the rest."""
 
@@ -105,16 +113,28 @@ UNKNOWN: dict[str, set[str]] = {
         "limits_applied",
         "image_pinned",
         "managed_by_quadlet",
+        "no_setuid_binaries_reachable",
     },
+    # Without no_new_privileges, what their images hold would matter, and nobody searches it.
+    "bad-new-privileges": {"no_setuid_binaries_reachable"},
+    "podrestart": {"no_setuid_binaries_reachable"},
+    "privileged1": {"no_setuid_binaries_reachable"},
+    "stack-infra": {"no_setuid_binaries_reachable"},
 }
 
+WITHOUT_VOLUMES = {"volumes_labelled_private", "own_dataset", "dataset_quota", "volumes_nosuid_nodev"}
+OF_SELINUX = {"apparmor_confined"}
+"""The lab's access control is SELinux."""
 NOT_APPLICABLE: dict[str, set[str]] = {
-    # The lab's access control is SELinux, and it has no swap: only a limit that is there is judged.
-    "objects02": {"apparmor_confined"},
-    "good01": {"apparmor_confined"},
-    "alice/rootless1": {"apparmor_confined", "swap_limited"},
+    # The lab has no swap: only a limit that is there is judged.
+    "alice/rootless1": WITHOUT_VOLUMES | {"swap_limited"},
+    # It runs with the host's ids, in a policy of `podman run` and no unit.
+    "podrestart": WITHOUT_VOLUMES | {"shared_volumes_idmapped", "restart_paced"},
+    "stack-infra": WITHOUT_VOLUMES | {"shared_volumes_idmapped"},
+    # No label confines it, and its ids are the host's.
+    "privileged1": {"volumes_labelled_private", "label_not_shared_twice", "shared_volumes_idmapped"},
 }
-"""Of some containers: what is neither passed nor failed nor unknown."""
+"""Of the containers in `UNKNOWN`: the checks that have nothing to judge there."""
 
 
 def verdicts(page: Page, name: str) -> dict[str, dict[str, float]]:
@@ -146,20 +166,21 @@ def test_every_container_fails_exactly_the_checks_of_the_practice_that_it_breaks
         for name, checks in verdicts(page, "bulkhead_container_hardening_check").items()
     }
     running = {one.name for one in ALL if one.at_boot and one.name != "missing1"} | set(FAILING)
+    with_volumes = {one.name for one in ALL}
     assert {name: shown.get(name) for name in running} == {
-        name: EVERYWHERE | FAILING.get(name, set()) for name in running
+        name: EVERYWHERE | (OF_VOLUMES if name in with_volumes else set()) | FAILING.get(name, set())
+        for name in running
     }
 
 
 def test_what_is_not_failed_is_passed_or_named_as_unknown(page: Page) -> None:
-    catalogue = {labels["check"] for labels, _ in page["bulkhead_hardening_check_info"]}
-    # Those of the host are in it too, also those that do not apply to this one.
-    catalogue -= {check.id for check in HOST_CHECKS}
+    catalogue = {check.id for check in CHECKS}
     judged = verdicts(page, "bulkhead_container_hardening_check")
     unknown = verdicts(page, "bulkhead_container_hardening_unknown")
     assert {name: set(checks) for name, checks in unknown.items()} == UNKNOWN
     for name in ("objects02", "good01", *UNKNOWN):
-        assert set(judged[name]) | set(unknown.get(name, ())) == catalogue - NOT_APPLICABLE[name], name
+        not_applicable = OF_SELINUX | NOT_APPLICABLE.get(name, set())
+        assert set(judged[name]) | set(unknown.get(name, ())) == catalogue - not_applicable, name
 
 
 # What each process of each container is allowed, read from /proc alone.

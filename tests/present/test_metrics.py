@@ -8,7 +8,7 @@ from exporter.assess.report import CollectorReport, Drift, LimitDeclared, LimitD
 from exporter.facts.cgroup import MemoryEvents
 from exporter.facts.storage import DeviceErrors, Pool, PoolStatus
 from tests.present.pages import samples, states, value
-from tests.present.reports import CAPABILITIES, HOST, NOW_SECONDS, READ_ONLY, container, finding, rich_report
+from tests.present.reports import CAPABILITIES, GIB, HOST, NOW_SECONDS, READ_ONLY, container, finding, rich_report
 
 PAGE = samples(rich_report())
 
@@ -162,6 +162,19 @@ def test_a_pool_tells_what_its_last_scrub_came_to() -> None:
 def test_a_mount_says_whether_the_container_may_write() -> None:
     modes = states(PAGE, "container_dataset_info", "mode", container="bad-everything")
     assert set(modes) == {"rw", "ro"}
+
+
+def test_a_volume_has_its_figures_and_one_that_does_not_tell_has_none() -> None:
+    assert states(PAGE, "container_volume_used_bytes", "destination", container="bad-everything") == {"/data": 38 * GIB}
+    assert value(PAGE, "container_volume_size_bytes", container="alice/blog", destination="/home", fstype="xfs")
+    assert states(PAGE, "container_volume_available_bytes", "fstype", container="objects02") == {"zfs": 28 * GIB}
+
+
+def test_a_volume_has_one_kind_of_label_and_none_without_selinux() -> None:
+    assert states(PAGE, "container_volume_label", "kind", container="bad-everything") == {"foreign": 1, "unlabelled": 1}
+    assert states(PAGE, "container_volume_label", "kind", container="alice/blog") == {}
+    assert states(PAGE, "container_selinux_info", "level", container="objects02") == {"s0:c229,c276": 1}
+    assert states(PAGE, "container_selinux_info", "level", container="alice/blog") == {}
 
 
 def test_unknown_is_never_a_verdict() -> None:

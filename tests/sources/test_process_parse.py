@@ -112,12 +112,12 @@ def test_mountinfo_gives_back_any_path_that_the_kernel_escaped(
     mounts: list[tuple[str, str, list[str], str, str, list[str]]],
 ) -> None:
     lines = [
-        f"1 2 0:{number} {kernel_escaped(root)} {kernel_escaped(point)} {','.join(options)} "
+        f"{30 + number} 2 0:{number} {kernel_escaped(root)} {kernel_escaped(point)} {','.join(options)} "
         f"{''.join(f'{tag} ' for tag in optional)}- {kind} {kernel_escaped(source)} rw\n"
         for number, (root, point, options, kind, source, optional) in enumerate(mounts)
     ]
     assert parse_mountinfo("".join(lines).encode()) == tuple(
-        MountPoint(point, root, tuple(options), kind, source, f"0:{number}")
+        MountPoint(point, root, tuple(options), kind, source, f"0:{number}", mount_id=30 + number)
         for number, (root, point, options, kind, source, _) in enumerate(mounts)
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.present.metrics import container, counts, hardening, host, itself, limits, memory, storage
+from exporter.present.metrics import container, counts, hardening, host, itself, limits, memory, storage, volumes
 from exporter.present.metrics.family import Family
 
 SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
@@ -11,6 +11,7 @@ SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     ("OOM kills and restarts", counts.FAMILIES),
     ("Limits", limits.FAMILIES),
     ("ZFS", storage.FAMILIES),
+    ("Volumes", volumes.FAMILIES),
     ("Hardening", hardening.FAMILIES),
     ("The host", host.FAMILIES),
     ("The agent", itself.FAMILIES),

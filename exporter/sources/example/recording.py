@@ -17,6 +17,7 @@ from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Storage
 from exporter.facts.unit import Quadlet, Unit
+from exporter.facts.volume import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Recording:
     zfs: Storage
     host: Host
     firewall: Firewall | None = None  # an older recording does not tell
+    volume: tuple[Volume, ...] | None = None  # as above
 
 
 def parse_recording(raw: bytes) -> Recording:

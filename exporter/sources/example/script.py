@@ -12,6 +12,7 @@ from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Absent, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Unit
+from exporter.facts.volume import Volume
 from exporter.sources.example.motion import Life, dying, filled, id_in_life, intruded, life_at, swinging
 from exporter.sources.example.recording import Recording
 
@@ -66,6 +67,7 @@ class ExampleHost:
             totals=_totals(recording, lives, now_seconds, elapsed),
             empty_slices=_left_behind(recording, names, lives[KILLED]),
             firewall=_firewall(recording, now_seconds - elapsed % 60),
+            volume=_volumes(recording, names, lives, now_seconds - elapsed % 30),
         )
 
     def _containers(self, lives: dict[str, Life], now_seconds: float) -> tuple[Container, ...]:
@@ -163,6 +165,21 @@ def _firewall(recording: Recording, read_at_seconds: float) -> Reading[Firewall]
     if recording.firewall is None:
         return Absent("the firewall of the example host was not recorded")
     return Read(recording.firewall, read_at_seconds, 0.015)
+
+
+def _volumes(
+    recording: Recording, names: dict[str, str], lives: dict[str, Life], read_at_seconds: float
+) -> Reading[tuple[Volume, ...]]:
+    if recording.volume is None:
+        return Absent("the volumes of the example host were not recorded")
+    volumes = []
+    for volume in recording.volume:
+        life = lives.get(names.get(volume.container_id, ""))
+        if life is None:
+            volumes.append(volume)
+        elif life.is_up:
+            volumes.append(replace(volume, container_id=id_in_life(volume.container_id, life.generation)))
+    return Read(tuple(volumes), read_at_seconds, 0.030)
 
 
 def _host(recording: Recording, killed: Life) -> Host:

@@ -122,6 +122,7 @@ def _mount_point(line: bytes) -> MountPoint:
         source=_unescaped(source[1]),
         device=fields[2].decode("utf-8", "replace"),
         layers=_layers(source[2]) if source[0] == b"overlay" and len(source) > _SOURCE_FIELDS else (),
+        mount_id=_decimal(fields[0]),
     )
 
 

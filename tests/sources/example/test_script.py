@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import ContainerReport, Report, Verdict
+from exporter.assess.report import ContainerReport, LabelKind, Report, Verdict
 from exporter.assess.storage import quota_ratio
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.example.script import FILLING, INTRUDED, KILLED, LOOPING
@@ -80,6 +80,12 @@ def test_one_container_is_killed_and_comes_back_under_another_id() -> None:
     assert before.id != after.id
     assert after.oom_kills == away.oom_kills
     assert (after.restarts or 0) > (before.restarts or 0)
+
+
+def test_its_volumes_come_back_with_it() -> None:
+    for seconds in (1, 90):
+        (volume,) = container(report_after(seconds), KILLED).volumes
+        assert (volume.destination, volume.label) == ("/data", LabelKind.PRIVATE)
 
 
 def test_it_dies_with_its_memory_full() -> None:

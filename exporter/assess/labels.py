@@ -1,0 +1,61 @@
+"""Labels of SELinux: which container a volume's label lets in.
+
+process    system_u:system_r:container_t:s0:c229,c276
+with Z     system_u:object_r:container_file_t:s0:c229,c276      the container's own pair of categories
+with z     system_u:object_r:container_file_t:s0                no categories: every container's
+neither    system_u:object_r:var_t:s0                           a type that the policy keeps from containers
+"""
+
+from __future__ import annotations
+
+from exporter.assess.report import LabelKind
+from exporter.facts.host import Host
+from exporter.facts.process import ContainerProcesses
+
+# What policies let containers write when the level allows it (container_selinux(8)).
+_TYPES_OF_CONTAINERS = frozenset(
+    {"container_file_t", "container_ro_file_t", "container_share_t", "svirt_sandbox_file_t", "virt_content_t"}
+)
+_LEVEL_FIELD = 3  # of user:role:type:level, where the level may hold colons
+
+
+def has_selinux(host: Host) -> bool:
+    """Whether labels mean anything on this host."""
+    return host.selinux_mode not in (None, "disabled")
+
+
+def type_and_level(label: str | None) -> tuple[str, str]:
+    """`container_t` and `s0:c1,c2` of `system_u:system_r:container_t:s0:c1,c2`; empty for what is no such label."""
+    fields = (label or "").split(":", _LEVEL_FIELD)
+    return (fields[2], fields[3]) if len(fields) > _LEVEL_FIELD else ("", "")
+
+
+def categories_of(label: str | None) -> frozenset[str] | None:
+    """The categories in a label of SELinux: c229 and c276; none of them is the empty set, no such label is None."""
+    _, level = type_and_level(label)
+    if not level:
+        return None
+    current = level.partition("-")[0]  # of a range, the level at which things are made
+    return frozenset(one for one in current.partition(":")[2].split(",") if one)
+
+
+def label_kind(volume_label: str | None, process_label: str | None) -> LabelKind | None:
+    """Whom the label lets in; None where the process has no label of SELinux to hold it against.
+
+    Nor is there one to hold categories against where the process has none: podman labels what unconfined containers
+    mount with Z for c1022,c1023, all of them alike.
+    """
+    own = categories_of(process_label)
+    found = categories_of(volume_label)
+    if own is None or (found and not own):
+        return None
+    if found:
+        return LabelKind.PRIVATE if found == own else LabelKind.FOREIGN
+    if found is None or type_and_level(volume_label)[0] not in _TYPES_OF_CONTAINERS:
+        return LabelKind.UNLABELLED
+    return LabelKind.SHARED
+
+
+def process_label(processes: ContainerProcesses | None) -> str | None:
+    """The label in force of the container's first process."""
+    return processes.processes[0].security_label if processes and processes.processes else None

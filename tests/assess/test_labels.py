@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.assess.labels import categories_of, has_selinux, label_kind, type_and_level
+from exporter.assess.report import LabelKind
+from tests.assess.secure import HOST, LABEL
+
+FILE = "system_u:object_r:container_file_t"
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        (f"{FILE}:s0:c229,c276", LabelKind.PRIVATE),
+        (f"{FILE}:s0:c276,c229", LabelKind.PRIVATE),
+        (f"{FILE}:s0", LabelKind.SHARED),
+        (f"{FILE}:s0:c1,c2", LabelKind.FOREIGN),
+        (f"{FILE}:s0:c229", LabelKind.FOREIGN),
+        ("system_u:object_r:unlabeled_t:s0", LabelKind.UNLABELLED),
+        ("system_u:object_r:etc_t:s0", LabelKind.UNLABELLED),
+        ("nonsense", LabelKind.UNLABELLED),
+        (None, LabelKind.UNLABELLED),
+    ],
+)
+def test_a_label_lets_in_its_own_container_or_all_or_another_or_none(label: str | None, kind: LabelKind) -> None:
+    assert label_kind(label, LABEL) is kind
+
+
+@pytest.mark.parametrize("label", [None, "", "unconfined", "containers-default-0.62.2 (enforce)"])
+def test_without_a_label_of_selinux_there_is_nothing_to_hold_it_against(label: str | None) -> None:
+    assert label_kind(f"{FILE}:s0", label) is None
+
+
+def test_a_process_without_categories_owns_no_label() -> None:
+    assert label_kind(f"{FILE}:s0:c1022,c1023", "system_u:system_r:spc_t:s0") is None
+    assert label_kind(f"{FILE}:s0", "system_u:system_r:spc_t:s0") is LabelKind.SHARED
+
+
+def test_of_a_range_the_level_is_that_at_which_things_are_made() -> None:
+    assert categories_of("system_u:system_r:sshd_t:s0-s0:c0.c1023") == frozenset()
+
+
+@given(st.sets(st.integers(0, 1023), min_size=1, max_size=4))
+def test_categories_are_those_that_were_written(numbers: set[int]) -> None:
+    words = [f"c{number}" for number in sorted(numbers)]
+    label = f"{FILE}:s0:{','.join(words)}"
+    assert categories_of(label) == frozenset(words)
+    assert type_and_level(label) == ("container_file_t", f"s0:{','.join(words)}")
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_no_text_is_taken_for_a_private_label_unless_its_categories_are_the_process_s(volume: str, own: str) -> None:
+    if label_kind(volume, own) is LabelKind.PRIVATE:
+        assert categories_of(volume) == categories_of(own) != frozenset()
+
+
+def test_labels_mean_something_where_selinux_is_on_even_if_it_only_warns() -> None:
+    assert has_selinux(HOST)

@@ -1,0 +1,191 @@
+"""Volumes in the guest: figures that equal `stat -f`, labels told rightly, and a mount that hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.lab.agent import Page, by_collector, metrics
+from tests.lab.machine import Machine
+
+pytestmark = pytest.mark.lab
+
+DEADLINE_SECONDS = 240
+LABEL = "bulkhead_container_volume_label"
+CHECK = "bulkhead_container_hardening_check"
+RUN = (
+    "podman run -d --rm --read-only --cap-drop all --security-opt no-new-privileges --userns auto --network none"
+    " --stop-timeout 1"
+)
+CONTAINERS = ("lab-twice-a", "lab-twice-b", "lab-dead")
+
+
+def volumes(page: Page, name: str) -> dict[tuple[str, str], float]:
+    """By container and destination, the value of that family."""
+    return {(labels["container"], labels["destination"]): value for labels, value in page.get(name, [])}
+
+
+def kinds(page: Page) -> dict[tuple[str, str], str]:
+    """By container and destination, the kind of its label."""
+    return {(labels["container"], labels["destination"]): labels["kind"] for labels, _ in page.get(LABEL, [])}
+
+
+def verdict(page: Page, container: str, check: str) -> float | None:
+    wanted = {"container": container, "check": check}
+    return next((value for labels, value in page.get(CHECK, []) if labels == wanted), None)
+
+
+def page_when(lab: Machine, holds: Callable[[Page], bool], what: str) -> Page:
+    """The first page on which `holds`; every page until then has to be served."""
+    last: Page = {}
+
+    def seen() -> bool:
+        nonlocal last
+        last = metrics(lab)
+        return holds(last)
+
+    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=3)
+    return last
+
+
+def test_figures_equal_those_of_stat_and_df(agent: Machine) -> None:
+    page = page_when(agent, lambda page: ("good01", "/data") in kinds(page), "volume of good01")
+    shown = {
+        name: [
+            volumes(page, f"bulkhead_container_volume_{figure}_bytes").get((name, "/data"))
+            for figure in ("size", "used", "available")
+        ]
+        for name in ("good01", "objects02", "bad-no-dataset")
+    }
+    ask = "stat -f -c '%S %b %f %a' /data/containers/good01 /data/containers/objects02 /srv/bad-no-dataset"
+    for (name, figures), line in zip(shown.items(), agent.ssh(ask).splitlines(), strict=True):
+        unit, blocks, free, room = (int(word) for word in line.split())
+        if name == "bad-no-dataset":  # it lies on the guest's own disk, which others write to
+            assert figures[0] == unit * blocks
+        else:
+            assert figures == [unit * blocks, unit * (blocks - free), unit * room], name
+    df = agent.ssh("df -B1 --output=size,used,avail /data/containers/objects02").splitlines()[1]
+    assert shown["objects02"] == [int(word) for word in df.split()]
+
+
+def test_each_label_is_told_rightly(agent: Machine) -> None:
+    page = page_when(agent, lambda page: ("bad-host-path", "/host/etc") in kinds(page), "volumes of bad-host-path")
+    told = kinds(page)
+    assert {one: told.get(one) for one in told if one[1] == "/shared"} == {
+        (name, "/shared"): "shared"
+        for name in ("shared-a", "shared-b", "bad-shared-no-idmap", "bad-shared-no-idmap-peer")
+    }
+    assert told["bad-unlabelled-volume", "/data"] == "unlabelled"
+    assert told["bad-host-path", "/host/etc"] == "unlabelled"
+    assert told["good01", "/data"] == told["bad-no-dataset", "/data"] == "private"
+    pid = agent.ssh("podman inspect -f '{{.State.Pid}}' good01").strip()
+    *_, kind, level = agent.ssh(f"cat /proc/{pid}/attr/current").strip("\0\n").split(":", 3)
+    in_force = {"container": "good01", "type": kind, "level": level}
+    assert in_force in [labels for labels, _ in page["bulkhead_container_selinux_info"]]
+
+
+def test_a_label_changed_behind_the_back_is_told_and_so_is_its_return(agent: Machine) -> None:
+    volume, check = ("good01", "/data"), "volumes_labelled_private"
+    page_when(agent, lambda page: verdict(page, "good01", check) == 1, "good01 that passes")
+    before = agent.ssh("stat -c %C /data/containers/good01").strip()
+    agent.run("chcon -l s0:c1,c2 /data/containers/good01")
+    try:
+        page = page_when(agent, lambda page: kinds(page).get(volume) == "foreign", "foreign label")
+        assert verdict(page, "good01", check) == 0
+        drift = [labels for labels, _ in page.get("bulkhead_container_hardening_drift", [])]
+        assert {"container": "good01", "check": check} in drift
+        agent.run("chcon -t var_t -l s0 /data/containers/good01")
+        page_when(agent, lambda page: kinds(page).get(volume) == "unlabelled", "label of no container")
+    finally:
+        agent.run(f"chcon {before} /data/containers/good01")
+    page = page_when(agent, lambda page: kinds(page).get(volume) == "private", "the container's own label again")
+    assert verdict(page, "good01", check) == 1
+
+
+@pytest.fixture
+def clean(agent: Machine) -> Iterator[Machine]:
+    """Without what these tests start, before and after."""
+    remove = f"podman rm -f -t 1 {' '.join(CONTAINERS)}; rm -rf /srv/lab-twice /srv/lab-dead"
+    agent.run(remove, check=False)
+    yield agent
+    agent.run(remove, check=False)
+
+
+def test_one_source_with_z_in_two_containers_locks_the_first_one_out(clean: Machine) -> None:
+    clean.run("mkdir /srv/lab-twice")
+    for name, options in (("lab-twice-a", "rw,Z,nosuid,nodev"), ("lab-twice-b", "rw,Z")):
+        start = f"{RUN} --name {name} -v /srv/lab-twice:/twice:{options} localhost/lab:1 /bin/hold 1"
+        clean.run(start, timeout_seconds=240)
+
+    def both_are_judged(page: Page) -> bool:
+        return {verdict(page, name, "label_not_shared_twice") for name in CONTAINERS[:2]} == {0}
+
+    page = page_when(clean, both_are_judged, "label that is claimed twice")
+    told = {name: kinds(page)[name, "/twice"] for name in CONTAINERS[:2]}
+    assert told == {"lab-twice-a": "foreign", "lab-twice-b": "private"}
+    assert [verdict(page, name, "volumes_labelled_private") for name in CONTAINERS[:2]] == [0, 1]
+    assert [verdict(page, name, "volumes_nosuid_nodev") for name in CONTAINERS[:2]] == [1, 0]
+    assert [verdict(page, name, "shared_volumes_idmapped") for name in CONTAINERS[:2]] == [0, 0]
+    assert [verdict(page, name, "no_setuid_binaries_reachable") for name in CONTAINERS[:2]] == [1, 1]
+
+
+# A file system whose server never says a word, mounted over /dead in the container whose process is named.
+DEAD_MOUNT = r"""
+import ctypes, os, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+fuse = os.open("/dev/fuse", os.O_RDWR)
+os.setns(os.open(f"/proc/{sys.argv[1]}/ns/mnt", os.O_RDONLY), os.CLONE_NEWNS)
+options = f"fd={fuse},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
+if libc.mount(b"dead", b"/dead", b"fuse.dead", 6, options):
+    sys.exit(os.strerror(ctypes.get_errno()))
+print("mounted", flush=True)
+signal.pause()
+"""
+
+
+def test_a_mount_that_hangs_costs_its_own_figures_and_nothing_else(clean: Machine) -> None:
+    dead = ("lab-dead", "/dead")
+    clean.run("modprobe fuse; mkdir /srv/lab-dead")
+    clean.run(f"{RUN} --name lab-dead -v /srv/lab-dead:/dead:rw,Z localhost/lab:1 /bin/hold 1", timeout_seconds=240)
+    page_when(clean, lambda page: dead in kinds(page), "volume of lab-dead")
+    pid = int(clean.ssh("podman inspect -f '{{.State.Pid}}' lab-dead"))
+    clean.run("install -m 644 /dev/stdin /run/lab-dead.py", stdin=DEAD_MOUNT.encode())
+    clean.run(f"systemd-run --collect --unit=lab-dead python3 /run/lab-dead.py {pid}")
+    try:
+        page = page_when(clean, lambda page: not succeeds(page), "dead mount")
+        assert dead not in kinds(page)
+        rounds = threads(clean)
+        for _ in range(3):  # in each round of the volumes' clock the others are read, and no thread is added
+            page = after_another_round(clean, page)
+            assert kinds(page)["good01", "/data"] == "private"
+            assert dead not in kinds(page)
+        assert threads(clean) <= rounds + 1  # a poller's own worker may just be at work
+    finally:
+        clean.run("systemctl stop lab-dead; rm -f /run/lab-dead.py", check=False)
+    clean.run("podman rm -f -t 1 lab-dead", timeout_seconds=240)
+    page_when(clean, succeeds, "page without a dead mount")
+
+
+def succeeds(page: Page) -> bool:
+    return by_collector(page, "bulkhead_scrape_collector_success").get("volume") == 1
+
+
+def after_another_round(lab: Machine, page: Page) -> Page:
+    def age(page: Page) -> float:
+        return by_collector(page, "bulkhead_collector_age_seconds")["volume"]
+
+    last = age(page)
+
+    def is_younger(page: Page) -> bool:
+        nonlocal last
+        before, last = last, age(page)
+        return last < before
+
+    return page_when(lab, is_younger, "another round of the volumes")
+
+
+def threads(lab: Machine) -> int:
+    """How many the agent has."""
+    pid = lab.ssh("systemctl show -P MainPID bulkhead").strip()
+    return int(lab.ssh(f"grep Threads: /proc/{pid}/status").split()[1])
