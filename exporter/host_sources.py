@@ -28,7 +28,7 @@ from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource
 from exporter.sources.nftables import NftablesSource
 from exporter.sources.podman import PodmanSocket, PodmanSource
-from exporter.sources.process import ProcessSource
+from exporter.sources.process import ProcessSource, TrafficSource
 from exporter.sources.quadlet import QuadletSource
 from exporter.sources.systemd import SystemdSource
 from exporter.sources.zfs import MountedDatasetSource, ZfsSource
@@ -61,6 +61,10 @@ class Interest:
             frozenset(unit.slice for unit in self.unit_facts() if unit.slice and unit.name.endswith(".service")) - alive
         )
 
+    def process_table(self) -> ProcessTable | None:
+        """Every container's processes, as they were last read."""
+        return self.processes()
+
     def datasets(self) -> frozenset[str]:
         """Every dataset that a container mounts."""
         return mounted_datasets(self.processes())
@@ -80,6 +84,7 @@ class Sources:
     zfs_mounted: MountedDatasetSource
     host: HostSource
     firewall: NftablesSource
+    traffic: TrafficSource
     interest: Interest
 
 
@@ -102,6 +107,7 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
         zfs_mounted=MountedDatasetSource(interest.datasets, root / "proc/spl/kstat/zfs"),
         host=HostSource(root),
         firewall=NftablesSource(),
+        traffic=TrafficSource(str(root / "proc"), interest.process_table),
         interest=interest,
     )
 
@@ -126,6 +132,9 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     )
     host = Poller("host", sources.host.read, Clock(clocks.host_seconds, 30))
     firewall = Poller("firewall", sources.firewall.read, Clock(clocks.firewall_seconds, 30))
+    traffic = Poller(
+        "traffic", sources.traffic.read, Clock(clocks.traffic_seconds, 30), lambda: sources.traffic.problems
+    )
     tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree_seconds, 30))
 
     sources.interest.containers = lambda: podman.value() or ()
@@ -165,6 +174,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             kernel_log=books.kernel_log_reading(),
             ledger=books.ledger_reading(),
             firewall=firewall.reading(),
+            traffic=traffic.reading(),
         )
 
     def containers_changed() -> None:
@@ -185,7 +195,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         for poller in (process, systemd):
             poller.on_answer = alerts.poke
     agent = Agent(
-        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall),
+        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall, traffic),
         followers=tuple(followers),
         make_report=alerts.make_report if alerts is not None else make_report,
     )

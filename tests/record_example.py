@@ -26,16 +26,19 @@ def record() -> Recording:
     interest.containers = lambda: podman
     interest.quadlets = lambda: quadlet
     interest.cgroup_paths = sources.cgroup.paths
+    process = sources.process.read()
+    interest.processes = lambda: process
     return Recording(
         recorded_at_seconds=time.time(),
         podman=podman,
         cgroup=sources.cgroup.read(),
-        process=sources.process.read(),
+        process=process,
         systemd=sources.systemd.read(),
         quadlet=quadlet,
         zfs=sources.zfs.read(),
         host=sources.host.read(),
         firewall=sources.firewall.read(),
+        traffic=sources.traffic.read(),
     )
 
 

@@ -51,9 +51,10 @@ def test_every_source_that_can_be_read_is_ok_and_says_numbers(config: Config) ->
     assert found["zfs"].found == "1 dataset in 1 pool, 1 with a quota"
     assert found["zfs_mounted"].found == "1 dataset mounted by containers"
     assert found["firewall"].found == "1 chain at the input hook, 1 of them denying by default"
+    assert found["traffic"].found == "1 interface in 1 network namespace"
     assert list(found) == [
         *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted"),
-        *("firewall", "state_dir", "listen"),
+        *("firewall", "traffic", "state_dir", "listen"),
     ]
 
 

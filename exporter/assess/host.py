@@ -9,10 +9,12 @@ from exporter.assess.check import Check, Subject
 from exporter.assess.hardening import CHECKS
 from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.assess.host_check import HostCheck, HostSubject
+from exporter.assess.id_ranges import id_use
 from exporter.assess.inventory import Resident, residents
 from exporter.assess.limit_drift import declared_limits, limit_drifts
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory
+from exporter.assess.networks import networks, own_networks, traffic_by_container
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
 from exporter.assess.restarts import (
     memory_events_of_the_dead,
@@ -25,6 +27,7 @@ from exporter.assess.storage import datasets_of, merged_datasets
 from exporter.assess.waivers import Waiver, waiver_reports, with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.counts import Counts
+from exporter.facts.network import Interface
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Unit
@@ -46,6 +49,7 @@ class Build:
 def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiver, ...] = ()) -> Report:
     """The report of one snapshot."""
     everyone = residents(snapshot)
+    traffic = fresh(snapshot.traffic)
     house = _House(
         snapshot,
         limits,
@@ -54,6 +58,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         names={resident.id: resident.name for resident in everyone},
         counts={counts.name: counts for counts in snapshot.totals.containers} if snapshot.totals else {},
         units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},
+        interfaces=traffic_by_container(everyone, traffic or ()),
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
@@ -73,6 +78,8 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         totals=replace(snapshot.totals, containers=()) if snapshot.totals else None,
         checks=(*map(_catalogue_entry, CHECKS), *map(_catalogue_entry_of_host, HOST_CHECKS)),
         host_findings=host_findings,
+        id_use=id_use(everyone, latest(snapshot.host), podman_told=latest(snapshot.podman) is not None),
+        networks=networks(everyone, latest(snapshot.host)),
         waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
         thresholds=limits.as_pairs(),
         dropped_containers=len(everyone) - len(shown),
@@ -94,6 +101,7 @@ class _House:
     names: Mapping[str, str]  # container id -> name
     counts: Mapping[str, Counts]  # name -> what the ledger has counted
     units: Mapping[str, Unit]  # name -> unit, of systemd as it answers now
+    interfaces: Mapping[str, tuple[Interface, ...]]  # container id -> of its network namespace
 
 
 def _gone(house: _House, everyone: tuple[Resident, ...], room: int) -> tuple[Counts, ...]:
@@ -133,6 +141,8 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         ),
         limits_declared=declared_limits(subject),
         limit_drifts=limit_drifts(subject),
+        networks=own_networks(resident),
+        interfaces=house.interfaces.get(resident.id, ()),
     )
 
 

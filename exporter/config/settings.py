@@ -42,6 +42,7 @@ class Clocks:
     zfs_mounted_seconds: float = 15
     host_seconds: float = 30
     firewall_seconds: float = 60
+    traffic_seconds: float = 5
     cgroup_tree_seconds: float = 5
 
 

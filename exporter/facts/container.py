@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from exporter.facts.network import AddressPool
+
 
 @dataclass(frozen=True, slots=True)
 class IdRange:
@@ -39,6 +41,7 @@ class ContainerNetwork:
     parent: str = ""  # network_interface of the network
     ip_addresses: tuple[str, ...] = ()
     mac_address: str = ""
+    pools: tuple[AddressPool, ...] = ()  # subnets of the network, where podman gives out addresses itself
 
 
 @dataclass(frozen=True, slots=True)

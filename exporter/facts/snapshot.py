@@ -8,6 +8,7 @@ from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.counts import Totals
 from exporter.facts.host import Firewall, Host
+from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Reading
 from exporter.facts.storage import Dataset, Storage
@@ -45,3 +46,4 @@ class Snapshot:
     totals: Totals | None = None  # what the ledger has counted; None: there is no ledger
     empty_slices: tuple[CgroupLevel, ...] = ()  # of containers that are known and not alive: their counts outlive them
     firewall: Reading[Firewall] = _NOT_ASKED
+    traffic: Reading[tuple[NamespaceTraffic, ...]] = _NOT_ASKED

@@ -114,6 +114,7 @@ def test_every_source_is_reported_by_its_field_name_with_its_events() -> None:
         "zfs_mounted",
         "host",
         "firewall",
+        "traffic",
     ]
     assert (collector(report, "podman").events, collector(report, "podman").events_lost) == (7, 1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.present.metrics import container, counts, hardening, host, itself, limits, memory, storage
+from exporter.present.metrics import container, counts, hardening, host, isolation, itself, limits, memory, storage
 from exporter.present.metrics.family import Family
 
 SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
@@ -12,6 +12,7 @@ SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     ("Limits", limits.FAMILIES),
     ("ZFS", storage.FAMILIES),
     ("Hardening", hardening.FAMILIES),
+    ("Ids and networks", isolation.FAMILIES),
     ("The host", host.FAMILIES),
     ("The agent", itself.FAMILIES),
 )

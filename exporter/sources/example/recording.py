@@ -13,6 +13,7 @@ import msgspec
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.host import Firewall, Host
+from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Storage
@@ -31,7 +32,9 @@ class Recording:
     quadlet: tuple[Quadlet, ...]
     zfs: Storage
     host: Host
-    firewall: Firewall | None = None  # an older recording does not tell
+    # An older recording does not tell of these.
+    firewall: Firewall | None = None
+    traffic: tuple[NamespaceTraffic, ...] | None = None
 
 
 def parse_recording(raw: bytes) -> Recording:
