@@ -172,6 +172,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             totals=books.ledger.totals(),
             journal=books.journal_reading(),
             kernel_log=books.kernel_log_reading(),
+            audit_log=books.audit_log_reading(),
             ledger=books.ledger_reading(),
             firewall=firewall.reading(),
             traffic=traffic.reading(),
@@ -186,6 +187,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         lambda stop: sources.podman.follow(containers_changed, stop),
         lambda stop: sources.systemd.follow(systemd.poke, stop),
         books.journal.follow,
+        books.audit_log.follow,
         books.keeper.run,
     ]
     alerts = HostAlerts(config, make_report) if config.alertmanagers else None

@@ -42,6 +42,7 @@ class Snapshot:
     events: tuple[EventCount, ...] = ()
     journal: Reading[None] | None = None  # whether it is followed; None: nobody tried
     kernel_log: Reading[None] | None = None
+    audit_log: Reading[None] | None = None
     ledger: Reading[None] | None = None  # whether totals are written to disk
     totals: Totals | None = None  # what the ledger has counted; None: there is no ledger
     empty_slices: tuple[CgroupLevel, ...] = ()  # of containers that are known and not alive: their counts outlive them

@@ -286,6 +286,7 @@ def rich_report(**changes: object) -> Report:
         exits=tuple((dict.fromkeys(EXIT_REASONS, 0) | {"oom": 4, "error": 7, "stopped": 1}).items()),
         last_exit_code=137,
         last_exit_seconds=NOW_SECONDS - 88.5,
+        avc_denials=6,
     )
     bad = container("bad-everything", findings=FAILING, memory=_SMALL_LIMIT, oom_kills=4, restarts=11)
     bad = replace(bad, counts=told, restart_loop=True)

@@ -8,7 +8,7 @@ from exporter.present.metrics.family import Family
 SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     ("Containers", container.FAMILIES),
     ("Memory", memory.FAMILIES),
-    ("OOM kills and restarts", counts.FAMILIES),
+    ("OOM kills, restarts and denials", counts.FAMILIES),
     ("Limits", limits.FAMILIES),
     ("ZFS", storage.FAMILIES),
     ("Hardening", hardening.FAMILIES),
