@@ -100,7 +100,7 @@ def _use(
         return IdUse(kind, total)
     containers = [holder for one in everyone if (holder := _container(kind, one)) is not None]
     free = without(pool, [interval for one in containers for interval in one.intervals])
-    sizes = [size(one.intervals) for one in containers if not without(one.intervals, pool)]
+    sizes = [size(one.intervals) for one in containers if all(_is_within(each, pool) for each in one.intervals)]
     return IdUse(
         kind,
         total,
@@ -132,6 +132,10 @@ def _container(kind: str, one: Resident) -> _Holder | None:
         shared.add((security.userns_mode or "").removeprefix(_SHARED))
     shared |= {f"user:[{inode}]" for name, inode in (process.namespaces if process else ()) if name == "user"}
     return _Holder("container", one.name, intervals, frozenset(shared))
+
+
+def _is_within(one: Interval, merged_intervals: Iterable[Interval]) -> bool:
+    return any(start <= one[0] and one[1] <= end for start, end in merged_intervals)
 
 
 def _interval(one: IdRange) -> Interval:
