@@ -22,13 +22,14 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Segment: TypeAlias = tuple[str, str, str]  # user, and the network or the parent that it stands on
 
 _NO_NETWORK = frozenset({"none", "host"})  # podman tells each as a network of that name
+_NETWORKS_MAX = 256  # a user's own podman may tell of any number
 _ON_PARENT = frozenset({"macvlan", "ipvlan"})
 # The kernel's operstates.rst: an unknown one (a driver that does not tell) must be taken for up.
 _UP = frozenset({"up", "unknown"})
 
 
 def networks(everyone: Sequence[Resident], host: Host | None) -> tuple[NetworkReport, ...]:
-    """Every network that a container is in, by name."""
+    """Every network that a container is in, root's first, by name."""
     members: dict[str, list[tuple[Resident, ContainerNetwork]]] = {}
     holders: dict[Segment, Counter[str]] = {}
     for resident in everyone:
@@ -37,7 +38,7 @@ def networks(everyone: Sequence[Resident], host: Host | None) -> tuple[NetworkRe
             holders.setdefault(_segment(resident, network), Counter()).update(_addresses(network))
     links = dict(host.links) if host and host.links else None
     reports = []
-    for name, connected in sorted(members.items()):
+    for name, connected in sorted(members.items(), key=lambda one: (one[1][0][0].user, one[0]))[:_NETWORKS_MAX]:
         resident, network = connected[0]
         held = holders[_segment(resident, network)]
         addresses = {address for _, one in connected for address in _addresses(one)}

@@ -63,6 +63,13 @@ def test_bridges_are_segments_of_their_own_and_so_are_the_networks_of_two_users(
     }
 
 
+def test_a_user_with_any_number_of_networks_takes_no_room_from_roots() -> None:
+    many = tuple(on(f"n{number}", f"10.0.0.{number}") for number in range(300))
+    found = told(container("a", *many, user="alice"), container("z", on("lan", "10.99.0.2")))
+    assert len(found) == 256
+    assert next(iter(found)) == "lan"
+
+
 def test_the_mac_address_that_all_of_an_ipvlan_have_is_no_duplicate() -> None:
     everyone = [
         container(name, on("ip", f"10.96.0.{at}", mac="02::1", driver="ipvlan")) for at, name in enumerate("ab")

@@ -107,7 +107,7 @@ FAMILIES: tuple[Family, ...] = (
         "IP and MAC addresses in the network that two containers have, in it or in another network on its parent.",
         Kind.GAUGE,
         ("network",),
-        "1 a network with containers",
+        "1 a network with containers, 256 at most",
         lambda report: (Sample((one.name,), one.duplicates) for one in report.networks),
     ),
     Family(
@@ -115,7 +115,7 @@ FAMILIES: tuple[Family, ...] = (
         "1 while the host's interface that a macvlan or ipvlan network stands on is up, 0 while it is down or missing.",
         Kind.GAUGE,
         ("network", "parent"),
-        "1 a macvlan or ipvlan network with containers",
+        "1 a macvlan or ipvlan network with containers, 256 at most",
         _parents,
     ),
     Family(
@@ -124,7 +124,7 @@ FAMILIES: tuple[Family, ...] = (
         "have (used); absent where podman does not give them out.",
         Kind.GAUGE,
         ("network", "subnet", "state"),
-        "2 a subnet of a network with containers",
+        "2 a subnet of a network with containers, 16 subnets at most",
         _pools,
     ),
     _traffic("receive_bytes", "Bytes that the container's interface received.", lambda one: one.receive_bytes),
