@@ -1,6 +1,7 @@
 """SELinux denials, each counted once: the kernel's audit gives every one a time and a serial number.
 
 told by several (kernel's log, journal, audit.log)    one stamp: counted at the first, known at the others
+one system call is denied two things (read, open)     one stamp: one denial
 whose it is                                           the container whose label has these MCS categories; else,
                                                       as in a pod, whose cgroup the process was in
 its container is not known yet                        pending, until somebody has told its name or label

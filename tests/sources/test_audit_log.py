@@ -77,6 +77,19 @@ def test_it_begins_with_what_comes_after_the_first_start(log: Log) -> None:
     log.source.read()
 
 
+def test_an_event_with_two_records_is_told_twice_under_one_stamp(log: Log) -> None:
+    # Of a real host: `cat` was denied read and open in one system call.
+    for words in (
+        '{ read } for  pid=5891 comm="cat" name="secret"',
+        '{ open } for  pid=5891 comm="cat" path="/data/secret"',
+    ):
+        log.write(
+            record(460, f'avc:  denied  {words} dev="vda" ino=133515 scontext={CONTEXT} tclass=file permissive=1')
+        )
+    log.source.catch_up()
+    assert log.heard == ["460", "460"]
+
+
 def test_half_a_line_waits_for_its_end(log: Log) -> None:
     log.write(record(2)[:50])
     log.source.catch_up()
