@@ -6,7 +6,7 @@ whose it is                                           the container whose label 
                                                       as in a pod, whose cgroup the process was in
 its container is not known yet                        pending, until somebody has told its name or label
 its container is gone, with --rm for ever             labels are remembered: each start has one of its own
-nobody's                                              of a container's domain: unattributed after a minute, never
+nobody's                                              of a container's domain: unattributed after 3 min, never
                                                       guessed; of any other: no container's
 """
 
@@ -17,7 +17,7 @@ from exporter.facts.selinux import parse_context
 from exporter.ledger.kills import container_in
 from exporter.ledger.state import Household, Now, PendingDenial, State
 
-WAIT_US = 60_000_000
+WAIT_US = 180_000_000  # podman is asked every minute, and a busy one may take another to answer
 _PENDING_LIMIT = 1000
 _LABELS_LIMIT = 5000
 _DOMAINS = ("container_", "svirt_lxc_")

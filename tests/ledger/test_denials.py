@@ -101,10 +101,10 @@ def test_a_container_without_a_label_of_its_own_is_found_by_the_cgroup() -> None
     assert counted(Agent().hear(denial(1, "s0", home(DB), domain="spc_t"))) == {"db": 1}
 
 
-def test_one_that_cannot_be_told_is_unattributed_after_a_minute_and_never_guessed() -> None:
+def test_one_that_cannot_be_told_is_unattributed_after_three_minutes_and_never_guessed() -> None:
     agent = Agent()
     assert agent.hear(denial(1, "s0:c5,c6"), denial(2, "s0:c8,c9")).unattributed_denials == 0
-    assert agent.hear(after=50).unattributed_denials == 0
+    assert agent.hear(after=170).unattributed_denials == 0
     totals = agent.hear(after=20)
     assert (counted(totals), totals.unattributed_denials) == ({}, 2)
     assert agent.hear(denial(2, "s0:c8,c9"), after=200).unattributed_denials == 2
