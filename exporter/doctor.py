@@ -26,6 +26,7 @@ from exporter.config import Config, listen_address
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.host import Firewall, Host
+from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, SourceError, fresh
 from exporter.facts.storage import Dataset, Storage
@@ -108,6 +109,9 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
 
     firewall = ask(sources.firewall.read)
     yield _finding("firewall", firewall, _firewall_words, "run as root: nft needs CAP_NET_ADMIN")
+
+    traffic = ask(sources.traffic.read, lambda: sources.traffic.problems)
+    yield _finding("traffic", traffic, _traffic_words, "run as root: /proc/PID/net of other accounts needs it")
 
     yield state_directory_finding(config.state_dir)
     yield listen_finding(config.listen)
@@ -310,6 +314,11 @@ def _mounted_words(datasets: tuple[Dataset, ...]) -> str:
 
 def _volume_words(volumes: tuple[Volume, ...]) -> str:
     return f"{_count(len(volumes), 'volume')} of {_count(len({one.container_id for one in volumes}), 'container')}"
+
+
+def _traffic_words(traffic: tuple[NamespaceTraffic, ...]) -> str:
+    interfaces = sum(len(one.interfaces) for one in traffic)
+    return f"{_count(interfaces, 'interface')} in {_count(len(traffic), 'network namespace')}"
 
 
 def _firewall_words(firewall: Firewall) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.agent import Poller
 from exporter.assess.inventory import Resident, residents
+from exporter.assess.levels import names_by_level
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
 from exporter.facts.container import Container, full_name
-from exporter.facts.evidence import ContainerEvent
+from exporter.facts.evidence import ContainerEvent, JournalEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, latest
@@ -24,10 +26,10 @@ from exporter.ledger.household import Member, household_of
 from exporter.sources.cgroup import CgroupSource
 from exporter.sources.cgroup.kill_counts import KillCountSource
 from exporter.sources.host import parse_oom_kills
-from exporter.sources.log import JournalSource, KernelLogSource
+from exporter.sources.log import AuditLogSource, JournalSource, KernelLogSource, located
 from exporter.sources.podman import PodmanSource
 
-_JOURNAL, _KMSG, _PODMAN = "journal", "kmsg", "podman"  # names of cursors
+_JOURNAL, _KMSG, _PODMAN, _AUDIT = "journal", "kmsg", "podman", "audit_log"  # names of cursors
 
 # A source that has not answered by then (a podman that hangs) is no reason to count nothing.
 _PATIENCE_SECONDS = 60.0
@@ -82,7 +84,12 @@ class HostLedger:
             ),
         )
         self.journal = JournalSource(
-            self.ledger.cursor(_JOURNAL), lambda events, cursor: self.keeper.hear(events, _JOURNAL, cursor)
+            self.ledger.cursor(_JOURNAL), lambda events, cursor: self._hear_log(events, _JOURNAL, cursor)
+        )
+        self.audit_log = AuditLogSource(
+            self.ledger.cursor(_AUDIT),
+            lambda denials, cursor: self._hear_log(denials, _AUDIT, cursor),
+            root / "var/log/audit",
         )
         podman.hear = self._hear_podman
         if since := self.ledger.cursor(_PODMAN):
@@ -90,13 +97,11 @@ class HostLedger:
 
     def journal_reading(self) -> Reading[None]:
         """Whether the journal is being followed, and up to when it was heard."""
-        try:
-            heard_until_seconds = self.journal.read()
-        except NotHere as error:
-            return Absent(str(error))
-        except SourceError as error:
-            return Failed(str(error), 0.0)
-        return Read(None, heard_until_seconds, 0.0)
+        return _reading_of(self.journal.read)
+
+    def audit_log_reading(self) -> Reading[None]:
+        """Whether auditd's log is being followed."""
+        return _reading_of(self.audit_log.read)
 
     def kernel_log_reading(self) -> Reading[None]:
         """Whether the kernel's log is being read."""
@@ -114,6 +119,7 @@ class HostLedger:
         kernel_log = self._kernel_log
         return (
             EventCount("journal", self.journal.events, self.journal.events_lost),
+            EventCount("audit_log", self.audit_log.events, self.audit_log.events_lost),
             EventCount("kernel_log", *((kernel_log.events, kernel_log.events_lost) if kernel_log else (0, 0))),
         )
 
@@ -206,7 +212,7 @@ class HostLedger:
         }
         lodgers = [(names[each], path) for each, path in paths.items() if each not in known and each in names]
         unnamed = [(each, path) for each, path in paths.items() if each not in known and each not in names]
-        return household_of(members, lodgers, unnamed)
+        return replace(household_of(members, lodgers, unnamed), names_by_level=names_by_level(everyone))
 
     def _is_stranger(self, one: Resident) -> bool:
         """Whether its name may still turn up: after a while it goes by the head of its id for good."""
@@ -227,6 +233,9 @@ class HostLedger:
         # What happens while its stream is broken is told when it is whole again: the cursor must not pass it.
         return min(heard, reading.read_at_seconds) if heard is not None and isinstance(reading, Read) else None
 
+    def _hear_log(self, events: tuple[JournalEvent, ...], source: str, cursor: str) -> None:
+        self.keeper.hear(located(events, self._root / "proc", time.time()), source, cursor)
+
     def _hear_podman(self, told: ContainerEvent) -> None:
         self.keeper.hear((told,))
 
@@ -241,6 +250,17 @@ class HostLedger:
         except SourceError as error:
             return None, Failed(str(error), 0.0)
         return source, Read(None, time.time(), 0.0)
+
+
+def _reading_of(read: Callable[[], float | None]) -> Reading[None]:
+    """What a source that is followed says of itself: up to when it was heard, None is now."""
+    try:
+        heard_until_seconds = read()
+    except NotHere as error:
+        return Absent(str(error))
+    except SourceError as error:
+        return Failed(str(error), 0.0)
+    return Read(None, time.time() if heard_until_seconds is None else heard_until_seconds, 0.0)
 
 
 def _nothing() -> None:

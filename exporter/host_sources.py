@@ -30,7 +30,7 @@ from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource
 from exporter.sources.nftables import NftablesSource
 from exporter.sources.podman import PodmanSocket, PodmanSource
-from exporter.sources.process import ProcessSource
+from exporter.sources.process import ProcessSource, TrafficSource
 from exporter.sources.quadlet import QuadletSource
 from exporter.sources.systemd import SystemdSource
 from exporter.sources.volume import VolumeSource
@@ -63,6 +63,10 @@ class Interest:
         return (
             frozenset(unit.slice for unit in self.unit_facts() if unit.slice and unit.name.endswith(".service")) - alive
         )
+
+    def process_table(self) -> ProcessTable | None:
+        """Every container's processes, as they were last read."""
+        return self.processes()
 
     def datasets(self) -> frozenset[str]:
         """Every dataset that a container mounts."""
@@ -97,6 +101,7 @@ class Sources:
     volume: VolumeSource
     host: HostSource
     firewall: NftablesSource
+    traffic: TrafficSource
     interest: Interest
 
 
@@ -120,6 +125,7 @@ def build_sources(config: Config, root: Path = Path("/")) -> Sources:
         volume=VolumeSource(interest.volumes, root / "proc"),
         host=HostSource(root),
         firewall=NftablesSource(),
+        traffic=TrafficSource(str(root / "proc"), interest.process_table),
         interest=interest,
     )
 
@@ -145,6 +151,9 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     volume = Poller("volume", sources.volume.read, Clock(clocks.volume_seconds, 30), lambda: sources.volume.problems)
     host = Poller("host", sources.host.read, Clock(clocks.host_seconds, 30))
     firewall = Poller("firewall", sources.firewall.read, Clock(clocks.firewall_seconds, 30))
+    traffic = Poller(
+        "traffic", sources.traffic.read, Clock(clocks.traffic_seconds, 30), lambda: sources.traffic.problems
+    )
     tree = Poller("cgroup_tree", sources.cgroup.discover, Clock(clocks.cgroup_tree_seconds, 30))
 
     sources.interest.containers = lambda: podman.value() or ()
@@ -182,9 +191,11 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             totals=books.ledger.totals(),
             journal=books.journal_reading(),
             kernel_log=books.kernel_log_reading(),
+            audit_log=books.audit_log_reading(),
             ledger=books.ledger_reading(),
             firewall=firewall.reading(),
             volume=volume.reading(),
+            traffic=traffic.reading(),
         )
 
     def containers_changed() -> None:
@@ -210,6 +221,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         lambda stop: sources.podman.follow(containers_changed, stop),
         lambda stop: sources.systemd.follow(systemd.poke, stop),
         books.journal.follow,
+        books.audit_log.follow,
         books.keeper.run,
     ]
     alerts = HostAlerts(config, make_report) if config.alertmanagers else None
@@ -219,7 +231,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         systemd.on_answer = alerts.poke
     process.on_answer = processes_answered
     agent = Agent(
-        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall, volume),
+        pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall, volume, traffic),
         followers=tuple(followers),
         make_report=alerts.make_report if alerts is not None else make_report,
     )

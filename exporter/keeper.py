@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.facts.counts import Totals
-from exporter.facts.evidence import Evidence, KernelKill, KillCounts
+from exporter.facts.evidence import Denial, Evidence, KernelKill, KillCounts
 from exporter.ledger import Batch, Household, Ledger, Now, RestartCount
 
 TICK_SECONDS = 5.0
@@ -44,8 +44,8 @@ class KernelLog(Protocol):
 
     sequence: int
 
-    def read(self) -> tuple[KernelKill, ...]:
-        """The kills that are new."""
+    def read(self) -> tuple[KernelKill | Denial, ...]:
+        """The kills and denials that are new."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
     host, cgroup, podman, quadlet, zfs,
     firewall                              at once
     process, systemd                      when the cgroup tree, podman and the quadlets have named whom to ask about
-    zfs_mounted, volume                   when the processes have named what they mount
+    zfs_mounted, volume, traffic          when the processes have named what they mount, and where they live
 
 A source that hangs costs its deadline, is told as a failure, and the others are read.
 """
@@ -44,6 +44,7 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
 
     process = asked_process()
     sources.interest.processes = lambda: fresh(process)
+    asked_traffic = start_reading(deadline_seconds, sources.traffic.read, lambda: sources.traffic.problems)
     asked_mounted = start_reading(deadline_seconds, sources.zfs_mounted.read, lambda: sources.zfs_mounted.problems)
     asked_volume = start_reading(deadline_seconds, sources.volume.read, lambda: sources.volume.problems)
 
@@ -59,4 +60,5 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
         host=asked_host(),
         firewall=asked_firewall(),
         volume=asked_volume(),
+        traffic=asked_traffic(),
     )

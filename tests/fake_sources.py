@@ -9,6 +9,7 @@ from typing import Any, cast
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
 from exporter.facts.container import Container
 from exporter.facts.host import Firewall, Host, InputChain
+from exporter.facts.network import Interface, NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.facts.unit import Quadlet, Unit
@@ -42,6 +43,7 @@ def sources(**reads: Callable[[], Any]) -> Sources:
         "zfs_mounted": answers((dataset,)),
         "volume": answers(()),
         "host": answers(HOST),
+        "traffic": answers((NamespaceTraffic(("a" * 64,), (Interface("eth0", *range(8)),)),)),
         "firewall": answers(Firewall((InputChain("inet", "filter", "input", "drop", denies=True),))),
     }
     made = {

@@ -11,23 +11,7 @@ from exporter.present.metrics.catalogue import FAMILIES
 # Prometheus itself makes these for every target.
 OF_PROMETHEUS = {"up", "scrape_duration_seconds"}
 OF_TARGET = {"instance", "job"}
-# Names that are settled and will be served: rules name them already.
-PROMISED = {
-    "bulkhead_container_avc_denials_total": {"container"},
-    "bulkhead_container_network_info": {"container", "network", "driver", "parent", "ip", "mac"},
-    "bulkhead_container_volume_available_bytes": {"container", "destination", "fstype"},
-    "bulkhead_container_volume_label": {"container", "destination", "kind"},
-    "bulkhead_container_volume_used_bytes": {"container", "destination", "fstype"},
-    "bulkhead_network_duplicate_addresses": {"network"},
-    "bulkhead_network_parent_up": {"network", "parent"},
-    "bulkhead_userns_containers_left": {"kind"},
-    "bulkhead_userns_ids": {"kind", "state"},
-    "bulkhead_userns_overlaps": {"kind"},
-    "bulkhead_zfs_pool_data_errors": {"pool"},
-    "bulkhead_zfs_pool_device_errors_total": {"pool", "kind"},
-    "bulkhead_zfs_pool_last_scrub_timestamp_seconds": {"pool"},
-}
-SERVED = PROMISED | {family.name: set(family.labels) for family in FAMILIES}
+SERVED = {family.name: set(family.labels) for family in FAMILIES}
 
 RULE_FILES = sorted((Path(__file__).parents[1] / "alerts" / "rules").glob("*.yml"))
 # What recording rules make: the name tells whose it is, its labels are those of what it is made of.

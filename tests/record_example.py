@@ -39,6 +39,7 @@ def record() -> Recording:
         host=sources.host.read(),
         firewall=sources.firewall.read(),
         volume=sources.volume.read(),
+        traffic=sources.traffic.read(),
     )
 
 

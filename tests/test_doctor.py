@@ -52,9 +52,10 @@ def test_every_source_that_can_be_read_is_ok_and_says_numbers(config: Config) ->
     assert found["zfs_mounted"].found == "1 dataset mounted by containers"
     assert found["volume"].found == "0 volumes of 0 containers"
     assert found["firewall"].found == "1 chain at the input hook, 1 of them denying by default"
+    assert found["traffic"].found == "1 interface in 1 network namespace"
     assert list(found) == [
         *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted"),
-        *("volume", "firewall", "state_dir", "listen"),
+        *("volume", "firewall", "traffic", "state_dir", "listen"),
     ]
 
 

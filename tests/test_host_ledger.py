@@ -12,12 +12,12 @@ from exporter.config import Config
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Failed, Read
+from exporter.facts.reading import Absent, Failed, Read
 from exporter.facts.unit import Unit
 from exporter.host_ledger import HostLedger, Neighbours
 from exporter.sources.cgroup import CgroupSource
 from exporter.sources.podman import PodmanSource
-from tests.assess.secure import CONTAINER, UNIT
+from tests.assess.secure import CONTAINER, LABEL, UNIT
 from tests.assess.snapshots import SNAPSHOT
 
 T = TypeVar("T")
@@ -167,4 +167,28 @@ def test_podmans_events_reach_the_ledger(host: Host) -> None:
     host.podman.hear(ContainerEvent(1, CONTAINER.id, CONTAINER.name, "start", UNIT.name))
     host.books.keeper.settle()
     assert host.books.ledger.totals().containers[0].starts == 1
+    host.close()
+
+
+def test_a_denial_in_auditds_log_is_the_containers_whose_label_it_has(host: Host) -> None:
+    log = host.root / "var/log/audit/audit.log"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    host.books.audit_log.catch_up()
+    assert isinstance(host.books.audit_log_reading(), Read)
+    log.write_text(
+        'type=AVC msg=audit(1795624726.523:73): avc:  denied  { read } for  pid=793 comm="cat" '
+        f"scontext={LABEL} tcontext=system_u:object_r:user_home_t:s0 tclass=file permissive=0\n"
+    )
+    host.books.audit_log.catch_up()
+    host.books.keeper.settle()
+    assert host.books.ledger.totals().containers[0].avc_denials == 1
+    inode, size = log.stat().st_ino, log.stat().st_size
+    assert host.books.ledger.cursor("audit_log") == f"{inode}:{size}"
+    host.close()
+
+
+def test_without_auditd_its_log_is_absent(host: Host) -> None:
+    host.books.audit_log.catch_up()
+    assert isinstance(host.books.audit_log_reading(), Absent)
     host.close()

@@ -10,11 +10,13 @@ from exporter.assess.check import Check, Sharers, Subject
 from exporter.assess.hardening import CHECKS
 from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.assess.host_check import HostCheck, HostSubject
+from exporter.assess.id_ranges import id_use
 from exporter.assess.inventory import Resident, residents
 from exporter.assess.labels import process_label, type_and_level
 from exporter.assess.limit_drift import declared_limits, limit_drifts
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory
+from exporter.assess.networks import networks, own_networks, traffic_by_container
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
 from exporter.assess.restarts import (
     memory_events_of_the_dead,
@@ -29,6 +31,7 @@ from exporter.assess.volumes import AskedSources, MountedSources, MountedVolume,
 from exporter.assess.waivers import Waiver, waiver_reports, with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.counts import Counts
+from exporter.facts.network import Interface
 from exporter.facts.process import MountPoint, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
 from exporter.facts.snapshot import EventCount, Snapshot
@@ -54,6 +57,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
     """The report of one snapshot."""
     everyone = residents(snapshot)
     lodgers = {one.name: tenant_of(one.name, one.container, one.processes) for one in everyone}
+    traffic = fresh(snapshot.traffic)
     house = _House(
         snapshot,
         limits,
@@ -70,6 +74,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         asked=AskedSources(lodgers.values()),
         datasets=_datasets_now(snapshot),
         volumes={(one.container_id, one.destination): one for one in latest(snapshot.volume) or ()},
+        interfaces=traffic_by_container(everyone, traffic or ()),
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
@@ -89,6 +94,8 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         totals=replace(snapshot.totals, containers=()) if snapshot.totals else None,
         checks=(*map(_catalogue_entry, CHECKS), *map(_catalogue_entry_of_host, HOST_CHECKS)),
         host_findings=host_findings,
+        id_use=id_use(everyone, latest(snapshot.host), podman_told=latest(snapshot.podman) is not None),
+        networks=networks(everyone, latest(snapshot.host)),
         waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
         thresholds=limits.as_pairs(),
         dropped_containers=len(everyone) - len(shown),
@@ -119,6 +126,7 @@ class _House:
     asked: AskedSources
     datasets: Mapping[str, Dataset] | None  # name -> dataset, of ZFS as it answers now
     volumes: Mapping[tuple[str, str], Volume]  # container id and destination -> what was read of it last
+    interfaces: Mapping[str, tuple[Interface, ...]]  # container id -> of its network namespace
 
 
 def _datasets_now(snapshot: Snapshot) -> Mapping[str, Dataset] | None:
@@ -169,6 +177,8 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         ),
         limits_declared=declared_limits(subject),
         limit_drifts=limit_drifts(subject),
+        networks=own_networks(resident),
+        interfaces=house.interfaces.get(resident.id, ()),
     )
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.facts.cgroup import ContainerCgroups, Level, MemoryEvents
-from exporter.facts.container import Container
+from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import Counts, Totals
 from exporter.facts.host import Host
+from exporter.facts.network import Interface
 from exporter.facts.storage import Dataset, DatasetIo, Pool
 from exporter.facts.unit import Unit
 
@@ -199,6 +200,40 @@ class ContainerReport:
     findings: tuple[Finding, ...] = ()
     limits_declared: tuple[LimitDeclared, ...] = ()
     limit_drifts: tuple[LimitDrift, ...] = ()  # of the kinds that could be judged
+    networks: tuple[ContainerNetwork, ...] = ()  # its own: of one that joins another's namespace, none
+    interfaces: tuple[Interface, ...] = ()  # of its network namespace, without lo; shared ones with one container alone
+
+
+@dataclass(frozen=True, slots=True)
+class IdUse:
+    """How the ids of the account `containers` are used. None: podman has never answered."""
+
+    kind: str  # uid, gid
+    total: int
+    used: int | None = None  # in the map of a container, running or not
+    largest_free_block: int | None = None
+    containers_left: int | None = None  # how many more of the usual size can start
+    overlaps: int | None = None  # pairs of containers, accounts and owners of ranges that have an id in common
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """Addresses of one subnet that podman may give out by itself, and those that containers have of them."""
+
+    subnet: str
+    total: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReport:
+    """One network that containers are in."""
+
+    name: str  # NAME, or USER/NAME of a rootless one
+    parent: str  # the host's interface that it stands on
+    parent_is_up: bool | None  # None: it needs none, or the host does not tell
+    duplicates: int  # of its IP and MAC addresses, those that two containers on the same segment have
+    pools: tuple[PoolUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +293,8 @@ class Report:
     checks: tuple[CheckInfo, ...] = ()
     thresholds: tuple[tuple[str, float], ...] = ()
     host_findings: tuple[Finding, ...] = ()
+    id_use: tuple[IdUse, ...] = ()
+    networks: tuple[NetworkReport, ...] = ()
     waivers: tuple[WaiverReport, ...] = ()
     dropped_containers: int = 0  # beyond the cap, at this moment
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start

@@ -44,6 +44,7 @@ class Clocks:
     volume_seconds: float = 30
     host_seconds: float = 30
     firewall_seconds: float = 60
+    traffic_seconds: float = 5
     cgroup_tree_seconds: float = 5
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from exporter.facts.network import AddressPool
+
 MASKED_PATHS = (
     *("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi"),
     *("/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux"),
@@ -45,6 +47,7 @@ class ContainerNetwork:
     parent: str = ""  # network_interface of the network
     ip_addresses: tuple[str, ...] = ()
     mac_address: str = ""
+    pools: tuple[AddressPool, ...] = ()  # subnets of the network, where podman gives out addresses itself
 
 
 @dataclass(frozen=True, slots=True)

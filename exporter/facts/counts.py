@@ -25,6 +25,7 @@ class Counts:
     exits: tuple[tuple[str, int], ...] = ()  # by reason
     last_exit_code: int | None = None
     last_exit_seconds: float | None = None  # unix time
+    avc_denials: int = 0  # SELinux
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Totals:
     containers: tuple[Counts, ...]  # by name; also of those that are gone, until they are forgotten
     host_oom_kills: int | None = None  # /proc/vmstat oom_kill, summed over boots; None: not readable
     unattributed_oom_kills: int = 0
+    unattributed_denials: int = 0  # SELinux, of a container's domain
     forgotten_containers: int = 0  # dropped because there were too many, or after a long absence
     durable: bool = True  # False: the state directory cannot be written, totals live in memory
     problem: str = ""  # why not, one sentence

@@ -119,5 +119,17 @@ class ContainerEvent:
     health: str = ""  # of health_status
 
 
-JournalEvent: TypeAlias = KernelKill | RestartScheduled | UnitOutOfMemory | OomdKill | UnitFailed | UnitStopping
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """SELinux denied a process something, or would have if it were enforcing."""
+
+    stamp: str  # time and serial number of the kernel's audit, as 1795624726.523:73: the denial's identity
+    pid: int
+    context: str  # scontext: the label of the process
+    cgroup: str = ""  # where the process was when this was heard; "" where that is not known
+
+
+JournalEvent: TypeAlias = (
+    KernelKill | RestartScheduled | UnitOutOfMemory | OomdKill | UnitFailed | UnitStopping | Denial
+)
 Evidence: TypeAlias = JournalEvent | ContainerEvent

@@ -8,6 +8,7 @@ from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.counts import Totals
 from exporter.facts.host import Firewall, Host
+from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Reading
 from exporter.facts.storage import Dataset, Storage
@@ -42,8 +43,10 @@ class Snapshot:
     events: tuple[EventCount, ...] = ()
     journal: Reading[None] | None = None  # whether it is followed; None: nobody tried
     kernel_log: Reading[None] | None = None
+    audit_log: Reading[None] | None = None
     ledger: Reading[None] | None = None  # whether totals are written to disk
     totals: Totals | None = None  # what the ledger has counted; None: there is no ledger
     empty_slices: tuple[CgroupLevel, ...] = ()  # of containers that are known and not alive: their counts outlive them
     firewall: Reading[Firewall] = _NOT_ASKED
     volume: Reading[tuple[Volume, ...]] = _NOT_ASKED
+    traffic: Reading[tuple[NamespaceTraffic, ...]] = _NOT_ASKED

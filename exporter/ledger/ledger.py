@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
 from exporter.facts.evidence import (
     ContainerEvent,
+    Denial,
     Evidence,
     KernelKill,
     KillCounts,
@@ -18,6 +19,7 @@ from exporter.facts.evidence import (
     UnitOutOfMemory,
     UnitStopping,
 )
+from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits
 from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
@@ -129,6 +131,7 @@ class Ledger:
         heard_all = self._has_heard_all(batch, now)
         settle(state, batch.counts, household, now, may_age=heard_all)
         settle_exits(state, now, may_close=heard_all)
+        settle_denials(state, household, now)
         self._see_vmstat(batch.vmstat_oom_kills, now)
         self._forget(batch.household, now)
         self._prune(batch.household, now, heard_all=heard_all)
@@ -160,6 +163,8 @@ class Ledger:
                 hear_restart(self._state, told, household, now)
             case UnitFailed() | UnitStopping():
                 hear_unit(self._state, told)
+            case Denial():
+                hear_denial(self._state, told, household, now)
             case ContainerEvent():
                 pass  # was heard before the others, which may need to know its name
 
@@ -258,7 +263,11 @@ class Ledger:
             del state.chains[key]
             state.restarts_read_us.pop(key, None)
             state.touch("chain", key)
-        for kind, seen in (("kill", state.kills_seen), ("event", state.events_seen)):
+        for kind, seen in (
+            ("kill", state.kills_seen),
+            ("event", state.events_seen),
+            ("denial", state.denials_seen),
+        ):
             excess = list(seen)[: max(0, len(seen) - _SEEN_LIMIT)]
             for key in excess:
                 del seen[key]
@@ -277,6 +286,7 @@ class Ledger:
             containers=tuple(_counts(account, now) for _, account in sorted(self._state.accounts.items())),
             host_oom_kills=host.oom_kills if self._vmstat_readable else None,
             unattributed_oom_kills=host.unattributed_oom_kills,
+            unattributed_denials=host.unattributed_denials,
             forgotten_containers=host.forgotten_containers,
             durable=not self._store.problem,
             problem=self._store.problem,
@@ -306,4 +316,5 @@ def _counts(account: Account, now: Now) -> Counts:
         exits=tuple((dict.fromkeys(EXIT_REASONS, 0) | account.exits).items()),
         last_exit_code=account.last_exit_code,
         last_exit_seconds=account.last_exit_seconds,
+        avc_denials=account.avc_denials,
     )

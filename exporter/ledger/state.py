@@ -26,6 +26,7 @@ class Account:
     exits: dict[str, int] = field(default_factory=dict)  # by reason
     last_exit_code: int | None = None
     last_exit_seconds: float | None = None  # unix time
+    avc_denials: int = 0  # SELinux
     unit: str = ""  # of its last start: what the journal says of a unit is of this container
     unseen_seconds: float = 0.0  # how long it has not been known by any source, as far as somebody watched
 
@@ -140,6 +141,16 @@ class Orphan:
 
 
 @dataclass(slots=True)
+class PendingDenial:
+    """A SELinux denial of which it is not known yet whose it is."""
+
+    level: str  # of the process' label, as s0:c161,c724; "" without categories
+    container_id: str  # "" where its cgroup is not known
+    boot: str
+    heard_us: int
+
+
+@dataclass(slots=True)
 class HostBook:
     """The host's own sums, and what was found when."""
 
@@ -151,6 +162,8 @@ class HostBook:
     hints: list[Hint] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
     exits: list[PendingExit] = field(default_factory=list)
+    denials: list[PendingDenial] = field(default_factory=list)
+    unattributed_denials: int = 0
 
 
 Row: TypeAlias = Account | SliceBook | LifeBook | Chain | HostBook
@@ -167,6 +180,8 @@ class State:
     host: HostBook = field(default_factory=HostBook)
     kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> heard_us: lines told before
     events_seen: dict[str, int] = field(default_factory=dict)  # time, id and action of podman's events -> heard_us
+    denials_seen: dict[str, int] = field(default_factory=dict)  # audit's time and serial number -> heard_us
+    levels: dict[str, str] = field(default_factory=dict)  # SELinux level with categories -> whose it is, or was last
     touched: set[tuple[str, str]] = field(default_factory=set)
     stops: dict[str, tuple[str, int]] = field(default_factory=dict)  # unit -> boot, time of its stop job; not written
     restarts_read_us: dict[str, int] = field(default_factory=dict)  # by chain; not written
@@ -192,6 +207,8 @@ class State:
             "chain": (self.chains, Chain),  # type: ignore[dict-item]
             "kill": (self.kills_seen, int),  # type: ignore[dict-item]
             "event": (self.events_seen, int),  # type: ignore[dict-item]
+            "denial": (self.denials_seen, int),  # type: ignore[dict-item]
+            "level": (self.levels, str),  # type: ignore[dict-item]
         }
 
 
@@ -212,6 +229,7 @@ class Household:
     names_by_unit: Mapping[str, str] = field(default_factory=dict)  # web.service -> web
     tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)  # slice path -> names of those who live there
     strangers: frozenset[str] = frozenset()  # tenants whose name is not known yet, by their ids
+    names_by_level: Mapping[str, str] = field(default_factory=dict)  # s0:c1,c2 -> name; "": of several
 
     def known(self) -> frozenset[str]:
         """Every name."""

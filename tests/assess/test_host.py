@@ -117,6 +117,7 @@ def test_every_source_is_reported_by_its_field_name_with_its_events() -> None:
         "host",
         "firewall",
         "volume",
+        "traffic",
     ]
     assert (collector(report, "podman").events, collector(report, "podman").events_lost) == (7, 1)
 

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from exporter.assess.limits import Limits
-from exporter.present.metrics.catalogue import FAMILIES
 from tests.dashboards.boards import QUERIES, Query
 from tests.dashboards.example_prometheus import HOSTS, Prometheus
 from tests.dashboards.maybe_empty import ON_THE_EXAMPLE_HOST
-from tests.dashboards.promised import METRICS, THRESHOLDS, unknown_and_not_promised
+from tests.promql import unknown_names
 
 MISSING = [program for program in ("prometheus", "promtool") if shutil.which(program) is None]
 if MISSING:
@@ -33,7 +32,7 @@ def with_ids(queries: tuple[Query, ...]) -> pytest.MarkDecorator:
 
 @with_ids(QUERIES)
 def test_a_query_asks_for_what_is_served_on_the_chosen_hosts(query: Query) -> None:
-    assert set(unknown_and_not_promised(query.expr)) <= OF_RULES
+    assert set(unknown_names(query.expr)) <= OF_RULES
     selectors = re.findall(r"(?:bulkhead_\w+|scrape_\w+|\bup|ALERTS)(\{[^}]*\})", query.expr)
     assert selectors
     assert len(selectors) == len(re.findall(r"bulkhead_\w+|scrape_\w+|\bup\b|ALERTS", query.expr))
@@ -44,12 +43,7 @@ def test_thresholds_that_are_asked_for_are_served() -> None:
     for query in QUERIES:
         for asked in re.findall(r'bulkhead_threshold\{[^}]*name=~?"([^"]+)"', query.expr):
             for name in _alternatives(asked):
-                assert name in dict(Limits().as_pairs()) or name in THRESHOLDS, query.name
-
-
-def test_what_is_served_is_no_promise_any_more() -> None:
-    kept = (set(METRICS) & {family.name for family in FAMILIES}) | (THRESHOLDS & set(dict(Limits().as_pairs())))
-    assert not kept, f"delete these from promised.py: {sorted(kept)}"
+                assert name in dict(Limits().as_pairs()), query.name
 
 
 @needs_prometheus

@@ -12,6 +12,7 @@ from exporter.assess.report import (
     DeliveryCount,
     Drift,
     Finding,
+    IdUse,
     LabelKind,
     LatencyHistogram,
     LimitDeclared,
@@ -19,8 +20,10 @@ from exporter.assess.report import (
     LimitSource,
     MemoryJudgement,
     MountedDataset,
+    NetworkReport,
     Notifications,
     Outcome,
+    PoolUse,
     Report,
     Severity,
     Verdict,
@@ -29,9 +32,10 @@ from exporter.assess.report import (
     WaiverState,
 )
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
-from exporter.facts.container import Container
+from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
 from exporter.facts.host import Host
+from exporter.facts.network import Interface
 from exporter.facts.storage import Dataset, DatasetIo, DeviceErrors, Pool, PoolStatus
 from exporter.facts.unit import Unit
 
@@ -192,6 +196,8 @@ def container(name: str = "objects02", **changes: object) -> ContainerReport:
             LimitDeclared("memory_bytes", LimitSource.UNIT, 512_000_000),
         ),
         limit_drifts=tuple(LimitDrift("memory_bytes", kind, holds=False) for kind in Drift),
+        networks=(ContainerNetwork("lan", "macvlan", "lan0", ("10.99.0.10", "fd00:99::10"), "02:00:00:00:00:0a"),),
+        interfaces=(Interface("eth0", 48_000_000, 52_000, 1, 7, 9_000_000, 31_000, 0, 2),),
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 
@@ -284,6 +290,7 @@ def rich_report(**changes: object) -> Report:
         exits=tuple((dict.fromkeys(EXIT_REASONS, 0) | {"oom": 4, "error": 7, "stopped": 1}).items()),
         last_exit_code=137,
         last_exit_seconds=NOW_SECONDS - 88.5,
+        avc_denials=6,
     )
     bad = container("bad-everything", findings=FAILING, memory=_SMALL_LIMIT, oom_kills=4, restarts=11)
     bad = replace(bad, counts=told, restart_loop=True)
@@ -314,6 +321,8 @@ def rich_report(**changes: object) -> Report:
                 findings=(),
                 limits_declared=(),
                 limit_drifts=(),
+                networks=(),
+                interfaces=(),
                 oom_kills=1,
                 restarts=None,
                 memory=MemoryJudgement(usage_bytes=52 * MIB, working_set_bytes=48 * MIB),
@@ -332,6 +341,8 @@ def rich_report(**changes: object) -> Report:
                 state="exited",
                 container=replace(objects02.container, name="worker", health="", state="exited", exit_code=1),
                 cgroups=None,
+                networks=(),
+                interfaces=(),
                 memory=MemoryJudgement(),
                 datasets=(),
                 volumes=(),
@@ -373,6 +384,15 @@ def rich_report(**changes: object) -> Report:
         ),
         dataset_io=(DatasetIo("tank/containers/objects02", 1200, 3400, 5 * MIB, 7 * MIB),),
         host=HOST,
+        id_use=(
+            IdUse("uid", 2_147_483_647, 3072, 2_147_480_575, 2_097_148, 0),
+            IdUse("gid", 65_536, 65_536, 0, 0, 2),
+        ),
+        networks=(
+            NetworkReport("alice/pasta", "", None, 0),
+            NetworkReport("lan", "lan0", parent_is_up=True, duplicates=1, pools=(PoolUse("10.99.0.0/24", 253, 2),)),
+            NetworkReport("old", "lan1", parent_is_up=False, duplicates=0, pools=(PoolUse("10.98.0.0/29", 5, 5),)),
+        ),
         gone=(counts("job-7f3a", oom_kills=1, restarts=2, starts=3),),
         totals=Totals(10**12, (), host_oom_kills=9, unattributed_oom_kills=1, forgotten_containers=2, writes=40),
         checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX, DMESG, CLOCK, PTRACE, LOCKDOWN),

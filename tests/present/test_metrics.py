@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.report import CollectorReport, Drift, LimitDeclared, LimitDrift, LimitSource, Verdict
+from exporter.assess.report import CollectorReport, Drift, IdUse, LimitDeclared, LimitDrift, LimitSource, Verdict
 from exporter.facts.cgroup import MemoryEvents
 from exporter.facts.storage import DeviceErrors, Pool, PoolStatus
 from tests.present.pages import samples, states, value
@@ -248,6 +248,29 @@ def test_without_selinux_there_is_no_mode() -> None:
     assert states(PAGE, "selinux_mode", "mode") == {"enforcing": 0, "permissive": 1, "disabled": 0}
     page = samples(rich_report(host=replace(HOST, selinux_mode=None, oom_kills=None)))
     assert states(page, "selinux_mode", "mode") == {}
+
+
+def test_without_selinux_there_are_no_denials_not_even_none() -> None:
+    assert value(PAGE, "container_avc_denials_total", container="bad-everything") == 6
+    assert value(PAGE, "container_avc_denials_total", container="objects02") == 0
+    for mode in (None, "disabled"):
+        page = samples(rich_report(host=replace(HOST, selinux_mode=mode)))
+        assert value(page, "container_avc_denials_total", container="objects02") is None
+        assert value(page, "unattributed_avc_denials_total") is None
+
+
+def test_ids_of_which_podman_has_told_nothing_have_a_total_alone() -> None:
+    page = samples(rich_report(id_use=(IdUse("uid", 65_536),)))
+    assert value(page, "userns_ids", kind="uid", state="total") == 65_536
+    assert value(page, "userns_ids", kind="uid", state="used") is None
+    assert value(page, "userns_containers_left", kind="uid") is None
+    assert value(page, "userns_overlaps", kind="uid") is None
+
+
+def test_a_parent_of_which_nobody_knows_is_neither_up_nor_down() -> None:
+    assert value(PAGE, "network_parent_up", network="lan", parent="lan0") == 1
+    assert value(PAGE, "network_parent_up", network="old", parent="lan1") == 0
+    assert value(PAGE, "network_parent_up", network="alice/pasta", parent="") is None
 
 
 def test_the_hosts_oom_kills_are_the_ledgers_or_without_one_the_kernels() -> None:

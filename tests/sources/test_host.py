@@ -13,6 +13,7 @@ from exporter.sources.host import (
     SYSCTLS,
     HostSource,
     parse_accounts,
+    parse_groups,
     parse_memory_total_bytes,
     parse_oom_kills,
     parse_subids,
@@ -149,6 +150,18 @@ def test_passwd_lines_that_make_no_sense_are_skipped() -> None:
     assert parse_accounts(raw) == (("root", 0), ("web", 7))
 
 
+def test_group_lines_that_make_no_sense_are_skipped() -> None:
+    raw = b"root:x:0:\n+:::\nshort:x\n:x:1:\nbig:x:99999999999:\nadm:x:4:alice,bob\n"
+
+    assert parse_groups(raw) == (("root", 0), ("adm", 4))
+
+
+def test_the_state_of_every_interface_is_told_but_of_veth_pairs(tmp_path: Path) -> None:
+    states = {"lan0": "up\n", "lan1": "down\n", "veth12": "up\n", "odd": ""}
+    host = host_at(tmp_path, **{f"sys/class/net/{name}/operstate": state for name, state in states.items()})
+    assert host.links == (("lan0", "up"), ("lan1", "down"))
+
+
 def test_a_value_is_one_printable_bounded_line() -> None:
     assert parse_value(b" 1\n2\n") == "1"
     assert parse_value(b"a\x1b[31m\xff") == "a?[31m\ufffd"
@@ -170,6 +183,7 @@ def test_no_bytes_at_all_break_the_parsers(raw: bytes) -> None:
     parse_oom_kills(raw)
     parse_subids(raw)
     parse_accounts(raw)
+    parse_groups(raw)
 
 
 owners = st.from_regex(r"[a-z_][a-z0-9_-]{0,30}", fullmatch=True)

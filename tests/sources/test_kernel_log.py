@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.facts.evidence import Denial, KernelKill
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.sources.log import KernelLogSource
 from exporter.sources.log.kernel import parse_record
@@ -54,6 +55,10 @@ def log(tmp_path: Path) -> Iterator[tuple[KernelLogSource, Kmsg]]:
     kmsg.ours.close()
 
 
+def kills(source: KernelLogSource) -> list[KernelKill]:
+    return [told for told in source.read() if isinstance(told, KernelKill)]
+
+
 def lives(proc: Path, pid: int, text: str) -> None:
     (proc / str(pid)).mkdir()
     (proc / str(pid) / "cgroup").write_text(text)
@@ -64,9 +69,27 @@ def test_both_lines_of_a_kill_are_one(log: tuple[KernelLogSource, Kmsg]) -> None
     source.read()
     kmsg.say(first())
     kmsg.say(second())
-    (kill,) = source.read()
+    (kill,) = kills(source)
     assert (kill.pid, kill.victim_cgroup, kill.limit_cgroup) == (1856, PAYLOAD, PAYLOAD)
     assert (kill.stamp_us, kill.heard_us, source.sequence) == (1, NOW_US, 2)
+    assert source.read() == ()
+
+
+DENIAL = (
+    'audit: type=1400 audit(1795624675.055:22): avc:  denied  { relabelto } for  pid=555 comm="systemd-tmpfile" '
+    "scontext=system_u:system_r:systemd_tmpfiles_t:s0 tcontext=system_u:object_r:bin_t:s0 tclass=lnk_file permissive=1"
+)
+
+
+def test_a_denial_is_told_of_as_the_kernel_tells_it_where_no_auditd_runs(log: tuple[KernelLogSource, Kmsg]) -> None:
+    source, kmsg = log
+    kmsg.say(DENIAL, priority=5)
+    assert source.read() == (Denial("1795624675.055:22", 555, "system_u:system_r:systemd_tmpfiles_t:s0"),)
+
+
+def test_a_denial_that_a_process_wrote_there_is_none(log: tuple[KernelLogSource, Kmsg]) -> None:
+    source, kmsg = log
+    kmsg.say(DENIAL, priority=(1 << 3) + 5)
     assert source.read() == ()
 
 
@@ -86,7 +109,7 @@ def test_a_second_line_alone_asks_the_dying_process(log: tuple[KernelLogSource, 
     lives(tmp_path, 8, "0::/\n")
     for pid in (7, 8, 9):
         kmsg.say(second(pid))
-    (kill,) = source.read()
+    (kill,) = kills(source)
     assert (kill.pid, kill.victim_cgroup, kill.limit_cgroup) == (7, PAYLOAD, None)
 
 
@@ -98,7 +121,7 @@ def test_what_was_said_before_is_of_its_own_time_and_no_process_is_asked(
     lives(tmp_path, 7, f"0::{PAYLOAD}\n")
     kmsg.say(first(), stamp_us=NOW_US - 5_000_000)
     kmsg.say(second(7))
-    (kill,) = source.read()
+    (kill,) = kills(source)
     assert (kill.heard_us, kill.at_seconds) == (NOW_US - 5_000_000, 995.0)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.facts.container import Container, ContainerNetwork, DeclaredLimits, DeclaredMount, IdRange
+from exporter.facts.network import AddressPool
 from exporter.facts.reading import SourceError, Unreadable
 from exporter.sources.podman.declared import container, cut, declare, parse_id_map, parse_size
 from exporter.sources.podman.replies import (
@@ -62,7 +63,8 @@ def test_the_good_container_is_told_field_by_field() -> None:
     assert (one.network_mode, one.restart_policy, one.restarts, one.inspected) == ("bridge", "no", 0, True)
     assert one.cgroup_path.startswith("/services.slice/services-objects02.slice/objects02.service/libpod-payload-")
     assert one.storage_path == f"/var/lib/containers/storage/overlay-containers/{one.id}/userdata"
-    assert one.networks == (ContainerNetwork("lan", "macvlan", "lan0", ("10.99.0.10",), one.networks[0].mac_address),)
+    mac_address, pools = one.networks[0].mac_address, (AddressPool("10.99.0.0/24", "10.99.0.1"),)
+    assert one.networks == (ContainerNetwork("lan", "macvlan", "lan0", ("10.99.0.10",), mac_address, pools),)
     assert one.mounts == (
         DeclaredMount("/data/containers/objects02", "/data", "bind", writable=True, flags=("rw", "Z")),
     )
@@ -127,6 +129,21 @@ def test_members_of_a_pod_name_it() -> None:
     assert (recorded("inpod1").pod, recorded("inpod1").is_infra) == ("stack", False)
     infra = recorded("stack-infra")
     assert (infra.pod, infra.is_infra, infra.security.userns_auto) == ("stack", True, None)  # no command line is kept
+
+
+def test_the_pools_of_a_network_are_its_subnets_with_their_lease_ranges() -> None:
+    networks = parse_networks((RECORDED / "networks-ranges.json").read_bytes())
+
+    def pools(name: str) -> tuple[AddressPool, ...]:
+        asked = parse_inspect(json.dumps({"NetworkSettings": {"Networks": {name: {}}}}).encode())
+        return container(Listing(id=ID), declare(asked, None), networks, "").networks[0].pools
+
+    assert pools("zz-range") == (
+        AddressPool("10.97.0.0/24", "10.97.0.1", "10.97.0.65", "10.97.0.71"),
+        AddressPool("fd00:97::/64", "fd00:97::1"),
+    )
+    assert pools("zz-ipvlan") == (AddressPool("10.96.0.0/24", "10.96.0.1"),)
+    assert pools("zz-noipam") == ()
 
 
 def test_podmans_own_restart_policy_is_told() -> None:

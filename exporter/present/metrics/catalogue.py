@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from exporter.present.metrics import container, counts, hardening, host, itself, limits, memory, storage, volumes
+from exporter.present.metrics import (
+    container,
+    counts,
+    hardening,
+    host,
+    isolation,
+    itself,
+    limits,
+    memory,
+    storage,
+    volumes,
+)
 from exporter.present.metrics.family import Family
 
 SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     ("Containers", container.FAMILIES),
     ("Memory", memory.FAMILIES),
-    ("OOM kills and restarts", counts.FAMILIES),
+    ("OOM kills, restarts and denials", counts.FAMILIES),
     ("Limits", limits.FAMILIES),
     ("ZFS", storage.FAMILIES),
     ("Volumes", volumes.FAMILIES),
     ("Hardening", hardening.FAMILIES),
+    ("Ids and networks", isolation.FAMILIES),
     ("The host", host.FAMILIES),
     ("The agent", itself.FAMILIES),
 )

@@ -49,6 +49,15 @@ def _with_gone(
     return samples
 
 
+def _has_selinux(report: Report) -> bool:
+    return report.host is not None and report.host.selinux_mode in {"enforcing", "permissive"}
+
+
+def _denials(report: Report) -> Iterator[Sample]:
+    if _has_selinux(report):
+        yield from _of_counts(lambda counts: counts.avc_denials)(report)
+
+
 def _host_oom_kills(report: Report) -> int | None:
     if report.totals is not None:
         return report.totals.host_oom_kills
@@ -129,6 +138,25 @@ FAMILIES: tuple[Family, ...] = (
         _CONTAINER,
         _EACH,
         of_containers(lambda one: None if one.restart_loop is None else float(one.restart_loop)),
+    ),
+    Family(
+        "bulkhead_container_avc_denials_total",
+        "SELinux denials of the container's processes, each counted once, also those of permissive mode; absent when "
+        "SELinux is off.",
+        Kind.COUNTER,
+        _CONTAINER,
+        _EACH,
+        _denials,
+    ),
+    Family(
+        "bulkhead_unattributed_avc_denials_total",
+        "SELinux denials of a container's domain that nothing on the host could attribute to one container.",
+        Kind.COUNTER,
+        (),
+        "1",
+        of_report(
+            lambda report: report.totals.unattributed_denials if report.totals and _has_selinux(report) else None
+        ),
     ),
     Family(
         "bulkhead_host_oom_kills_total",

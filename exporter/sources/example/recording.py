@@ -13,6 +13,7 @@ import msgspec
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.host import Firewall, Host
+from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Storage
@@ -32,8 +33,10 @@ class Recording:
     quadlet: tuple[Quadlet, ...]
     zfs: Storage
     host: Host
-    firewall: Firewall | None = None  # an older recording does not tell
-    volume: tuple[Volume, ...] | None = None  # as above
+    # An older recording does not tell of these.
+    firewall: Firewall | None = None
+    traffic: tuple[NamespaceTraffic, ...] | None = None
+    volume: tuple[Volume, ...] | None = None
 
 
 def parse_recording(raw: bytes) -> Recording:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level
 from exporter.facts.container import Container
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
-from exporter.facts.host import Firewall, Host
+from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Absent, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
@@ -15,6 +16,8 @@ from exporter.facts.unit import Unit
 from exporter.facts.volume import Volume
 from exporter.sources.example.motion import Life, dying, filled, id_in_life, intruded, life_at, swinging
 from exporter.sources.example.recording import Recording
+
+T = TypeVar("T")
 
 KILLED = "slice-binds"
 LOOPING = "bad-restart-always-fast"
@@ -66,8 +69,9 @@ class ExampleHost:
             ),
             totals=_totals(recording, lives, now_seconds, elapsed),
             empty_slices=_left_behind(recording, names, lives[KILLED]),
-            firewall=_firewall(recording, now_seconds - elapsed % 60),
             volume=_volumes(recording, names, lives, now_seconds - elapsed % 30),
+            firewall=_recorded("firewall", recording.firewall, now_seconds - elapsed % 60, 0.015),
+            traffic=_recorded("traffic", recording.traffic, now_seconds - elapsed % 5, 0.012),
         )
 
     def _containers(self, lives: dict[str, Life], now_seconds: float) -> tuple[Container, ...]:
@@ -161,10 +165,10 @@ def _units(recording: Recording, lives: dict[str, Life]) -> tuple[Unit, ...]:
     return tuple(units)
 
 
-def _firewall(recording: Recording, read_at_seconds: float) -> Reading[Firewall]:
-    if recording.firewall is None:
-        return Absent("the firewall of the example host was not recorded")
-    return Read(recording.firewall, read_at_seconds, 0.015)
+def _recorded(name: str, value: T | None, read_at_seconds: float, duration_seconds: float) -> Reading[T]:
+    if value is None:
+        return Absent(f"the {name} of the example host was not recorded")
+    return Read(value, read_at_seconds, duration_seconds)
 
 
 def _volumes(

@@ -2,6 +2,7 @@
 
 from exporter.sources.host.parse import (
     parse_accounts,
+    parse_groups,
     parse_memory_total_bytes,
     parse_oom_kills,
     parse_subids,
@@ -14,6 +15,7 @@ __all__ = [
     "SYSCTLS",
     "HostSource",
     "parse_accounts",
+    "parse_groups",
     "parse_memory_total_bytes",
     "parse_oom_kills",
     "parse_subids",

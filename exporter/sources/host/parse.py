@@ -9,6 +9,8 @@ _MAX_LINES = 20_000
 _SUBID_COLUMNS = 3
 _PASSWD_COLUMNS = 7
 _UID_COLUMN = 2
+_GROUP_COLUMNS = 4
+_GID_COLUMN = 2
 _MAX_ID = 1 << 32
 _MAX_DIGITS = 20  # of 2**64
 
@@ -83,6 +85,19 @@ def _bytes_of(key: bytes, raw: bytes) -> int | None:
             case _:
                 pass
     return None
+
+
+def parse_groups(raw: bytes) -> tuple[tuple[str, int], ...]:
+    """Name and gid of every group in /etc/group, group(5); a line that makes no sense is skipped."""
+    found = []
+    for line in raw.split(b"\n")[:_MAX_LINES]:
+        columns = line.split(b":")
+        if len(columns) != _GROUP_COLUMNS:
+            continue
+        name, gid = parse_value(columns[0]), _number(columns[_GID_COLUMN])
+        if name and gid is not None and gid < _MAX_ID:
+            found.append((name, gid))
+    return tuple(found)
 
 
 def _number(raw: bytes) -> int | None:

@@ -6,6 +6,8 @@
 /sys/fs/selinux/enforce          1           (no file: SELinux is off)
 /sys/kernel/security/lockdown    [none] integrity confidentiality
 /etc/subuid                      containers:2147483647:2147483647
+/sys/class/net/lan0/operstate    up
+/etc/group                       adm:x:4:alice
 /etc/passwd                      alice:x:1000:1000::/home/alice:/bin/sh
 """
 
@@ -26,6 +28,7 @@ from exporter.sources.host.kernels import installed_kernels
 from exporter.sources.host.parse import (
     parse_accounts,
     parse_choice,
+    parse_groups,
     parse_memory_total_bytes,
     parse_oom_kills,
     parse_subids,
@@ -60,6 +63,7 @@ SYSCTLS = (
     "vm.unprivileged_userfaultfd",
 )
 _MAX_FILE_BYTES = 1 << 20
+_MAX_LINKS = 1000
 _SELINUX_BUILT_IN = re.compile(rb"^CONFIG_SECURITY_SELINUX=y$", re.MULTILINE)
 
 
@@ -92,6 +96,8 @@ class HostSource:
             subuids=parse_subids(self._content("etc/subuid")),
             subgids=parse_subids(self._content("etc/subgid")),
             account_uids=parse_accounts(self._content("etc/passwd")),
+            group_gids=parse_groups(self._content("etc/group")),
+            links=self._links(),
             sysctls=tuple(
                 (name, value) for name in SYSCTLS if (value := self._word("proc/sys/" + name.replace(".", "/")))
             ),
@@ -106,6 +112,15 @@ class HostSource:
             maskable_paths=tuple(path for path in MASKED_PATHS if os.path.lexists(self._root / path.lstrip("/"))),
             unreadable=tuple(sorted(self._unreadable)),
         )
+
+    def _links(self) -> tuple[tuple[str, str], ...]:
+        """Name and state of each interface that may carry others. A host has a veth pair for each bridged container."""
+        try:
+            names = sorted(path.name for path in (self._root / "sys/class/net").iterdir())
+        except OSError:
+            return ()
+        links = [name for name in names if not name.startswith("veth")][:_MAX_LINKS]
+        return tuple((name, state) for name in links if (state := self._word(f"sys/class/net/{name}/operstate")))
 
     def _lockdown(self) -> str | None:
         if (mode := parse_choice(self._content("sys/kernel/security/lockdown"))) is not None:

@@ -9,6 +9,7 @@ if it ends. Message ids are those of sd-messages.h. An entry, shortened:
      "MESSAGE_ID":"5eb03494b6584870a536b337290809b3","UNIT":"exitloop.service","N_RESTARTS":"5",
      "MESSAGE":"exitloop.service: Scheduled restart job, restart counter is at 5."}
 
+An entry of audit itself (systemd-journald-audit.socket) has `_TRANSPORT` audit, and the serial number in `_AUDIT_ID`.
 A kernel's line has `_TRANSPORT` kernel and `_SOURCE_MONOTONIC_TIMESTAMP`, the stamp that /dev/kmsg shows, too.
 """
 
@@ -26,6 +27,7 @@ from collections.abc import Callable, Iterator
 from msgspec import MsgspecError, Struct, field, json
 
 from exporter.facts.evidence import (
+    Denial,
     JournalEvent,
     KernelKill,
     OomdKill,
@@ -35,6 +37,7 @@ from exporter.facts.evidence import (
     UnitStopping,
 )
 from exporter.facts.reading import NotHere, SourceError, Unreadable
+from exporter.sources.log.denial import parse_denial, parse_journal_denial
 from exporter.sources.log.kill import parse_kill
 
 OUT_OF_MEMORY = "fe6faa94e7774663a0da52717891d8ef"
@@ -45,11 +48,20 @@ STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
 
 FIELDS = (
     *("MESSAGE", "MESSAGE_ID", "UNIT", "N_RESTARTS", "UNIT_RESULT", "N_PROCESSES"),
-    *("SYSLOG_FACILITY", "_TRANSPORT", "_BOOT_ID", "_PID", "_SOURCE_MONOTONIC_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP"),
+    *(
+        "_AUDIT_ID",
+        "SYSLOG_FACILITY",
+        "_TRANSPORT",
+        "_BOOT_ID",
+        "_PID",
+        "_SOURCE_MONOTONIC_TIMESTAMP",
+        "_SOURCE_REALTIME_TIMESTAMP",
+    ),
 )
 # systemd's word counts only from systemd: anybody may write an entry with these ids.
 MATCHES = (
     "_TRANSPORT=kernel",
+    *("+", "_TRANSPORT=audit", "_AUDIT_TYPE=1400"),
     *(
         part
         for message in (OUT_OF_MEMORY, OOMD_KILL, RESTART_SCHEDULED, FAILURE_RESULT, STOPPING)
@@ -83,6 +95,7 @@ class Entry(Struct):
     restarts: object = field(name="N_RESTARTS", default="")
     result: object = field(name="UNIT_RESULT", default="")
     processes: object = field(name="N_PROCESSES", default="")
+    audit_id: object = field(name="_AUDIT_ID", default="")
 
 
 def parse_entry(line: bytes) -> Entry:
@@ -96,7 +109,10 @@ def parse_entry(line: bytes) -> Entry:
 def event_of(entry: Entry) -> JournalEvent | None:
     """What the entry tells, if it is of any interest here."""
     if entry.transport == "kernel":
-        return _kill_of(entry)
+        return _kill_of(entry) or _denial_of(entry)
+    if entry.transport == "audit":
+        message = entry.message if isinstance(entry.message, str) else ""
+        return parse_journal_denial(message, _number(entry.sent_us), _number(entry.audit_id))
     if not isinstance(entry.unit, str) or not entry.unit:
         return None
     boot, heard_us, unit = entry.boot_id, _number(entry.monotonic_us), entry.unit
@@ -115,6 +131,10 @@ def event_of(entry: Entry) -> JournalEvent | None:
     }
     tell = told.get(entry.message_id) if isinstance(entry.message_id, str) else None
     return tell() if tell else None
+
+
+def _denial_of(entry: Entry) -> Denial | None:
+    return parse_denial(entry.message) if isinstance(entry.message, str) and entry.facility == "0" else None
 
 
 def _kill_of(entry: Entry) -> KernelKill | None:

@@ -1,4 +1,4 @@
-"""The kernel's log at /dev/kmsg: whom it killed for want of memory.
+"""The kernel's log at /dev/kmsg: whom it killed for want of memory, and whom SELinux denied something.
 
 Documentation/ABI/testing/dev-kmsg: one record a read, `priority,sequence,microseconds,flags;text`;
 EPIPE when records were overwritten before they were read.
@@ -17,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.facts.evidence import KernelKill
+from exporter.facts.evidence import Denial, KernelKill
 from exporter.facts.reading import NotHere, Unreadable
+from exporter.sources.log.denial import located, parse_denial
 from exporter.sources.log.kill import parse_kill
 
 _RECORD_BYTES = 8192
@@ -68,7 +69,7 @@ class KernelLogSource:
         self.sequence = sequence
         """The last record that was read."""
         self.events = 0
-        """Kills told of."""
+        """Kills and denials told of."""
         self.events_lost = 0
         """Times that records were overwritten unread."""
 
@@ -82,9 +83,9 @@ class KernelLogSource:
             raise Unreadable(f"{self._device} cannot be read ({error.strerror}): grant CAP_SYSLOG") from error
         return self._descriptor
 
-    def read(self) -> tuple[KernelKill, ...]:
-        """The kills that were told of since the last read. Never waits."""
-        kills: list[KernelKill] = []
+    def read(self) -> tuple[KernelKill | Denial, ...]:
+        """The kills and denials that were told of since the last read. Never waits."""
+        told: list[KernelKill | Denial] = []
         for _ in range(_RECORDS_A_READ):
             try:
                 raw = os.read(self._descriptor, _RECORD_BYTES) if self._descriptor is not None else b""
@@ -97,11 +98,11 @@ class KernelLogSource:
                 break
             if not raw:
                 break
-            if (kill := self._take(raw)) is not None:
-                kills.append(kill)
+            if (event := self._take(raw)) is not None:
+                told.append(event)
         self._has_caught_up = True
-        self.events += len(kills)
-        return tuple(kills)
+        self.events += len(told)
+        return located(told, self._proc, time.time())
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -109,7 +110,7 @@ class KernelLogSource:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _take(self, raw: bytes) -> KernelKill | None:
+    def _take(self, raw: bytes) -> KernelKill | Denial | None:
         try:
             record = parse_record(raw)
         except Unreadable:
@@ -117,7 +118,12 @@ class KernelLogSource:
         if record.sequence <= self.sequence:
             return None
         self.sequence = record.sequence
-        victim = parse_kill(record.text) if record.facility == 0 else None
+        if record.facility != 0:
+            return None
+        return parse_denial(record.text) or self._kill_of(record)
+
+    def _kill_of(self, record: Record) -> KernelKill | None:
+        victim = parse_kill(record.text)
         if victim is None:
             return None
         cgroup = victim.victim_cgroup

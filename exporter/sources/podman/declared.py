@@ -21,6 +21,7 @@ from exporter.facts.container import (
     DeclaredSecurity,
     IdRange,
 )
+from exporter.facts.network import AddressPool
 from exporter.sources.podman.create_command import CreateFlags, parse_create_command
 from exporter.sources.podman.replies import (
     HostConfig,
@@ -38,6 +39,7 @@ IMAGE_WIDTH = 512
 PATH_WIDTH = 4096  # PATH_MAX
 WORD_WIDTH = 128
 LIST_LENGTH = 256
+SUBNETS_LENGTH = 16
 DEFAULT_CPU_PERIOD_MICROSECONDS = 100_000
 USERNS_ANNOTATION = "io.podman.annotations.userns"  # podman 5; podman 4 writes none
 SUFFIXES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
@@ -141,7 +143,27 @@ def _networks(networks: Mapping[str, InspectNetwork | None]) -> tuple[ContainerN
 def _with_driver(network: ContainerNetwork, known: Network | None) -> ContainerNetwork:
     if known is None:
         return network
-    return replace(network, driver=cut(known.driver, WORD_WIDTH), parent=cut(known.interface, WORD_WIDTH))
+    return replace(
+        network,
+        driver=cut(known.driver, WORD_WIDTH),
+        parent=cut(known.interface, WORD_WIDTH),
+        pools=_pools(known),
+    )
+
+
+def _pools(network: Network) -> tuple[AddressPool, ...]:
+    # A network of the time before podman 4.5 has no ipam_options, and podman gives out its addresses.
+    if network.ipam_options is not None and network.ipam_options.driver not in {"", "host-local"}:
+        return ()
+    return tuple(
+        AddressPool(
+            cut(one.subnet, WORD_WIDTH),
+            cut(one.gateway, WORD_WIDTH),
+            cut(one.lease_range.start, WORD_WIDTH) if one.lease_range else "",
+            cut(one.lease_range.end, WORD_WIDTH) if one.lease_range else "",
+        )
+        for one in (network.subnets or ())[:SUBNETS_LENGTH]
+    )
 
 
 def _mounts(mounts: Iterable[InspectMount], flags: CreateFlags, config: OciConfig | None) -> tuple[DeclaredMount, ...]:

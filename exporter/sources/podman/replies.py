@@ -165,12 +165,35 @@ class Inspect(Struct, rename="pascal"):
     host_config: HostConfig | None = None
 
 
+class LeaseRange(Struct):
+    """lease_range of a subnet: addresses are taken from this part alone."""
+
+    start: str = field(name="start_ip", default="")
+    end: str = field(name="end_ip", default="")
+
+
+class Subnet(Struct):
+    """One element of a network's subnets."""
+
+    subnet: str = ""
+    gateway: str = ""
+    lease_range: LeaseRange | None = None
+
+
+class IpamOptions(Struct):
+    """ipam_options of a network. podman itself gives out addresses with the driver host-local alone."""
+
+    driver: str = ""
+
+
 class Network(Struct):
     """One element of `GET /libpod/networks/json`."""
 
     name: str
     driver: str = ""
     interface: str = field(name="network_interface", default="")
+    subnets: list[Subnet] | None = None
+    ipam_options: IpamOptions | None = None
 
 
 class OciCapabilities(Struct):

@@ -7,6 +7,7 @@ proc_pid_stat(5), proc_pid_status(5), proc_pid_mountinfo(5), user_namespaces(7):
     uid_map              0 2147509247       1024
     mountinfo   6586 6592 0:50 / /data rw,relatime,idmapped - zfs tank/containers/web rw,xattr
     ns/net      net:[4026534116]
+    net/dev       eth0:     100       1    0    0    0     0          0         1     1076      14    0 ...
 
 Names are the container's own: a comm may hold spaces, parentheses and newlines, a mount point any
 byte. What does not have its shape raises Unreadable.
@@ -18,6 +19,7 @@ import re
 from dataclasses import dataclass
 
 from exporter.facts.container import IdRange
+from exporter.facts.network import Interface
 from exporter.facts.process import MountPoint
 from exporter.facts.reading import Unreadable
 
@@ -33,6 +35,7 @@ _COMM_LENGTH_MAX = 64  # TASK_COMM_LEN is 16; kernel threads' names are longer, 
 _LABEL_LENGTH_MAX = 4096
 _MOUNT_FIELDS = 6  # before the optional fields
 _LAYERS_MAX = 512  # overlayfs takes 500
+_TRAFFIC_COLUMNS = 16
 _SOURCE_FIELDS = 2  # after the dash: file system and source; a source may be empty
 
 
@@ -135,6 +138,21 @@ def parse_interfaces(raw: bytes) -> tuple[str, ...]:
     """The names in /proc/PID/net/dev without lo, in the kernel's order."""
     names = [line.split(b":", 1)[0].strip() for line in raw.splitlines()[2:] if b":" in line]
     return tuple(name.decode("utf-8", "replace") for name in names if name != b"lo")
+
+
+def parse_traffic(raw: bytes) -> tuple[Interface, ...]:
+    """The interfaces of /proc/PID/net/dev without lo, in the kernel's order."""
+    found = []
+    for line in raw.splitlines()[2:]:
+        name, colon, figures = line.partition(b":")
+        columns = figures.split()
+        if not colon or len(columns) != _TRAFFIC_COLUMNS:
+            raise Unreadable(f"net/dev should hold a name and 16 numbers a line, and holds {line[:40]!r}")
+        if (name := name.strip()) != b"lo":
+            counts = [_decimal(column) for column in columns]
+            # bytes packets errs drop fifo frame compressed multicast, then the same for what was sent
+            found.append(Interface(name.decode("utf-8", "replace"), *counts[:4], *counts[8:12]))
+    return tuple(found)
 
 
 def _unescaped(field: bytes) -> str:

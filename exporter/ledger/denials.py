@@ -1,0 +1,85 @@
+"""SELinux denials, each counted once: the kernel's audit gives every one a time and a serial number.
+
+told by several (kernel's log, journal, audit.log)    one stamp: counted at the first, known at the others
+one system call is denied two things (read, open)     one stamp: one denial
+whose it is                                           the container whose label has these MCS categories; else,
+                                                      as in a pod, whose cgroup the process was in
+its container is not known yet                        pending, until somebody has told its name or label
+its container is gone, with --rm for ever             labels are remembered: each start has one of its own
+nobody's                                              of a container's domain: unattributed after 3 min, never
+                                                      guessed; of any other: no container's
+"""
+
+from __future__ import annotations
+
+from exporter.facts.evidence import Denial
+from exporter.facts.selinux import parse_context
+from exporter.ledger.places import container_in
+from exporter.ledger.state import Household, Now, PendingDenial, State
+
+WAIT_US = 180_000_000  # podman is asked every minute, and a busy one may take another to answer
+_PENDING_LIMIT = 1000
+_LABELS_LIMIT = 5000
+_DOMAINS = ("container_", "svirt_lxc_")
+
+
+def hear_denial(state: State, told: Denial, household: Household, now: Now) -> None:
+    """Take one denial; one that was told before, and one that is no container's, change nothing."""
+    if told.stamp in state.denials_seen:
+        return
+    context = parse_context(told.context)
+    container_id = container_in(told.cgroup) or ""
+    is_known = context.level in household.names_by_level or context.level in state.levels
+    if not container_id and not (context.level and (is_known or context.domain.startswith(_DOMAINS))):
+        return
+    state.denials_seen[told.stamp] = now.us
+    state.touch("denial", told.stamp)
+    waiting = state.host.denials
+    waiting.append(PendingDenial(context.level, container_id, now.boot, now.us))
+    while len(waiting) > _PENDING_LIMIT:
+        _decide(state, waiting.pop(0), household, now, is_last=True)
+    state.touch("host", "")
+
+
+def settle_denials(state: State, household: Household, now: Now) -> None:
+    """Count the denials of those who are known by now, and give up on the others after a while."""
+    _remember(state, household)
+    if not state.host.denials:
+        return
+    state.host.denials = [
+        one
+        for one in state.host.denials
+        if not _decide(
+            state, one, household, now, is_last=one.boot != now.boot or not 0 <= now.us - one.heard_us < WAIT_US
+        )
+    ]
+    state.touch("host", "")
+
+
+def _decide(state: State, one: PendingDenial, household: Household, now: Now, *, is_last: bool) -> bool:
+    """Count it if it is known whose it is, or if there is no hope left; whether it was counted."""
+    life = state.lives.get(f"{now.boot}:{one.container_id}")
+    name = (
+        household.names_by_level.get(one.level)
+        or household.names_by_id.get(one.container_id)
+        or (life.name if life is not None else "")
+        or ("" if one.level in household.names_by_level else state.levels.get(one.level, ""))
+    )
+    if name:
+        state.account(name).avc_denials += 1
+    elif is_last:
+        state.host.unattributed_denials += 1
+    return bool(name) or is_last
+
+
+def _remember(state: State, household: Household) -> None:
+    """Keep whose each label is: it is gone with its container, and denials may be read later."""
+    for level, name in household.names_by_level.items():
+        if name and state.levels.get(level) != name:
+            state.levels.pop(level, None)
+            state.levels[level] = name
+            state.touch("level", level)
+    for level in list(state.levels)[: max(0, len(state.levels) - _LABELS_LIMIT)]:
+        if level not in household.names_by_level:
+            del state.levels[level]
+            state.touch("level", level)

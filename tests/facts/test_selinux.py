@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.facts.selinux import Context, parse_context
+
+
+@pytest.mark.parametrize(
+    ("text", "domain", "level"),
+    [
+        ("system_u:system_r:container_t:s0:c161,c724", "container_t", "s0:c161,c724"),
+        ("system_u:system_r:container_t:s0:c5", "container_t", "s0:c5"),
+        ("system_u:system_r:spc_t:s0", "spc_t", ""),
+        ("unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023", "unconfined_t", ""),
+        ("a:b", "", ""),
+        ("a:b:c", "", ""),
+        ("docker-default (enforce)", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_context_is_a_domain_and_a_level(text: str, domain: str, level: str) -> None:
+    context = parse_context(text)
+    assert (context.domain, context.level) == (domain, level)
+
+
+@given(st.text())
+def test_no_text_at_all_breaks_a_context(text: str) -> None:
+    assert parse_context(text) == Context() or ":" in text
