@@ -29,7 +29,7 @@ def _log_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_example_host_is_judged_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--example"]) == 1
     said = capsys.readouterr()
-    assert said.out.startswith("Bulkhead looked at the example host: 36 containers and the host itself.\n")
+    assert said.out.startswith("Bulkhead looked at the example host: 35 containers and the host itself.\n")
     assert "\nprivileged1  " in said.out
     assert "\x1b" not in said.out
     assert said.err == ""
