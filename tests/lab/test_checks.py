@@ -128,11 +128,16 @@ OF_SELINUX = {"apparmor_confined"}
 NOT_APPLICABLE: dict[str, set[str]] = {
     # The lab has no swap: only a limit that is there is judged.
     "alice/rootless1": WITHOUT_VOLUMES | {"swap_limited"},
-    # It runs with the host's ids, in a policy of `podman run` and no unit.
-    "podrestart": WITHOUT_VOLUMES | {"shared_volumes_idmapped", "restart_paced"},
-    "stack-infra": WITHOUT_VOLUMES | {"shared_volumes_idmapped"},
+    # It runs with the host's ids, from an image that was made here, in a policy of `podman run` and no unit.
+    "podrestart": WITHOUT_VOLUMES
+    | {"shared_volumes_idmapped", "restart_paced", "user_namespace_disjoint", "image_pinned"},
+    # podman makes it, with the host's ids and no limits.
+    "stack-infra": WITHOUT_VOLUMES
+    | {"shared_volumes_idmapped", "user_namespace_disjoint", "image_pinned", "managed_by_quadlet"}
+    | {"limits_applied", "swap_limited"},
     # No label confines it, and its ids are the host's.
-    "privileged1": {"volumes_labelled_private", "label_not_shared_twice", "shared_volumes_idmapped"},
+    "privileged1": {"volumes_labelled_private", "label_not_shared_twice", "shared_volumes_idmapped"}
+    | {"user_namespace_disjoint", "selinux_unique_label"},
 }
 """Of the containers in `UNKNOWN`: the checks that have nothing to judge there."""
 
