@@ -102,8 +102,9 @@ def looks(agent: Machine) -> tuple[Look, Look, Look]:
     expected = {(name, check) for name, checks in FAILING.items() for check in checks}
 
     def is_well(now: Look) -> bool:
-        # The containers of a user are never known in full.
-        return not now.failing & expected and all("/" in container for container, _ in now.unknown)
+        # The containers of a user are never known in full, and nobody searches images for set-user-id files.
+        unknown = {container for container, check in now.unknown if check != "no_setuid_binaries_reachable"}
+        return not now.failing & expected and all("/" in container for container in unknown)
 
     before = look_when(agent, is_well, "page without these failures")
     try:
