@@ -24,7 +24,7 @@ STARTS = "bulkhead_container_starts_total"
 EXITS = "bulkhead_container_exits_total"
 LOOP = "bulkhead_container_restart_loop"
 UNATTRIBUTED = "bulkhead_unattributed_oom_kills_total"
-ROUNDS = 8  # each kills the agent three times, and does one thing more
+ROUNDS = 7  # each kills the agent three times, and does one thing more
 TORTURE_SECONDS = 2400
 # A kill that nothing tells of is told as unattributed after 30 s, and NRestarts fills in what the journal has lost.
 SETTLE_SECONDS = 90
