@@ -122,7 +122,8 @@ def shown(page: Page, name: str) -> dict[str, float]:
 
 def test_collisions_are_told_and_traffic_is_what_was_sent(two_networks: Machine) -> None:
     lab = two_networks
-    listen = "/bin/sh -c 'nc -l -p 9000 >/dev/null; sleep 3600'"
+    # Its input stays open: at the end of one end's input, the other ends as well.
+    listen = "/bin/sh -c 'sleep 3600 | nc -l -p 9000 >/dev/null'"
     assert run(lab, "t-net-1", "--network t-net-a:ip=10.95.0.2")
     assert run(lab, "t-net-2", "--network t-net-a:ip=10.95.0.3", command=listen)
     assert run(lab, "t-net-host", "--network host")
