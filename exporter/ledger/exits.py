@@ -58,12 +58,11 @@ def hear_unit(state: State, told: UnitFailed | UnitStopping) -> None:
     """Take what systemd says of a unit whose exit waits, or is to come."""
     waiting = [one for one in state.host.exits if one.unit == told.unit and one.boot == told.boot_id]
     if isinstance(told, UnitFailed):
-        untold = next((one for one in waiting if not one.result), None)
-        if untold is not None:
-            untold.result = told.result
-    elif any(told.heard_us <= one.died_us < told.heard_us + _STOP_US and not one.stopped for one in waiting):
-        for one in waiting:
-            one.stopped = one.stopped or told.heard_us <= one.died_us < told.heard_us + _STOP_US
+        untold = [one for one in waiting if not one.result and abs(one.died_us - told.heard_us) < _NEAR_US]
+        if untold:
+            min(untold, key=lambda one: abs(one.died_us - told.heard_us)).result = told.result
+    elif after := [one for one in waiting if 0 <= one.died_us - told.heard_us < _STOP_US and not one.stopped]:
+        min(after, key=lambda one: one.died_us).stopped = True  # those after it have ends of their own
     else:
         state.stops.pop(told.unit, None)
         state.stops[told.unit] = (told.boot_id, told.heard_us)  # a stop begins before the container ends

@@ -48,6 +48,11 @@ def figure(page: Page, name: str) -> float:
     return sum(value for _, value in page[name])
 
 
+def figure_risen(name: str, before: Page, after: Page) -> float:
+    """By how much a figure of the whole host rose."""
+    return figure(after, name) - figure(before, name)
+
+
 def heard_all(lab: Machine) -> bool:
     """Whether the agent has read what the journal took while it was down."""
     page = metrics(lab)
@@ -156,6 +161,11 @@ def tortured(agent: Machine) -> tuple[dict[str, Any], Page, Page]:
     return json.loads(told), before, metrics(lab)
 
 
+# Whose kill it was, nothing on a host can tell if the kernel did not print its line (10 in 5 s), its cgroup is gone,
+# and nobody has read it while it was there: it is told as nobody's. So it is with the slice that is stopped.
+STOPPED = "t-own-worker-2"
+
+
 def test_no_kill_of_a_container_with_its_own_slice_is_lost_or_counted_twice(
     tortured: tuple[dict[str, Any], Page, Page],
 ) -> None:
@@ -164,19 +174,20 @@ def test_no_kill_of_a_container_with_its_own_slice_is_lost_or_counted_twice(
     homes = list(told["homes"].values())
     own = {name: home for name, home in told["homes"].items() if homes.count(home) == 1 and home != "system.slice"}
     truth = {name: told["slices"][home] for name, home in own.items()}
-    assert {name: counted[name] for name in own} == truth
+    assert {name: counted[name] for name in own if name != STOPPED} == {
+        name: kills for name, kills in truth.items() if name != STOPPED
+    }
+    assert truth[STOPPED] - figure_risen(UNATTRIBUTED, before, page) <= counted[STOPPED] <= truth[STOPPED]
 
 
 def test_no_kill_on_the_host_is_lost_or_counted_twice(tortured: tuple[dict[str, Any], Page, Page]) -> None:
     told, before, page = tortured
     print(table(told, before, page))
     kills = sum(risen(KILLS, before, page).values())
-    unattributed = figure(page, UNATTRIBUTED) - figure(before, UNATTRIBUTED)
-    assert kills + unattributed == told["host"]
-    assert (
-        figure(page, "bulkhead_host_oom_kills_total") - figure(before, "bulkhead_host_oom_kills_total") == told["host"]
-    )
+    assert kills + figure_risen(UNATTRIBUTED, before, page) == told["host"]
+    assert figure_risen("bulkhead_host_oom_kills_total", before, page) == told["host"]
     assert told["host"] >= 200
+    assert figure_risen(UNATTRIBUTED, before, page) < told["host"] / 10
     assert told["done"]["agent killed"] >= 20
 
 
@@ -185,8 +196,14 @@ def test_workers_that_died_in_a_shared_slice_are_counted_as_their_container_coun
 ) -> None:
     told, before, page = tortured
     counted = risen(KILLS, before, page)
-    truth = {name: count for name, count in told["counted_by_itself"].items() if name != "t-own-worker-2"}
-    assert {name: counted[name] for name in truth} == truth
+    unattributed = figure_risen(UNATTRIBUTED, before, page)
+    for name, kills in told["counted_by_itself"].items():
+        # The last one may have come with the stop, before the container could write it down.
+        assert kills - unattributed <= counted[name] <= kills + 1, name
+    homes = told["homes"]
+    for home in {home for home in homes.values() if home != "system.slice"}:
+        inside = sum(counted[name] for name in homes if homes[name] == home)
+        assert told["slices"][home] - unattributed <= inside <= told["slices"][home], home
 
 
 def test_restarts_and_starts_are_those_that_systemd_and_podman_told_of(
@@ -204,8 +221,11 @@ def test_every_death_for_memory_has_that_reason(tortured: tuple[dict[str, Any], 
     exits = risen_exits(before, page)
     for name, died in told["events"]["died"].items():
         assert sum(exits[name, reason] for reason in EXIT_REASONS) == died, name
-    for name in ("t-own-dies-1", "t-none-dies", "t-shared-dies"):
-        assert exits[name, "oom"] == risen(KILLS, before, page)[name], name
+    kills = risen(KILLS, before, page)
+    for name in ("t-own-dies-1", "t-own-dies-2", "t-none-dies", "t-shared-dies"):
+        # A death of which no line told is one by a signal, and each stop of the torture's own may be told as one.
+        assert exits[name, "oom"] <= kills[name] <= exits[name, "oom"] + exits[name, "signal"], name
+        assert exits[name, "stopped"] <= told["by_hand"][name], name
 
 
 def true_restarts(told: dict[str, Any]) -> dict[str, int]:
@@ -230,5 +250,4 @@ def table(told: dict[str, Any], before: Page, page: Page) -> str:
             f"  restarts {restarts.get(name, 0):3.0f} ({true[name]})"
             f"  starts {starts.get(name, 0):3.0f} ({told['events']['start'][name]})"
         )
-    unattributed = figure(page, UNATTRIBUTED) - figure(before, UNATTRIBUTED)
-    return "\n".join([*lines, f"unattributed {unattributed:.0f}"])
+    return "\n".join([*lines, f"unattributed {figure_risen(UNATTRIBUTED, before, page):.0f}"])

@@ -145,3 +145,21 @@ def test_what_is_not_counted_is_not_remembered() -> None:
     for number in range(50):
         agent.after(number).settle(agent.event("health_status", health="healthy"), agent.event("create"))
     assert not agent.ledger._state.events_seen
+
+
+def test_a_stop_is_the_reason_of_one_end_and_not_of_those_after_it() -> None:
+    agent = Agent()
+    agent.after(100)
+    # The agent was down: what podman told comes first, then the journal.
+    told = [agent.event("died", 137, ago=ago) for ago in (80.0, 50.0, 20.0)]
+    agent.settle(*told)
+    agent.settle(UnitStopping(BOOT, agent.us - 85_000_000, UNIT))
+    assert agent.exits() == {"signal": 2, "stopped": 1}
+
+
+def test_a_result_is_of_the_end_that_was_nearest() -> None:
+    agent = Agent()
+    agent.after(200)
+    agent.settle(agent.event("died", 0, ago=190.0), agent.event("died", 1, ago=30.0))
+    agent.settle(UnitFailed(BOOT, agent.us - 29_000_000, UNIT, "watchdog"))
+    assert agent.exits() == {"success": 1, "watchdog": 1}
