@@ -16,6 +16,8 @@ from pathlib import Path
 SSH_GUEST_PORT = 22
 WEB_GUEST_PORT = 9946
 MEMORY_MIB = 4096
+# It outlives whoever starts it: one that is collected while its process runs would be a ResourceWarning.
+_STARTED: list[subprocess.Popen[bytes]] = []
 DISKS = ("root", "tank")
 """Names of the disks, in the order in which the guest sees them: vda, vdb."""
 
@@ -138,6 +140,7 @@ class Machine:
         command = qemu_command(base, disks, self.serial_log, forwards=forwards, append=KERNEL_ARGUMENTS)
         with (self.directory / "qemu.log").open("wb") as log:
             qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        _STARTED.append(qemu)
         (self.directory / "state.json").write_text(json.dumps({"pid": qemu.pid, "start": _start_of(qemu.pid), **ports}))
 
     def stop(self) -> None:
