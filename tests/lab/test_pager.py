@@ -199,7 +199,15 @@ def _limit(memory: str) -> str:
     return f"for each in {places} {places}/libpod-payload-*; do echo {memory} >$each/memory.max; done"
 
 
+FILLER = "/data/containers/objects02/filler"
 TROUBLES = (
+    Trouble(
+        "BulkheadQuotaNearlyFull",
+        "objects02",
+        # The quota comes down to what is used: near a quota ZFS lets a writer wait for each sync, here for minutes.
+        f"head -c 10M /dev/urandom >{FILLER} && zpool sync tank && zfs set quota=10500K tank/containers/objects02",
+        f"rm -f {FILLER}; zfs set quota=64M tank/containers/objects02",
+    ),
     Trouble(
         "BulkheadOomKill",
         "oomloop",
@@ -213,12 +221,6 @@ TROUBLES = (
         "systemctl stop exitloop; systemctl reset-failed exitloop",
     ),
     Trouble("BulkheadLimitNotApplied", "good01", _limit("max"), _limit(f"{LIMIT_BYTES}")),
-    Trouble(
-        "BulkheadQuotaNearlyFull",
-        "objects02",
-        "head -c 63M /dev/urandom >/data/containers/objects02/filler || true; zpool sync tank",
-        "rm -f /data/containers/objects02/filler; zpool sync tank",
-    ),
 )
 
 
@@ -244,7 +246,7 @@ PUSHED = """\
 [Container]
 ContainerName=t-pushed
 Image=localhost/lab:1
-Exec=/bin/tail /dev/zero
+Exec=/bin/sh -c 'sleep 90; exec tail /dev/zero'
 ReadOnly=true
 Network=none
 PodmanArgs=--memory=16m --memory-swap=16m
@@ -287,24 +289,27 @@ def pushing(pager: Pager) -> Iterator[Pager]:
     finally:
         lab.run("cp /var/tmp/lab-config.toml /etc/bulkhead/config.toml")
         lab.run(f"systemctl stop lab-alertmanager-own t-pushed; rm {PUSHED_FILE}; systemctl daemon-reload", check=False)
-        lab.run("systemctl reset-failed; systemctl restart bulkhead", check=False, timeout_seconds=300)
+        lab.run("systemctl reset-failed t-pushed; systemctl restart bulkhead", check=False, timeout_seconds=300)
         wait_until_ready(lab)
 
 
 def test_the_agents_own_alert_is_there_long_before_that_of_the_rules(pushing: Pager) -> None:
     lab = pushing.lab
     known = 'bulkhead_container_oom_kills_total{container="t-pushed"}'
-    # Two scrapes, so that the kill is a rise.
-    lab.wait(lambda: bool(ask(lab, f"count_over_time({known}[5m]) >= 2")[0]), "scrapes", timeout_seconds=START_SECONDS)
     lab.run("systemctl start --no-block t-pushed")
+    # A scrape before it is killed, so that the kill is a rise.
+    lab.wait(lambda: bool(ask(lab, f"{known} == 0")[0]), "scrape of it", timeout_seconds=START_SECONDS)
     pushing.wait_told("BulkheadOomKill", "t-pushed", "firing")
     line = lab.ssh("journalctl -k -q -o short-unix -g 'oom-kill:.*tpushed' | head -1", timeout_seconds=120)
     killed_at = float(line.split()[0])
 
+    def is_of_it(alert: dict[str, Any]) -> bool:
+        labels = alert["labels"]
+        return (labels["alertname"], labels.get("container")) == ("BulkheadOomKill", "t-pushed")
+
     def told_at(own: bool) -> float | None:  # noqa: FBT001 - one of two ways
         for entry in pushing.notifications():
-            of_it = any(each["labels"].get("container") == "t-pushed" for each in entry["body"]["alerts"])
-            if of_it and (entry["path"] == "/own") == own:
+            if any(is_of_it(each) for each in entry["body"]["alerts"]) and (entry["path"] == "/own") == own:
                 return float(entry["at"])
         return None
 
@@ -314,12 +319,7 @@ def test_the_agents_own_alert_is_there_long_before_that_of_the_rules(pushing: Pa
         f"kill to webhook: {own:.2f} s by the agent, {rules:.2f} s by scrape and rule, {rules / own:.0f} times as long"
     )
     assert own < rules
-    labels = [
-        each["labels"]
-        for entry in pushing.notifications()
-        for each in entry["body"]["alerts"]
-        if each["labels"].get("container") == "t-pushed"
-    ]
+    labels = [each["labels"] for entry in pushing.notifications() for each in entry["body"]["alerts"] if is_of_it(each)]
     assert all(each == labels[0] for each in labels), labels
 
 
@@ -338,6 +338,12 @@ def test_a_failed_unit_and_its_end_reach_the_pager(pager: Pager) -> None:
         pager.lab.run("systemctl start missing1", check=False, timeout_seconds=300)
 
 
+# The rules look back 10 minutes: what else there is to see is seen meanwhile.
+def test_the_end_of_each_trouble_reaches_the_pager(pager: Pager) -> None:
+    for trouble in TROUBLES:
+        pager.wait_told(trouble.alert, trouble.container, "resolved", timeout_seconds=END_SECONDS)
+
+
 def test_a_dead_agent_and_its_return_reach_the_pager(pager: Pager) -> None:
     told = pager.wait_told("BulkheadAgentDown", "", "firing")
     assert told["labels"]["severity"] == "critical"
@@ -345,9 +351,3 @@ def test_a_dead_agent_and_its_return_reach_the_pager(pager: Pager) -> None:
     assert told["annotations"]["runbook_url"].endswith("/alerts/runbooks/BulkheadAgentDown.md")
     pager.lab.run(f"systemd-run --quiet --unit={DEAD_UNIT} /usr/bin/bulkhead serve --example --listen {DEAD}")
     pager.wait_told("BulkheadAgentDown", "", "resolved")
-
-
-# The rules look back 10 minutes: what else there is to see is seen meanwhile.
-def test_the_end_of_each_trouble_reaches_the_pager(pager: Pager) -> None:
-    for trouble in TROUBLES:
-        pager.wait_told(trouble.alert, trouble.container, "resolved", timeout_seconds=END_SECONDS)
