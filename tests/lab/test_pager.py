@@ -244,17 +244,17 @@ def test_each_trouble_reaches_the_pager(pager: Pager) -> None:
 
 PUSHED = """\
 [Container]
-ContainerName=t-pushed
+ContainerName=t-paged
 Image=localhost/lab:1
 Exec=/bin/sh -c 'sleep 90; exec tail /dev/zero'
 ReadOnly=true
 Network=none
 PodmanArgs=--memory=16m --memory-swap=16m
 [Service]
-Slice=services-tpushed.slice
+Slice=services-tpaged.slice
 Restart=no
 """
-PUSHED_FILE = "/etc/containers/systemd/t-pushed.container"
+PUSHED_FILE = "/etc/containers/systemd/t-paged.container"
 OWN_ALERTMANAGER = (
     f"/usr/bin/prometheus-alertmanager --config.file={HERE}/own.yml --storage.path={HERE}/own"
     " --web.listen-address=127.0.0.1:9094 --cluster.listen-address="
@@ -288,24 +288,24 @@ def pushing(pager: Pager) -> Iterator[Pager]:
         yield pager
     finally:
         lab.run("cp /var/tmp/lab-config.toml /etc/bulkhead/config.toml")
-        lab.run(f"systemctl stop lab-alertmanager-own t-pushed; rm {PUSHED_FILE}; systemctl daemon-reload", check=False)
-        lab.run("systemctl reset-failed t-pushed; systemctl restart bulkhead", check=False, timeout_seconds=300)
+        lab.run(f"systemctl stop lab-alertmanager-own t-paged; rm {PUSHED_FILE}; systemctl daemon-reload", check=False)
+        lab.run("systemctl reset-failed t-paged; systemctl restart bulkhead", check=False, timeout_seconds=300)
         wait_until_ready(lab)
 
 
 def test_the_agents_own_alert_is_there_long_before_that_of_the_rules(pushing: Pager) -> None:
     lab = pushing.lab
-    known = 'bulkhead_container_oom_kills_total{container="t-pushed"}'
-    lab.run("systemctl start --no-block t-pushed")
+    known = 'bulkhead_container_oom_kills_total{container="t-paged"}'
+    lab.run("systemctl start --no-block t-paged")
     # A scrape before it is killed, so that the kill is a rise.
-    lab.wait(lambda: bool(ask(lab, f"{known} == 0")[0]), "scrape of it", timeout_seconds=START_SECONDS)
-    pushing.wait_told("BulkheadOomKill", "t-pushed", "firing")
-    line = lab.ssh("journalctl -k -q -o short-unix -g 'oom-kill:.*tpushed' | head -1", timeout_seconds=120)
+    lab.wait(lambda: bool(ask(lab, known)[0]), "scrape of it", timeout_seconds=START_SECONDS)
+    pushing.wait_told("BulkheadOomKill", "t-paged", "firing")
+    line = lab.ssh("journalctl -k -q -o short-unix -g 'oom-kill:.*tpaged' | tail -1", timeout_seconds=120)
     killed_at = float(line.split()[0])
 
     def is_of_it(alert: dict[str, Any]) -> bool:
         labels = alert["labels"]
-        return (labels["alertname"], labels.get("container")) == ("BulkheadOomKill", "t-pushed")
+        return (labels["alertname"], labels.get("container")) == ("BulkheadOomKill", "t-paged")
 
     def told_at(own: bool) -> float | None:  # noqa: FBT001 - one of two ways
         for entry in pushing.notifications():
