@@ -217,7 +217,7 @@ def test_each_severity_reaches_its_receiver_and_a_muted_alert_none(shipped: tupl
     large = {"alertname": "BulkheadMemoryLimitTooLarge", "severity": "info", "container": "web", **host}
     tell(url, loop)
     assert eventually(lambda: loop in heard.alerts("/wake"))
-    # Only now: an alert that is old is told at once, maybe before Alertmanager has seen what comes with it and mutes it.
+    # Only now: an alert that is old is told at once, maybe before Alertmanager has seen what mutes it.
     tell(url, missing, kill, also, large, WATCHDOG)
     assert eventually(lambda: kill in heard.alerts("/tell") and also in heard.alerts("/tell"))
     assert eventually(lambda: large in heard.alerts("/advise"))
