@@ -88,12 +88,12 @@ def settle(state: State, read: KillCounts, household: Household, now: Now, *, ma
     counts = sorted(read.counts, key=lambda count: -count.path.count("/"))
     unreadable = frozenset(path for path in read.unreadable if path.endswith(".slice"))
     fired = _fired(state, counts)
+    read_at_us = now.us if read.began_us is None else read.began_us
     for count in counts:
         if count.is_evidence:
-            _see_life(state, count, household, now)
+            _see_life(state, count, household, now, read_at_us=read_at_us)
     waits = unreadable | {count.path for count in counts if any(is_below(path, count.path) for path in unreadable)}
     slices = [count for count in counts if count.is_slice and count.path not in waits]
-    read_at_us = now.us if read.began_us is None else read.began_us
     books = see_slices(state, slices, waits, household, now, read_at_us=read_at_us)
     authorities = waits | books.keys()
     ended = {book.path for book in state.slices.values() if book.closed and book.boot == now.boot} | read.absent
@@ -163,13 +163,13 @@ def _likely(fired: frozenset[str], victim: str, count: int) -> list[str]:
     return [limit_that_fired(above[0], victim)] * count if len(above) == 1 else []
 
 
-def _see_life(state: State, count: KillCount, household: Household, now: Now) -> None:
+def _see_life(state: State, count: KillCount, household: Household, now: Now, *, read_at_us: int) -> None:
     key, life = _life(state, count.path, now.boot, count.container_id)
     life.name = _name(life, household)
     instance = f"{count.path}:{count.inode}"
     if count.oom_kill > life.counts.get(instance, 0):
         life.counts[instance] = count.oom_kill
-        life.heard_us = now.us
+        life.heard_us, life.counted_at_us = now.us, read_at_us
         state.touch("life", key)
 
 
@@ -244,9 +244,11 @@ def _match_old(state: State, key: str, life: LifeBook, now: Now) -> None:
     above = _above_old(state, life)
     name = life.name if life.name is not None else next((book.owner for book in above if book.owner), None)
     for _ in range(life.seen - life.credited):
-        was_read = bool(above) and _happened_us(life) <= above[0].read_at_us
-        pending = next((book for book in above if book.path == above[0].path and book.pending > 0), None)
-        if was_read and pending is not None and name is not None:
+        is_counted = life.credited < life.counted  # by its own cgroup, and not told by a line alone
+        happened_us = life.counted_at_us if is_counted else _happened_us(life)
+        was_read = bool(above) and happened_us <= above[0].read_at_us
+        pending = _pending_above(above, is_counted=is_counted) if was_read else None
+        if pending is not None and name is not None:
             pending.pending -= 1
             touch_slice(state, pending)
         elif was_read:
@@ -265,6 +267,17 @@ def _match_old(state: State, key: str, life: LifeBook, now: Now) -> None:
         else:
             life.name = name
             _take(state, key, life, 1, at_seconds=None, fired=frozenset())
+
+
+def _pending_above(above: Sequence[SliceBook], *, is_counted: bool) -> SliceBook | None:
+    """The book in which a kill that was read is pending still.
+
+    That is further up if the slice right above has ended since. A line alone is not enough to look there: what it tells
+    of may have been credited long ago.
+    """
+    home = [book for book in above if book.path == above[0].path]
+    further_up = [book for book in above if is_counted and not any(one.anonymous for one in home)]
+    return next((book for book in (*home, *further_up) if book.pending > 0), None)
 
 
 def _above_old(state: State, life: LifeBook) -> list[SliceBook]:

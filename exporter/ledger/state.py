@@ -64,13 +64,19 @@ class LifeBook:
     limits: list[tuple[str, int]] = field(default_factory=list)  # of lines not used yet: whose limit fired, and when
     credited: int = 0  # how much of this evidence has become part of the totals
     heard_us: int = 0
+    counted_at_us: int = 0  # when the reading began in which a count had risen last
     waits_since_us: int | None = None  # for a name, in the boot after its own
 
     @property
     def seen(self) -> int:
         """A lower bound of the kills in this life; each source of evidence may have missed some, none has invented."""
+        return max(self.counted, self.lines)
+
+    @property
+    def counted(self) -> int:
+        """How many its own cgroups have counted."""
         if not self.counts:
-            return self.lines
+            return 0
         paths: dict[str, int] = {}
         for instance, count in self.counts.items():
             path = instance.rpartition(":")[0]
@@ -78,12 +84,11 @@ class LifeBook:
         # What lies in another holds no kill that the other does not hold.
         outer = {path: [one for one in paths if f"{one}/".startswith(f"{path}/")] for path in paths}
         inner = {one for path, within in outer.items() for one in within if one != path}
-        told = sum(
+        return sum(
             max(paths[path], sum(paths[one] for one in outer[path] if one != path))
             for path in paths
             if path not in inner
         )
-        return max(told, self.lines)
 
 
 @dataclass(slots=True)

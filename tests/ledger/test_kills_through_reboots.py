@@ -97,6 +97,7 @@ class Host(RuleBasedStateMachine):
         self.moved: set[str] = set()  # whose kills may be nobody's: unread when the slice ended, or nameless for long
         self.kmsg_at = self.journal_at = 0
         self.nameless: set[str] = set()
+        self.settled_nameless: set[str] = set()  # at the last settlement
 
     @initialize()
     def boot(self) -> None:
@@ -127,7 +128,7 @@ class Host(RuleBasedStateMachine):
     def end_its_slice(self, name: str) -> None:
         kernel = self.kernel
         kernel.slices[OWN[name]] = [kernel.number(), 0]
-        if name in self.nameless or any(one == name for one, _ in self.unread):
+        if name in self.nameless | self.settled_nameless or any(one == name for one, _ in self.unread):
             self.moved.add(name)
         kernel.start(name)
 
@@ -146,7 +147,7 @@ class Host(RuleBasedStateMachine):
             # Neither its old slice nor, by a parent that was not read, its new one can tell of it any more.
             self.unknowable[name] += not line or name in self.moved
         self.unread.clear()
-        self.moved |= self.nameless
+        self.moved |= self.nameless | self.settled_nameless
         self.kernel.up()
         self.kmsg_at = len(self.kernel.log)
 
@@ -189,6 +190,7 @@ class Host(RuleBasedStateMachine):
         """`before`: what was read a moment before everything else."""
         kernel = self.kernel
         kernel.us += 1000
+        self.settled_nameless = set(self.nameless)
         read = before or Read(kernel.slices, kernel.us, len(kernel.log))
         lines = [replace(line, heard_us=read.began_us) for line in kernel.log[self.kmsg_at : read.lines]]
         entries = kernel.log[self.journal_at : self.journal_at + some]
@@ -243,6 +245,18 @@ class Host(RuleBasedStateMachine):
             assert sum(self.killed.values()) - sum(self.unknowable.values()) <= told <= sum(self.killed.values())
         self.ledger.close()
         shutil.rmtree(self.directory)
+
+
+def test_a_kill_that_waits_for_a_name_until_after_a_reboot_is_counted_once() -> None:
+    # Found by the state machine: the slice was read a moment before the container's own count.
+    host = Host()
+    host.boot()
+    host.make_anew_under_a_name_that_comes_late(name="db")
+    host.kill(dies=False, line=False, name="db")
+    host.settle_while_one_is_killed(dies=False, line=False, name="web")
+    host.crash()
+    host.reboot()
+    host.teardown()
 
 
 Host.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
