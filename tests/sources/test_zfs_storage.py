@@ -1,4 +1,5 @@
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,11 @@ class Lab:
 
     def source(self, deadline_seconds: float = 5, **options: Any) -> ZfsSource:
         commands = Commands(f"{self._programs}:/usr/bin:/bin")
-        bounds = {"budget_seconds": deadline_seconds, "deadline_seconds": deadline_seconds}
+        bounds = {
+            "budget_seconds": deadline_seconds,
+            "deadline_seconds": deadline_seconds,
+            "names_seconds": deadline_seconds,
+        }
         return ZfsSource(self.kstat, commands=commands, **bounds | options)
 
 
@@ -136,7 +141,7 @@ def test_a_host_whose_only_pool_hangs_is_a_failure_so_that_the_last_figures_are_
     lab.pool("tank", "ONLINE")
     lab.install("zfs", "exec sleep 60")
 
-    with pytest.raises(Unreadable, match="`zfs list` did not end"):
+    with pytest.raises(Unreadable, match="`zfs list` of names has not ended"):
         lab.source(deadline_seconds=0.3).read()
 
 
@@ -283,14 +288,65 @@ def test_a_dataset_that_is_mounted_is_known_before_names_are_listed_anew(lab: La
     assert found == {"tank/0000", "tank/bh test", "tank/containers", "tank/containers/objects02"}
 
 
-def test_names_that_cannot_be_listed_are_told_and_what_is_mounted_is_read(lab: Lab) -> None:
-    lab.install("zfs", f'case "$*" in *"-o name "*) exec sleep 60;; esac\n{LIST_ASKED}')
-    source = lab.source(deadline_seconds=1, clock=lambda: 0.0)
+def late_names(lab: Lab) -> None:
+    """A pool whose names are listed once somebody lets them."""
+    lab.install(
+        "zfs",
+        f'case "$*" in *"-o name "*) until [ -e {lab.kstat}/go ]; do sleep 0.01; done; echo tank/late; exit;; esac'
+        f"\n{LIST_ASKED}",
+    )
+
+
+def test_while_names_are_being_listed_that_is_told_and_what_is_mounted_is_read(lab: Lab) -> None:
+    late_names(lab)
+    source = lab.source(budget_seconds=0.2, names_seconds=60, clock=lambda: 0.0)
     source._kstat = RECORDED_KSTAT
 
-    found = [dataset.name for dataset in source.read().datasets]
-    assert found == ["tank/bh test", "tank/containers", "tank/containers/objects02"]
-    assert "`zfs list` did not end" in source.problems[0]
+    for _ in range(2):
+        found = [dataset.name for dataset in source.read().datasets]
+        assert found == ["tank/bh test", "tank/containers", "tank/containers/objects02"]
+        (problem,) = source.problems
+        assert problem.startswith("Pool tank: `zfs list` of names has not ended after 0 s; until then only datasets")
+    assert lab.calls().count("zfs tank") == 1
+
+    (lab.kstat / "go").touch()
+    ends_at = time.monotonic() + 20
+    while "tank/late" not in {dataset.name for dataset in source.read().datasets}:
+        assert time.monotonic() < ends_at
+    assert source.problems == ()
+
+
+def test_while_names_are_listed_anew_the_known_ones_are_read_and_nothing_is_missing(lab: Lab) -> None:
+    lab.pool("tank", "ONLINE")
+    many(lab, 3)
+    source = lab.source(budget_seconds=0.2, names_seconds=60, clock=lambda: 0.0)
+    source.read()
+    late_names(lab)
+
+    assert len(source.read().datasets) == 3
+    assert source.problems == ()
+    (lab.kstat / "go").touch()
+
+
+def test_names_that_cannot_be_listed_in_time_are_told_and_asked_for_later(lab: Lab) -> None:
+    now = [0.0]
+    lab.install("zfs", f'case "$*" in *"-o name "*) exec sleep 60;; esac\n{LIST_ASKED}')
+    source = lab.source(budget_seconds=40, deadline_seconds=5, names_seconds=0.2, clock=lambda: now[0])
+    source._kstat = RECORDED_KSTAT
+
+    assert len(source.read().datasets) == 3
+    assert "`zfs list` did not end within 0.2 s" in source.problems[0]
+    for now[0], asked in ((599.0, 1), (600.0, 2)):
+        source.read()
+        assert lab.calls().count("zfs tank") == asked
+
+
+def test_a_bug_in_the_listing_of_names_is_no_silence(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.pool("tank", "ONLINE")
+    monkeypatch.setattr("exporter.sources.zfs.storage.list_names", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        lab.source().read()
 
 
 def test_a_dataset_that_is_gone_is_shown_no_more(lab: Lab) -> None:

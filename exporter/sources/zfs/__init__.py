@@ -8,7 +8,7 @@ Three ways, each for what it is good at (measured on OpenZFS 2.3.9, the same emu
   `zfs list` holds the pool's configuration lock for one dataset at a time. It costs as much for a
   name alone as for all figures of it, so names are listed seldom where there are thousands, and
   figures for 200 of them at a time, within a bound on time (`command`, `listing`, `status`,
-  `named`, `rota`, `storage`).
+  `named`, `roll`, `rota`, `storage`).
 - a channel program through pyzfs for the few datasets that containers mount: no fork, but it
   holds that lock for its whole run and so stalls the pool's sync: hence few properties, batches
   of 20, a bound on time (`program`, `mounted`).

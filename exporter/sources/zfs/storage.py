@@ -6,8 +6,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from exporter.sources.zfs.command import Commands
 from exporter.sources.zfs.kstat import KSTAT_DIRECTORY, read_dataset_io, read_pool_states
 from exporter.sources.zfs.listing import ALL_FIELDS, bounded, parse_pools, pool_columns
 from exporter.sources.zfs.named import LIST_BATCH, list_figures, list_names, refused, suspended
+from exporter.sources.zfs.roll import Roll
 from exporter.sources.zfs.rota import Rota
 from exporter.sources.zfs.status import parse_status
 
@@ -24,18 +26,6 @@ T = TypeVar("T")
 # Of a pool in any other state no answer is expected, so its silence is no failure of this source.
 _WELL = frozenset({"online", "degraded", ""})
 _MOST_AT_ONCE = 8
-# To list names costs as much for each dataset as to list figures: it is done again after this many times as long.
-_NAMES_PAUSE = 20
-_NAMES_PAUSE_SECONDS = 600  # after names could not be listed
-
-
-@dataclass(slots=True)
-class _Roll:
-    """What is known of one pool's datasets from earlier reads."""
-
-    rota: Rota = field(default_factory=Rota)
-    names: frozenset[str] = frozenset()
-    names_due_at: float = float("-inf")
 
 
 class ZfsSource:
@@ -43,10 +33,10 @@ class ZfsSource:
 
     Pools are read side by side. `budget_seconds` bounds how long a read goes on to start commands
     on a pool: datasets that it does not reach keep their last figures and come first the next
-    time. `deadline_seconds` is for each command, except for a list of names, which has what is
-    left of the budget. Where names take long they are listed less often; until then a new dataset
-    is known when it is mounted. Datasets whose name matches a pattern of `leave_out` are not read,
-    but for those in `keep`.
+    time. `deadline_seconds` is for each command, except for a list of names, which has
+    `names_seconds` and is waited for half the budget. Where names take long they are listed less
+    often; until then a new dataset is known when it is mounted. Datasets whose name matches a
+    pattern of `leave_out` are not read, but for those in `keep`.
     """
 
     def __init__(
@@ -58,6 +48,7 @@ class ZfsSource:
         keep: Callable[[], frozenset[str]] = frozenset,
         budget_seconds: float = 40,
         deadline_seconds: float = 25,
+        names_seconds: float = 900,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kstat = kstat
@@ -66,8 +57,9 @@ class ZfsSource:
         self._keep = keep
         self._budget_seconds = budget_seconds
         self._deadline_seconds = deadline_seconds
+        self._names_seconds = names_seconds
         self._clock = clock
-        self._rolls: dict[str, _Roll] = {}
+        self._rolls: dict[str, Roll] = {}
         self.problems: tuple[str, ...] = ()
 
     def read(self) -> Storage:
@@ -80,7 +72,7 @@ class ZfsSource:
         self.problems = ()
         states = read_pool_states(self._kstat)
         keep = self._keep()
-        self._rolls = {name: self._rolls.get(name) or _Roll() for name in states}
+        self._rolls = {name: self._rolls.get(name) or self._roll(name) for name in states}
 
         def is_wanted(name: str) -> bool:
             return name in keep or not any(fnmatchcase(name, pattern) for pattern in self._leave_out)
@@ -114,7 +106,10 @@ class ZfsSource:
             ends_at = self._clock() + self._budget_seconds
             try:
                 pool = self._figures_of_pool(pool, problems)
-                names = self._names(pool.name, ends_at, problems) | mounted
+                roll = self._rolls[pool.name]
+                missing = roll.call((ends_at - self._clock()) / 2)
+                problems += [missing] if missing else []
+                names = roll.names | mounted
                 datasets = self._datasets(pool.name, frozenset(filter(is_wanted, names)), ends_at, problems)
             except Unreadable as error:
                 problems.append(str(error))
@@ -124,18 +119,8 @@ class ZfsSource:
         self._rolls[pool.name].rota = Rota()
         return pool, (), problems
 
-    def _names(self, pool: str, ends_at: float, problems: list[str]) -> frozenset[str]:
-        """Every dataset of a pool, as far as is known."""
-        roll = self._rolls[pool]
-        began = self._clock()
-        if began >= roll.names_due_at:
-            try:
-                roll.names = list_names(self._commands, pool, max(self._deadline_seconds, ends_at - began))
-                roll.names_due_at = began + _NAMES_PAUSE * (self._clock() - began)
-            except Unreadable as error:
-                problems.append(str(error))
-                roll.names_due_at = began + _NAMES_PAUSE_SECONDS
-        return roll.names
+    def _roll(self, pool: str) -> Roll:
+        return Roll(pool, partial(list_names, self._commands, pool, self._names_seconds), self._clock)
 
     def _figures_of_pool(self, pool: Pool, problems: list[str]) -> Pool:
         answer = self._commands.run(

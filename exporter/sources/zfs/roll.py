@@ -1,0 +1,73 @@
+"""Which datasets a pool has: listed seldom, and waited for no longer than a read has time.
+
+`zfs list` needs as long for a name as for all figures of it, and prints nothing before it has the last one: with
+10,000 datasets it ran for minutes in the emulated host, and so it does on a disk whose metadata is not in memory yet.
+So it runs in a thread of its own, and reads go on meanwhile with the names that are known.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+from exporter.facts.reading import Unreadable
+from exporter.sources.zfs.rota import Rota
+
+# To list names costs as much for each dataset as to list figures: it is done again after this many times as long.
+_PAUSE = 20
+_PAUSE_SECONDS = 600  # after names could not be listed
+
+
+class Roll:
+    """What is known of one pool's datasets from earlier reads. One thread at a time asks.
+
+    `list_names` raises Unreadable, also for being late.
+    """
+
+    def __init__(self, pool: str, list_names: Callable[[], frozenset[str]], clock: Callable[[], float]) -> None:
+        self._pool = pool
+        self._list_names = list_names
+        self._clock = clock
+        self._listing: queue.SimpleQueue[tuple[frozenset[str] | Exception, float]] | None = None
+        self._began_at = 0.0
+        self._due_at = float("-inf")
+        self.names: frozenset[str] = frozenset()
+        self.rota = Rota()
+
+    def call(self, patience_seconds: float) -> str:
+        """Bring `names` up to date where that is due and does not last longer; "" or why some may be missing."""
+        begins = self._listing is None and self._clock() >= self._due_at
+        if begins:
+            self._listing, self._began_at = queue.SimpleQueue(), self._clock()
+            threading.Thread(target=self._list, args=(self._listing,), name="zfs-names", daemon=True).start()
+        if self._listing is None:
+            return ""
+        try:
+            answer, ended_at = self._listing.get(timeout=max(0.0, patience_seconds) if begins else 0.0)
+        except queue.Empty:
+            if self.names:
+                return ""
+            return (
+                f"Pool {self._pool}: `zfs list` of names has not ended after {self._clock() - self._began_at:.0f} s; "
+                "until then only datasets that are mounted are read"
+            )
+        self._listing = None
+        match answer:
+            case frozenset():
+                self.names = answer
+                self._due_at = self._began_at + _PAUSE * (ended_at - self._began_at)
+                return ""
+            case Unreadable():
+                self._due_at = ended_at + _PAUSE_SECONDS
+                return str(answer)
+            case bug:
+                raise bug
+
+    def _list(self, answers: queue.SimpleQueue[tuple[frozenset[str] | Exception, float]]) -> None:
+        answer: frozenset[str] | Exception
+        try:
+            answer = self._list_names()
+        except Exception as error:  # noqa: BLE001 - raised again in the reader's thread
+            answer = error
+        answers.put((answer, self._clock()))
