@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +21,7 @@ RUN = (
     "podman run -d --rm --read-only --cap-drop all --security-opt no-new-privileges --userns auto --network none"
     " --stop-timeout 1"
 )
-CONTAINERS = ("lab-twice-a", "lab-twice-b", "lab-dead")
+CONTAINERS = ("lab-twice-a", "lab-twice-b", "lab-dead", "lab-project")
 
 
 def volumes(page: Page, name: str) -> dict[tuple[str, str], float]:
@@ -128,6 +131,59 @@ def test_one_source_with_z_in_two_containers_locks_the_first_one_out(clean: Mach
     assert [verdict(page, name, "volumes_nosuid_nodev") for name in CONTAINERS[:2]] == [1, 0]
     assert [verdict(page, name, "shared_volumes_idmapped") for name in CONTAINERS[:2]] == [0, 0]
     assert [verdict(page, name, "no_setuid_binaries_reachable") for name in CONTAINERS[:2]] == [1, 1]
+
+
+# What is made below the directory is of project 42, which may have so many bytes: as chattr(1) and setquota(8) do it.
+PROJECT = r"""
+import ctypes, fcntl, os, struct, sys
+device, directory, limit_bytes = sys.argv[1], sys.argv[2], int(sys.argv[3])
+FSSETXATTR, INHERITS = 0x401C5820, 0x200
+Q_SETQUOTA, PRJQUOTA, QIF_BLIMITS, BLOCK_BYTES = 0x800008, 2, 1, 1024
+fcntl.ioctl(os.open(directory, os.O_RDONLY), FSSETXATTR, struct.pack("=IIIII8x", INHERITS, 0, 0, 42, 0))
+quota = struct.pack("=8QI4x", limit_bytes // BLOCK_BYTES, 0, 0, 0, 0, 0, 0, 0, QIF_BLIMITS)
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.quotactl(Q_SETQUOTA << 8 | PRJQUOTA, device.encode(), 42, quota):
+    sys.exit(os.strerror(ctypes.get_errno()))
+"""
+
+
+@pytest.fixture
+def quotas(clean: Machine, tmp_path: Path) -> Iterator[str]:
+    """A directory of an ext4 that knows project quotas, and the device of that."""
+    image = tmp_path / "ext4"
+    options = ("-q", "-t", "ext4", "-O", "quota,project", "-E", "quotatype=prjquota")
+    subprocess.run(("mke2fs", *options, str(image), "64M"), check=True)
+    end = "umount /srv/lab-project; rm -rf /srv/lab-project /var/tmp/lab-project"
+    clean.run(end, check=False)
+    clean.run("gzip -d >/var/tmp/lab-project", stdin=gzip.compress(image.read_bytes(), 1))
+    clean.run("mkdir /srv/lab-project && mount -o loop,prjquota /var/tmp/lab-project /srv/lab-project")
+    clean.run("mkdir /srv/lab-project/box")
+    yield clean.ssh("findmnt -no SOURCE /srv/lab-project").strip()
+    clean.run("podman rm -f -t 1 lab-project", check=False)
+    clean.run(end)
+
+
+def test_a_part_under_a_project_quota_shows_the_quota_and_is_a_wall(clean: Machine, quotas: str) -> None:
+    box, limit_bytes = "/srv/lab-project/box", 16 << 20
+    clean.run(f"{RUN} --name lab-project -v {box}:/box:rw,Z localhost/lab:1 /bin/hold 1", timeout_seconds=240)
+    where = ("lab-project", "/box")
+
+    def size(page: Page) -> float | None:
+        return volumes(page, "bulkhead_container_volume_size_bytes").get(where)
+
+    page = page_when(clean, lambda page: size(page) is not None, "volume of lab-project")
+    whole = int(clean.ssh(f"stat -f -c %b {box}")) * int(clean.ssh(f"stat -f -c %S {box}"))
+    assert size(page) == whole
+    assert verdict(page, "lab-project", "own_dataset") == 0
+
+    clean.run(f"python3 - {quotas} {box} {limit_bytes}", stdin=PROJECT.encode())
+    clean.run(f"head -c 4M /dev/urandom >{box}/file && sync")
+    page = page_when(clean, lambda page: size(page) == limit_bytes, "size of the quota")
+    used = volumes(page, "bulkhead_container_volume_used_bytes")[where]
+    assert used == int(clean.ssh(f"df -B1 --output=used {box} | tail -1"))
+    assert 4 << 20 <= used < 5 << 20
+    # The check is judged when processes are read, which may be before the volume was.
+    page_when(clean, lambda page: verdict(page, "lab-project", "own_dataset") == 1, "a wall")
 
 
 # A file system whose server never says a word, mounted over /dead in the container whose process is named.

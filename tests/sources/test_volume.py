@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from exporter.facts.process import MountPoint
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.facts.volume import VolumeMounts
-from exporter.sources.volume import VolumeSource
-from exporter.sources.volume.reach import Figures, Gone, mount_id_of, read_figures
+from exporter.sources.volume import VolumeSource, reach
+from exporter.sources.volume.reach import Figures, Gone, is_of_a_project, mount_id_of, read_figures
 from exporter.sources.volume.source import VOLUMES_MAX
 from exporter.sources.volume.workers import Workers
 
@@ -61,6 +61,40 @@ def test_the_figures_are_those_of_the_file_system_that_is_there(proc: Path, tmp_
     assert figures.used_bytes is not None
     assert figures.available_bytes is not None
     assert 0 <= figures.available_bytes <= figures.size_bytes - figures.used_bytes
+
+
+# Of an ext4 of 64 MiB with project quotas (Linux 6.12), of which project 42 may have 16 MiB.
+OF_PROJECT_42 = bytes.fromhex("0002000000000000000000002a000000000000000000000000000000")
+
+
+def test_a_directory_is_of_a_project_if_what_is_made_in_it_is() -> None:
+    assert is_of_a_project(OF_PROJECT_42)
+    assert not is_of_a_project(bytes(28))
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "fsxattr", "expected"),
+    [(16384 << 10, OF_PROJECT_42, True), (56037 << 10, OF_PROJECT_42, False), (16384 << 10, bytes(28), False)],
+)
+def test_figures_are_a_project_quotas_if_the_device_is_larger(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size_bytes: int,
+    fsxattr: bytes,
+    expected: bool,  # noqa: FBT001 - a table
+) -> None:
+    monkeypatch.setattr(reach, "_device_bytes", lambda _number: 131072 * 512)
+    monkeypatch.setattr("fcntl.ioctl", lambda *_: fsxattr)
+    descriptor = os.open(tmp_path, os.O_PATH)
+    try:
+        assert reach.is_under_project_quota(descriptor, size_bytes) is expected
+    finally:
+        os.close(descriptor)
+
+
+def test_no_file_system_without_projects_or_device_has_a_project_quota(proc: Path, tmp_path: Path) -> None:
+    assert not read_figures(str(proc), PID, "/data", mount_id(tmp_path)).is_under_project_quota
+    assert not read_figures("/proc", os.getpid(), "/proc", mount_id(Path("/proc"))).is_under_project_quota
 
 
 def test_a_mount_of_another_number_is_gone(proc: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 In force: /proc/PID/mountinfo. A ZFS dataset, or a whole file system of another kind, to which no other container
 writes, and which is not the host's own (a dataset that is mounted at one of the host's directories). A directory under
-a project quota of XFS is bounded as well, and is no file system of its own: it fails here, and can be waived.
+a project quota (XFS, ext4) is bounded as a dataset is: it passes if no other container writes to that directory.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ def _why_not_its_own(volume: MountedVolume, datasets: Mapping[str, Dataset]) -> 
         dataset = datasets.get(mount.source)
         if dataset is not None and dataset.mountpoint in NEVER_RELABELLED:
             return f"is on the host's own dataset {mount.source}"
+    elif volume.facts is not None and volume.facts.is_under_project_quota:
+        writers = tuple(one.name for one in volume.sharers if one.writable)
+        return f"is also written to by {', '.join(writers[:3])}" if writers else ""
     elif mount.root != "/" or mount.filesystem == "overlay":
         return f"is a part of another file system ({mount.filesystem})"
     return f"is also written to by {', '.join(volume.writers[:3])}" if volume.writers else ""

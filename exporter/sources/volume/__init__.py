@@ -13,7 +13,8 @@ behind, its device is not asked again until it has come back, and only so many a
 **Project quotas.** For a directory that inherits a project under an enforced quota, XFS (xfs_qm_statvfs) and ext4
 (ext4_statfs_project) answer statvfs with the quota's limit as the size and the project's use as what is used: the
 figures are then the quota's own, as `df` shows them, and nothing else has to be asked. Seen on Linux 6.12 with a limit
-of 16 MiB and 4 MiB written: size 16777216 on both, used 4194304 on XFS and 4195328 on ext4.
+of 16 MiB and 4 MiB written: size 16777216 on both, used 4194304 on XFS and 4195328 on ext4. That they are a quota's is
+known from the directory, which is of a project, and from the device, which is larger (`reach`).
 """
 
 from exporter.sources.volume.source import VolumeSource

@@ -2,16 +2,22 @@ r"""From a mount in a container to its figures, through the container's own moun
 
 /proc/4001/root            a link into the mount namespace of the process, to its root
 /proc/self/fdinfo/7        mnt_id: 1127        the number of the mount that a descriptor is on
+/sys/dev/block/7:0/size    131072              of a block device, in sectors of 512 bytes
+struct fsxattr             xflags ... projid   FS_IOC_FSGETXATTR of linux/fs.h: of what project a directory is
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
+import stat
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from exporter.facts.reading import Unreadable
 
@@ -19,6 +25,12 @@ _LABEL_LENGTH_MAX = 4096
 _DEPTH_MAX = 256
 _MOUNT_ID = re.compile(rb"^mnt_id:\s*([0-9]{1,10})$", re.MULTILINE)
 _NO_LABEL = frozenset({errno.ENODATA, errno.EOPNOTSUPP})
+_FSGETXATTR = 0x801C581F
+_FSXATTR = struct.Struct("=IIIII8x")  # xflags, extsize, nextents, projid, cowextsize
+_PROJECT_INHERITS = 0x200
+_SECTOR_BYTES = 512
+# A file system tells less than its device has, the smaller it is the more: of 64 MiB ext4 keeps an eighth for itself.
+_WHOLE_DEVICE = 0.75
 
 
 class Gone(Exception):
@@ -33,6 +45,7 @@ class Figures:
     used_bytes: int | None
     available_bytes: int | None
     security_label: str | None
+    is_under_project_quota: bool = False
 
 
 def read_figures(proc: str, pid: int, mount_point: str, mount_id: int | None) -> Figures:
@@ -42,6 +55,7 @@ def read_figures(proc: str, pid: int, mount_point: str, mount_id: int | None) ->
             raise Gone
         space = os.fstatvfs(descriptor)
         label = _label(descriptor)
+        quota = is_under_project_quota(descriptor, space.f_blocks * space.f_frsize)
     if not space.f_blocks:
         return Figures(None, None, None, label)
     return Figures(
@@ -49,7 +63,41 @@ def read_figures(proc: str, pid: int, mount_point: str, mount_id: int | None) ->
         used_bytes=(space.f_blocks - space.f_bfree) * space.f_frsize,
         available_bytes=space.f_bavail * space.f_frsize,
         security_label=label,
+        is_under_project_quota=quota,
     )
+
+
+def is_under_project_quota(descriptor: int, size_bytes: int) -> bool:
+    """Whether `size_bytes` is that of a project quota: what is made here is of a project, and less than the device.
+
+    Without a limit on the project, or without enforcement, the kernel tells the size of the file system.
+    """
+    status = os.fstat(descriptor)
+    try:
+        if not stat.S_ISDIR(status.st_mode) or size_bytes >= _WHOLE_DEVICE * _device_bytes(status.st_dev):
+            return False
+        directory = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return is_of_a_project(fcntl.ioctl(directory, _FSGETXATTR, bytes(_FSXATTR.size)))
+        finally:
+            os.close(directory)
+    except (OSError, ValueError, struct.error):  # a file system without projects
+        return False
+
+
+def _device_bytes(number: int) -> int:
+    """The size of a block device; 0 where a file system is on none, and so is never less than it."""
+    try:
+        sectors = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/size").read_text()
+    except FileNotFoundError:
+        return 0
+    return int(sectors) * _SECTOR_BYTES
+
+
+def is_of_a_project(fsxattr: bytes) -> bool:
+    """Whether all that is made in a directory is of its project, by the struct fsxattr of that directory."""
+    flags, _, _, project, _ = _FSXATTR.unpack(fsxattr)
+    return bool(flags & _PROJECT_INHERITS and project)
 
 
 def mount_id_of(descriptor: int) -> int:

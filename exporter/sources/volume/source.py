@@ -118,6 +118,7 @@ def _volume(container_id: str, mount: MountPoint, figures: Figures) -> Volume:
         used_bytes=figures.used_bytes,
         available_bytes=figures.available_bytes,
         security_label=figures.security_label,
+        is_under_project_quota=figures.is_under_project_quota,
     )
 
 

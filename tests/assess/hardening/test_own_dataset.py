@@ -6,7 +6,19 @@ import pytest
 
 from exporter.assess.hardening.own_dataset import CHECK
 from exporter.assess.report import Verdict
-from tests.assess.secure import DATASET, IN_THE_DARK, SECURE, fails, passes, verdict, with_volume, with_volume_mount
+from exporter.assess.volumes import Sharer
+from tests.assess.secure import (
+    DATA,
+    DATASET,
+    IN_THE_DARK,
+    SECURE,
+    VOLUME,
+    fails,
+    passes,
+    verdict,
+    with_volume,
+    with_volume_mount,
+)
 
 
 def test_a_dataset_of_its_own_passes_also_in_part() -> None:
@@ -27,6 +39,20 @@ def test_a_dataset_that_another_container_writes_to_fails_and_the_other_is_named
     subject = with_volume(writers=("good01",))
     assert fails(CHECK, subject)
     assert CHECK.examine(subject).detail == "/data is also written to by good01"
+
+
+PART = replace(DATA, filesystem="ext4", source="/dev/vda", root="/srv/objects02")
+UNDER_QUOTA = replace(VOLUME, filesystem="ext4", is_under_project_quota=True)
+
+
+def test_a_part_under_a_project_quota_passes_while_no_other_container_writes_to_it() -> None:
+    neighbour = Sharer("good01", writable=True)
+    assert passes(CHECK, with_volume(mount=PART, facts=UNDER_QUOTA, writers=("good01",)))
+    assert passes(CHECK, with_volume(mount=PART, facts=UNDER_QUOTA, sharers=(replace(neighbour, writable=False),)))
+    shared = with_volume(mount=PART, facts=UNDER_QUOTA, sharers=(neighbour,))
+    assert fails(CHECK, shared)
+    assert CHECK.examine(shared).detail == "/data is also written to by good01"
+    assert fails(CHECK, with_volume(mount=PART, facts=replace(UNDER_QUOTA, is_under_project_quota=False)))
 
 
 @pytest.mark.parametrize("mountpoint", ["/", "/var", "/home"])
