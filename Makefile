@@ -5,6 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 LISTEN ?= 127.0.0.1:9946
+# Tests of one file share what is slow to start, and many wait for deadlines: three workers keep two cores busy.
+AT_ONCE := -n 3 --dist loadfile
 
 .PHONY: help setup run test lint fast-test format lock bench golden lab lab-shell lab-stop lab-test test-lowest clean
 help: ## say what there is
@@ -29,10 +31,10 @@ lint: $(STAMP) ## every policy: ruff, mypy strict, import contracts, promtool, a
 	@bash tests/lint-alerts.sh
 
 fast-test: $(STAMP) ## the fast tests alone
-	$(PY) -m pytest --ignore=tests/lab
+	$(PY) -m pytest --ignore=tests/lab $(AT_ONCE)
 
 test-lowest: $(VENV)-lowest/.ready
-	$(VENV)-lowest/bin/python -m pytest --ignore=tests/lab -q
+	$(VENV)-lowest/bin/python -m pytest --ignore=tests/lab $(AT_ONCE) -q
 
 $(VENV)-lowest/.ready: pyproject.toml tests/locks/lowest.txt tests/setup.sh
 	@bash tests/setup.sh $(VENV)-lowest tests/locks/lowest.txt

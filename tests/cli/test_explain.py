@@ -35,7 +35,18 @@ def test_every_check_of_the_host_is_explained(check: HostCheck, capsys: pytest.C
     assert f'query bulkhead_host_hardening_check{{check="{check.id}"}} == 0' in text
 
 
-def test_what_is_declared_and_what_is_in_force_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_query_is_in_one_piece_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["explain", "no_setuid_binaries_reachable"]) == 0
+    assert '{check="no_setuid_binaries_reachable"}' in capsys.readouterr().out
+
+
+def test_what_is_declared_and_what_is_in_force_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     assert main(["explain", "own_slice"]) == 0
     said = capsys.readouterr().out
     assert "\n            Declared: Slice= of the unit. In force: no other container's processes below" in said

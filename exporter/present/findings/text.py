@@ -31,7 +31,9 @@ class Paper:
         """The text, made safe and wrapped, hanging at the indent; `first` stands before its first line, in colour."""
         width = max(_NARROWEST, self.width) - indent
         lead = f"{self.ink(first, colour) if colour else first}{' ' * (indent - len(first))}"
-        for line in textwrap.wrap(printable(text), width, break_on_hyphens=False) or [""]:
+        # A word is never broken: a query, an id or a path is there to be copied.
+        wrapped = textwrap.wrap(printable(text), width, break_on_hyphens=False, break_long_words=False)
+        for line in wrapped or [""]:
             yield f"{lead}{line}".rstrip()
             lead = " " * indent
 
