@@ -10,8 +10,8 @@ import pytest
 from exporter.assess.examination import Examination
 from exporter.assess.report import Severity, Verdict
 from exporter.cli.findings import exit_code, paper
+from tests.present.checks import CAPABILITIES, READ_ONLY, ROOTFUL, finding
 from tests.present.findings.examinations import BAD, EXAMINATION, GONE, GOOD
-from tests.present.reports import CAPABILITIES, READ_ONLY, ROOTFUL, finding
 
 PROBLEM = ("zfs: denied",)
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from exporter.assess.report import CollectorReport, Drift, IdUse, LimitDeclared, LimitDrift, LimitSource, Verdict
 from exporter.facts.cgroup import MemoryEvents
 from exporter.facts.storage import DeviceErrors, Pool, PoolStatus
+from tests.present.checks import CAPABILITIES, READ_ONLY, finding
 from tests.present.pages import samples, states, value
-from tests.present.reports import CAPABILITIES, GIB, HOST, NOW_SECONDS, READ_ONLY, container, finding, rich_report
+from tests.present.reports import GIB, HOST, NOW_SECONDS, container, rich_report
 
 PAGE = samples(rich_report())
 

@@ -10,7 +10,8 @@ from exporter.assess.report import MemoryJudgement, Report
 from exporter.present.concern import worst_first
 from exporter.present.page import EXAMPLE_BANNER, landing_page
 from exporter.present.style import CONTENT_SECURITY_POLICY, STYLE
-from tests.present.reports import CAPABILITIES, FAILING, NOW_SECONDS, container, rich_report
+from tests.present.checks import CAPABILITIES
+from tests.present.reports import FAILING, NOW_SECONDS, container, rich_report
 
 _VOID = frozenset({"meta", "rect", "path", "br"})
 

@@ -1,61 +1,12 @@
-import stat
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from exporter.facts.reading import NotHere, Unreadable
-from exporter.facts.storage import DeviceErrors, Pool, PoolStatus
+from exporter.facts.storage import Pool
 from exporter.sources.zfs.command import Commands
 from exporter.sources.zfs.storage import ZfsSource
-
-HOST = Path(__file__).parents[1] / "host"
-RECORDED_KSTAT = HOST / "proc" / "spl" / "kstat" / "zfs"
-STATUS = PoolStatus(DeviceErrors(0, 0, 0), 0, "none")
-# `zfs list -H -o name ...` prints the first column of what `zfs list -Hp -o name,type,...` prints.
-ZFS = f'file={HOST}/zfs/zfs-list-tank.tsv; case "$*" in *"-o name "*) cut -f1 $file;; *) cat $file;; esac'
-ZPOOL = f"case $1 in list) cat {HOST}/zfs/zpool-list-tank.tsv;; *) cat {HOST}/zfs/zpool-status-tank.txt;; esac"
-
-
-class Lab:
-    """A host of pools: kernel statistics in a directory, and commands that print what was recorded."""
-
-    def __init__(self, directory: Path) -> None:
-        self.kstat = directory / "kstat"
-        self.kstat.mkdir()
-        self._programs = directory / "sbin"
-        self._programs.mkdir()
-        self.install("zpool", ZPOOL)
-        self.install("zfs", ZFS)
-
-    def install(self, name: str, lines: str) -> None:
-        program = self._programs / name
-        program.write_text(f'#!/bin/sh\nfor pool; do :; done\necho "$0 $pool" >> {self._programs}/calls\n{lines}\n')
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-
-    def pool(self, name: str, state: str) -> None:
-        (self.kstat / name).mkdir(exist_ok=True)
-        (self.kstat / name / "state").write_text(f"{state}\n")
-
-    def calls(self) -> list[str]:
-        try:
-            return (self._programs / "calls").read_text().replace(f"{self._programs}/", "").splitlines()
-        except FileNotFoundError:
-            return []
-
-    def lists(self) -> float:
-        """A clock on which each `zfs list` takes a second, and nothing else takes any time."""
-        return float(sum(call.startswith("zfs ") for call in self.calls()))
-
-    def source(self, deadline_seconds: float = 5, **options: Any) -> ZfsSource:
-        commands = Commands(f"{self._programs}:/usr/bin:/bin")
-        bounds = {
-            "budget_seconds": deadline_seconds,
-            "deadline_seconds": deadline_seconds,
-            "names_seconds": deadline_seconds,
-        }
-        return ZfsSource(self.kstat, commands=commands, **bounds | options)
+from tests.sources.pools import FIGURES, HOST, RECORDED_KSTAT, STATUS, ZFS, ZPOOL, Lab, many
 
 
 @pytest.fixture
@@ -232,17 +183,6 @@ def test_more_pools_than_are_read_at_once_are_all_read(lab: Lab) -> None:
     assert [pool.name for pool in lab.source().read().pools] == names
 
 
-# Lists the names that `zfs list -Hp -o COLUMNS -t TYPES NAME...` was asked for.
-FIGURES = "\t".join(["filesystem", *["1"] * 12, "/m"])
-LIST_ASKED = f"shift 6; for name; do printf '%s\\t{FIGURES}\\n' \"$name\"; done"
-
-
-def many(lab: Lab, count: int) -> None:
-    """A pool of so many datasets."""
-    (lab.kstat / "names").write_text("".join(f"tank/{number:04}\n" for number in range(count)))
-    lab.install("zfs", f'case "$*" in *"-o name "*) cat {lab.kstat}/names; exit;; esac\n{LIST_ASKED}')
-
-
 def test_many_datasets_are_read_two_hundred_at_a_time(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
     many(lab, 450)
@@ -265,17 +205,6 @@ def test_what_a_read_does_not_reach_is_told_keeps_its_figures_and_comes_first_th
     assert lab.calls()[-3:] == ["zfs tank/0099", "zfs tank/0299", "zfs tank/0399"]
 
 
-def test_names_are_listed_anew_after_twenty_times_as_long_as_it_took(lab: Lab) -> None:
-    lab.pool("tank", "ONLINE")
-    many(lab, 1)
-    source = lab.source(budget_seconds=9, clock=lab.lists)
-    for _ in range(22):
-        source.read()
-
-    lists = [call for call in lab.calls() if call.startswith("zfs ")]
-    assert [number for number, call in enumerate(lists) if call == "zfs tank"] == [0, 20]
-
-
 def test_a_dataset_that_is_mounted_is_known_before_names_are_listed_anew(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
     many(lab, 1)
@@ -286,67 +215,6 @@ def test_a_dataset_that_is_mounted_is_known_before_names_are_listed_anew(lab: La
 
     found = {dataset.name for dataset in source.read().datasets}
     assert found == {"tank/0000", "tank/bh test", "tank/containers", "tank/containers/objects02"}
-
-
-def late_names(lab: Lab) -> None:
-    """A pool whose names are listed once somebody lets them."""
-    lab.install(
-        "zfs",
-        f'case "$*" in *"-o name "*) until [ -e {lab.kstat}/go ]; do sleep 0.01; done; echo tank/late; exit;; esac'
-        f"\n{LIST_ASKED}",
-    )
-
-
-def test_while_names_are_being_listed_that_is_told_and_what_is_mounted_is_read(lab: Lab) -> None:
-    late_names(lab)
-    source = lab.source(budget_seconds=0.2, names_seconds=60, clock=lambda: 0.0)
-    source._kstat = RECORDED_KSTAT
-
-    for _ in range(2):
-        found = [dataset.name for dataset in source.read().datasets]
-        assert found == ["tank/bh test", "tank/containers", "tank/containers/objects02"]
-        (problem,) = source.problems
-        assert problem.startswith("Pool tank: `zfs list` of names has not ended after 0 s; until then only datasets")
-    assert lab.calls().count("zfs tank") == 1
-
-    (lab.kstat / "go").touch()
-    ends_at = time.monotonic() + 20
-    while "tank/late" not in {dataset.name for dataset in source.read().datasets}:
-        assert time.monotonic() < ends_at
-    assert source.problems == ()
-
-
-def test_while_names_are_listed_anew_the_known_ones_are_read_and_nothing_is_missing(lab: Lab) -> None:
-    lab.pool("tank", "ONLINE")
-    many(lab, 3)
-    source = lab.source(budget_seconds=0.2, names_seconds=60, clock=lambda: 0.0)
-    source.read()
-    late_names(lab)
-
-    assert len(source.read().datasets) == 3
-    assert source.problems == ()
-    (lab.kstat / "go").touch()
-
-
-def test_names_that_cannot_be_listed_in_time_are_told_and_asked_for_later(lab: Lab) -> None:
-    now = [0.0]
-    lab.install("zfs", f'case "$*" in *"-o name "*) exec sleep 60;; esac\n{LIST_ASKED}')
-    source = lab.source(budget_seconds=40, deadline_seconds=5, names_seconds=0.2, clock=lambda: now[0])
-    source._kstat = RECORDED_KSTAT
-
-    assert len(source.read().datasets) == 3
-    assert "`zfs list` did not end within 0.2 s" in source.problems[0]
-    for now[0], asked in ((599.0, 1), (600.0, 2)):
-        source.read()
-        assert lab.calls().count("zfs tank") == asked
-
-
-def test_a_bug_in_the_listing_of_names_is_no_silence(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab.pool("tank", "ONLINE")
-    monkeypatch.setattr("exporter.sources.zfs.storage.list_names", lambda *_: 1 / 0)
-
-    with pytest.raises(ZeroDivisionError):
-        lab.source().read()
 
 
 def test_a_dataset_that_is_gone_is_shown_no_more(lab: Lab) -> None:

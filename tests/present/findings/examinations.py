@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from exporter.assess.examination import Examination, Examined, Place, SubjectKind
 from exporter.assess.report import Verdict, WaiverReport, WaiverState
-from tests.present.reports import CAPABILITIES, DMESG, NOW_SECONDS, READ_ONLY, ROOTFUL, SELINUX, finding
+from tests.present.checks import CAPABILITIES, DMESG, READ_ONLY, ROOTFUL, SELINUX, finding
+from tests.present.reports import NOW_SECONDS
 
 GOOD = Examined(
     "good01",

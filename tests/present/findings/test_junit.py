@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from exporter.assess.examination import Examination
 from exporter.assess.report import Verdict
 from exporter.present.findings.junit import junit
+from tests.present.checks import READ_ONLY, finding
 from tests.present.findings.examinations import BAD, EXAMINATION, GOOD, OF_HOST, OF_HOSTILE, OF_WAIVED, QUADLET
-from tests.present.reports import READ_ONLY, finding
 
 
 def suites_of(examination: Examination) -> dict[str | None, ET.Element]:

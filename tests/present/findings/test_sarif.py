@@ -10,6 +10,7 @@ from typing import Any
 from exporter.assess.examination import Examination, SubjectKind
 from exporter.assess.report import Verdict
 from exporter.present.findings.sarif import sarif
+from tests.present.checks import DMESG, READ_ONLY, finding
 from tests.present.findings.examinations import (
     BAD,
     EXAMINATION,
@@ -21,7 +22,6 @@ from tests.present.findings.examinations import (
     QUADLET,
     WAIVED,
 )
-from tests.present.reports import DMESG, READ_ONLY, finding
 
 
 def run_of(examination: Examination) -> dict[str, Any]:

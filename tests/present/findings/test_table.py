@@ -9,6 +9,7 @@ from exporter.assess.examination import Examination, Examined
 from exporter.assess.report import Verdict
 from exporter.present.findings.table import table
 from exporter.present.findings.text import Paper
+from tests.present.checks import CAPABILITIES, READ_ONLY, SELINUX, finding
 from tests.present.findings.examinations import (
     BAD,
     EXAMINATION,
@@ -21,7 +22,6 @@ from tests.present.findings.examinations import (
     WAIVED,
     WAIVERS,
 )
-from tests.present.reports import CAPABILITIES, READ_ONLY, SELINUX, finding
 
 PLAIN = Paper(width=80)
 
