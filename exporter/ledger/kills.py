@@ -340,7 +340,8 @@ def _credit(
 def _age(state: State, book: SliceBook, now: Now, *, may_age: bool) -> None:
     """Call unattributed what has been pending in a slice of several for long enough."""
     floor = max(0, min(book.floor, book.pending)) if book.floor else max(0, book.pending)
-    if not book.floor or not floor or not may_age:
+    # The clock begins anew with each boot, and a book that was closed in an earlier one waits on.
+    if not book.floor or not floor or not may_age or book.floor_since_us > now.us:
         book.floor_since_us = now.us
     if floor != book.floor:
         book.floor = floor
