@@ -10,6 +10,7 @@ from exporter.assess.storage import quota_ratio
 
 # An ended container is none of these by itself: a job may have done its work.
 _ALARMING_STATES = {"missing": Severity.CRITICAL, "dead": Severity.CRITICAL}
+_RECENT_SECONDS = 86_400
 _GRAVITY = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -22,7 +23,7 @@ class Row:
     state_severity: Severity | None
     memory_severity: Severity | None
     quota_severity: Severity | None
-    oom_severity: Severity | None
+    oom_severity: Severity | None  # of kills within a day: totals are for ever
     restarts_severity: Severity | None
     failed: tuple[Finding, ...]  # gravest first
 
@@ -31,21 +32,26 @@ def worst_first(report: Report) -> tuple[Row, ...]:
     """Every container, the one that needs eyes most at the top."""
     thresholds = dict(report.thresholds)
     quotas = {dataset.name: quota_ratio(dataset) for dataset in report.datasets}
-    rows = (_row(container, quotas, thresholds) for container in report.containers)
+    since_seconds = report.taken_at_seconds - _RECENT_SECONDS
+    rows = (_row(container, quotas, thresholds, since_seconds) for container in report.containers)
     return tuple(sorted(rows, key=_urgency))
 
 
-def _row(container: ContainerReport, quotas: Mapping[str, float | None], thresholds: Mapping[str, float]) -> Row:
+def _row(
+    container: ContainerReport,
+    quotas: Mapping[str, float | None],
+    thresholds: Mapping[str, float],
+    since_seconds: float,
+) -> Row:
     fullest = max((ratio for one in container.datasets if (ratio := quotas.get(one.dataset)) is not None), default=None)
-    looping = (container.restarts or 0) >= thresholds.get("restart_loop_restarts", float("inf"))
     return Row(
         container=container,
         quota_ratio=fullest,
         state_severity=_state_severity(container),
         memory_severity=_severity(container.memory.ratio, "memory", thresholds),
         quota_severity=_severity(fullest, "quota", thresholds),
-        oom_severity=Severity.CRITICAL if container.oom_kills else None,
-        restarts_severity=Severity.WARNING if looping else None,
+        oom_severity=Severity.CRITICAL if _killed_since(container, since_seconds) else None,
+        restarts_severity=Severity.CRITICAL if container.restart_loop else None,
         failed=gravest_first(container.findings),
     )
 
@@ -54,6 +60,12 @@ def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Those that fail."""
     failed = (finding for finding in findings if finding.outcome.verdict is Verdict.FAIL)
     return tuple(sorted(failed, key=lambda finding: _GRAVITY[finding.severity]))
+
+
+def _killed_since(container: ContainerReport, since_seconds: float) -> bool:
+    if container.counts is None:  # as the kernel counts: in this life
+        return bool(container.oom_kills)
+    return (container.counts.last_oom_kill_seconds or float("-inf")) >= since_seconds
 
 
 def _state_severity(container: ContainerReport) -> Severity | None:
@@ -73,17 +85,16 @@ def _severity(ratio: float | None, subject: str, thresholds: Mapping[str, float]
     return None
 
 
-def _urgency(row: Row) -> tuple[int, int, int, float, str]:
-    severities = list(_severities(row))
-    count = {severity: -severities.count(severity) for severity in Severity}
-    ratio = -(row.container.memory.ratio or 0.0)
-    return count[Severity.CRITICAL], count[Severity.WARNING], count[Severity.INFO], ratio, row.container.name
+def _urgency(row: Row) -> tuple[int | float | str, ...]:
+    """What happens now comes before a wall that is weak, and that before what may happen."""
+    happens, fails = list(_happenings(row)), [finding.severity for finding in row.failed]
+    ranks = [-told.count(severity) for severity in Severity for told in (happens, fails)]
+    return *ranks, -(row.container.memory.ratio or 0.0), row.container.name
 
 
-def _severities(row: Row) -> Iterator[Severity | None]:
+def _happenings(row: Row) -> Iterator[Severity | None]:
     yield row.state_severity
     yield row.memory_severity
     yield row.quota_severity
     yield row.oom_severity
     yield row.restarts_severity
-    yield from (finding.severity for finding in row.failed)

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 
-from exporter.assess.report import CheckInfo, CollectorReport, Finding, Report, Severity, Verdict, WaiverState
+from exporter.assess.report import (
+    CheckInfo,
+    CollectorReport,
+    ContainerReport,
+    Finding,
+    Report,
+    Severity,
+    Verdict,
+    WaiverState,
+)
 from exporter.present.concern import Row, gravest_first, worst_first
 from exporter.present.style import STYLE
 from exporter.present.untrusted import bounded
@@ -86,10 +95,12 @@ def _tiles(report: Report, rows: Iterable[Row]) -> str:
     critical = sum(finding.severity is Severity.CRITICAL for row in rows for finding in row.failed)
     near = sum(row.memory_severity is not None or row.quota_severity is not None for row in rows)
     silent = sum(one.present and not one.success for one in report.collectors)
+    killed = Severity.CRITICAL if any(row.oom_severity for row in rows) else None
+    loops = Severity.CRITICAL if any(row.restarts_severity for row in rows) else None
     tiles = (
         ("containers running", f"{running} of {len(rows)}", None),
-        ("OOM kills", str(oom_kills), Severity.CRITICAL if oom_kills else None),
-        ("automatic restarts", str(restarts), None),
+        ("OOM kills", str(oom_kills), killed),
+        ("automatic restarts", str(restarts), loops),
         ("near a limit or quota", str(near), Severity.WARNING if near else None),
         ("critical checks failing", str(critical), Severity.CRITICAL if critical else None),
         ("sources failing", str(silent), Severity.WARNING if silent else None),
@@ -107,7 +118,7 @@ def _containers(report: Report, rows: tuple[Row, ...]) -> str:
     target = dict(report.thresholds).get("memory_target_ratio")
     checks = {check.id: check for check in report.checks}
     aim = f", target {target:.0%}" if target is not None else ""
-    body = "\n".join(_container(row, target, checks) for row in rows)
+    body = "\n".join(_container(row, target, checks, report.taken_at_seconds) for row in rows)
     left_out = ""
     if report.dropped_containers:
         left_out = (
@@ -122,18 +133,24 @@ def _containers(report: Report, rows: tuple[Row, ...]) -> str:
 </tbody></table></div>{left_out}"""
 
 
-def _container(row: Row, target: float | None, checks: Mapping[str, CheckInfo]) -> str:
+def _container(row: Row, target: float | None, checks: Mapping[str, CheckInfo], now_seconds: float) -> str:
     one = row.container
     image = _image(one.container.image) if one.container else ""
     span = f'<tr class="why"><td colspan="7">{_failed_checks(row, checks)}</td></tr>' if row.failed else ""
     return (
         f'<tr><th scope="row">{_text(one.name)}{image}</th><td>{_state(row)}</td>'
         f"<td>{_memory(row, target)}</td>"
-        f"<td{_class(row.oom_severity, 'number')}>{_count(one.oom_kills)}</td>"
+        f"<td{_class(row.oom_severity, 'number')}>{_count(one.oom_kills)}{_last_kill(one, now_seconds)}</td>"
         f"<td{_class(row.restarts_severity, 'number')}>{_count(one.restarts)}</td>"
         f"<td>{_bar(row.quota_ratio, row.quota_severity, 'fullest quota')}</td>"
         f"<td>{_checks(row)}</td></tr>{span}"
     )
+
+
+def _last_kill(one: ContainerReport, now_seconds: float) -> str:
+    if one.counts is None or one.counts.last_oom_kill_seconds is None:
+        return ""
+    return f"<small>{_age(now_seconds - one.counts.last_oom_kill_seconds)} ago</small>"
 
 
 def _image(image: str) -> str:
@@ -295,6 +312,13 @@ def _seconds(seconds: float | None) -> str:
     if seconds is None:
         return _NOTHING
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _age(seconds: float) -> str:
+    for unit, per_unit in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= per_unit:
+            return f"{seconds / per_unit:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def _size(number_bytes: float) -> str:

@@ -62,7 +62,8 @@ tbody th small {
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .bar { display: flex; align-items: center; gap: .6rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .bar svg { flex: none; width: 6.5rem; height: .8rem; border-radius: .2rem; }
-.bar small { color: var(--quiet); }
+.bar small, td.number small { color: var(--quiet); }
+td.number small { display: block; font-weight: normal; }
 .track { fill: var(--track); } .fill { fill: var(--fill); } .target { fill: var(--ink); }
 .warning .fill { fill: var(--warning); } .critical .fill { fill: var(--critical); }
 .number.warning, .bar.warning span, dd.warning { color: var(--warning); font-weight: 650; }

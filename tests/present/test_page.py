@@ -3,15 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.assess.report import MemoryJudgement, Report
+from exporter.assess.report import ContainerReport, MemoryJudgement, Report
 from exporter.present.concern import worst_first
 from exporter.present.page import EXAMPLE_BANNER, landing_page
 from exporter.present.style import CONTENT_SECURITY_POLICY, STYLE
 from tests.present.checks import CAPABILITIES
-from tests.present.reports import FAILING, NOW_SECONDS, container, rich_report
+from tests.present.reports import FAILING, NOW_SECONDS, container, counts, rich_report
 
 _VOID = frozenset({"meta", "rect", "path", "br"})
 
@@ -75,7 +76,35 @@ def test_the_example_is_told_in_a_banner_and_in_the_title() -> None:
 
 def test_the_worst_comes_first() -> None:
     names = [row.container.name for row in worst_first(rich_report())]
-    assert names == ["bad-everything", "expected", "alice/blog", "objects02", "worker"]
+    assert names == ["bad-everything", "alice/blog", "expected", "objects02", "worker"]
+
+
+def killed(name: str, seconds_ago: float) -> ContainerReport:
+    told = counts(name, oom_kills=2, last_oom_kill_seconds=NOW_SECONDS - seconds_ago)
+    return container(name, oom_kills=2, counts=told, findings=(), datasets=())
+
+
+def test_what_happens_now_comes_before_walls_that_are_weak() -> None:
+    weak = container("weak", findings=FAILING * 5, datasets=())
+    looping = container("looping", restart_loop=True, findings=(), datasets=())
+    order = worst_first(rich_report(containers=(weak, looping, killed("killed", 60), killed("once", 90_000))))
+    assert [row.container.name for row in order] == ["killed", "looping", "weak", "once"]
+
+
+def test_a_kill_of_long_ago_is_counted_and_alarms_nobody() -> None:
+    (row,) = worst_first(rich_report(containers=(killed("once", 90_000),)))
+    assert row.oom_severity is None
+    (row,) = worst_first(rich_report(containers=(container(oom_kills=1, counts=None),)))
+    assert row.oom_severity == "critical"
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "words"),
+    [(-5, "2 0 s ago"), (59, "2 59 s ago"), (600, "2 10 min ago"), (7200, "2 2 h ago"), (864_000, "2 10 d ago")],
+)
+def test_the_last_kill_is_told_by_its_age(seconds_ago: float, words: str) -> None:
+    page = landing_page(rich_report(containers=(killed("web", seconds_ago),)))
+    assert words in _Outline(page).text
 
 
 def test_thresholds_decide_what_is_near_a_limit() -> None:
