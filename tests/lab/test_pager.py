@@ -353,3 +353,17 @@ def test_a_dead_agent_and_its_return_reach_the_pager(pager: Pager) -> None:
     assert told["annotations"]["runbook_url"].endswith("/alerts/runbooks/BulkheadAgentDown.md")
     pager.lab.run(f"systemd-run --quiet --unit={DEAD_UNIT} /usr/bin/bulkhead serve --example --listen {DEAD}")
     pager.wait_told("BulkheadAgentDown", "", "resolved")
+
+
+# The last: of all that was told. Alertmanager tells a group anew when something in it changes, or after hours; the
+# watchdog alone every few minutes.
+def test_nothing_is_told_twice(pager: Pager) -> None:
+    last: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for entry in pager.notifications():
+        group = entry["path"], entry["body"]["groupKey"]
+        told = {(each["fingerprint"], each["status"]) for each in entry["body"]["alerts"]}
+        if entry["body"]["commonLabels"].get("alertname") == "BulkheadWatchdog":
+            continue
+        assert told != last.get(group), entry["body"]
+        last[group] = told
+    assert last
