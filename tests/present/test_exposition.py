@@ -3,12 +3,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.assess.report import ContainerReport, Report
+from exporter.assess.report import ContainerReport, MemoryJudgement, Report
 from exporter.present.metrics.catalogue import FAMILIES
 from exporter.present.metrics.exposition import DeclarationError, Exposition, render
 from exporter.present.metrics.family import Family, Kind, Sample
@@ -172,6 +173,39 @@ def test_a_thousand_containers_come_and_gone_leave_no_memory_and_no_series() -> 
         page, _ = exposition.render(report, None)
     assert page.count(b"short-lived-") == page.count(b"short-lived-999") > 0
     assert len(exposition._arrival) == 1
+
+
+REPORTS = (
+    rich_report(),
+    rich_report(is_example=True),
+    rich_report(containers=(container(memory=MemoryJudgement(ratio=0.5)),)),
+    rich_report(containers=(), datasets=()),
+    crowd(3),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(REPORTS), st.sampled_from([None, OPENMETRICS])), max_size=8))
+def test_a_page_with_memory_is_the_page_without(asked: list[tuple[Report, str | None]]) -> None:
+    exposition = Exposition()
+    for report, accept in asked:
+        assert exposition.render(report, accept) == render(report, accept)
+
+
+def test_what_has_not_changed_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[str] = []
+
+    def encode(page: Any) -> bytes:
+        encoded.extend(metric.name for metric in page.collect())
+        return b""
+
+    exposition = Exposition()
+    exposition.render(REPORTS[0], None)
+    monkeypatch.setattr("exporter.present.metrics.exposition.text_page", encode)
+    exposition.render(REPORTS[0], None)
+    assert encoded == []
+    exposition.render(rich_report(containers=(replace(REPORTS[0].containers[0], oom_kills=77),)), None)
+    assert "bulkhead_container_oom_kills" in encoded
+    assert "bulkhead_build_info" not in encoded
 
 
 def test_the_families_of_a_page_come_in_the_order_of_the_catalogue() -> None:

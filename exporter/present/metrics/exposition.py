@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from prometheus_client.exposition import generate_latest as text_page
 from prometheus_client.metrics_core import Metric
@@ -29,6 +29,7 @@ from exporter.present.untrusted import bounded
 
 # prometheus_client 0.22 gave its own constant of this value another name.
 TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_EOF = b"# EOF\n"
 _HISTOGRAM_SUFFIXES = frozenset({"_bucket", "_count", "_sum"})
 
 
@@ -36,36 +37,65 @@ class DeclarationError(Exception):
     """A family's samples do not agree with its row: a mistake in the program, never the host's."""
 
 
+@dataclass(slots=True)
+class _Encoded:
+    """One family as it stood on the page last: most of a page is the same in the next scrape."""
+
+    samples: Sequence[Sample]
+    metric: Metric
+    duplicates: int
+    text: bytes | None = None
+    openmetrics: bytes | None = None
+
+
 class Exposition:
-    """The page with memory: who came first, and how many series were ever left out. One thread at a time."""
+    """The page with memory: who came first, how many series were ever left out, and what has not changed.
+
+    One thread at a time.
+    """
 
     def __init__(self, bounds: Bounds | None = None, families: Sequence[Family] = FAMILIES) -> None:
         self._bounds = bounds or Bounds()
         self._families = families
+        self._names = frozenset(family.name for family in families)
+        self._encoded: dict[str, _Encoded] = {}
         self._arrival: dict[Owner, int] = {}
         self._dropped: Counter[str] = Counter()
 
     def render(self, report: Report, accept: str | None) -> tuple[bytes, str]:
         """The page and its content type, as the Accept header asks. Raises DeclarationError."""
         rows: list[Row] = [(family, tuple(family.samples(report))) for family in self._families]
-        metrics: dict[str, Metric] = {}
-        for family, samples in self._fitting(rows, report):
-            metrics[family.name] = metric = _metric(family)
-            self._dropped["duplicate"] += _fill(metric, family, samples)
-        if SERIES_DROPPED.name in metrics:
+        fitting = self._fitting(rows, report)
+        for family, samples in fitting:
+            self._dropped["duplicate"] += self._encoding(family, samples).duplicates
+        if SERIES_DROPPED.name in self._names:
             counted = replace(report, series_dropped=tuple(self._dropped.items()))
-            metrics[SERIES_DROPPED.name] = metric = _metric(SERIES_DROPPED)
-            _fill(metric, SERIES_DROPPED, SERIES_DROPPED.samples(counted))
-        page = _Page([metric for metric in metrics.values() if metric.samples])
-        if not accepts_openmetrics(accept):
-            return text_page(page), TEXT_CONTENT_TYPE
-        # OpenMetrics calls a counter by its name without _total. Where a gauge has that name, the counter
-        # is of unknown type there: the only way to keep both names (zfs_dataset_written_bytes).
-        for name, metric in metrics.items():
-            if metric.name != name and metric.name in metrics:
-                metric.name, metric.type = name, "unknown"
-        body: bytes = openmetrics_page(page)  # type: ignore[no-untyped-call]
-        return body, OPENMETRICS_CONTENT_TYPE
+            self._encoding(SERIES_DROPPED, tuple(SERIES_DROPPED.samples(counted)))
+        shown = [(family, self._encoded[family.name]) for family, _ in fitting]
+        if accepts_openmetrics(accept):
+            body = b"".join(self._openmetrics(family, one) for family, one in shown if one.metric.samples)
+            return body + _EOF, OPENMETRICS_CONTENT_TYPE
+        return b"".join(_text(one) for _, one in shown if one.metric.samples), TEXT_CONTENT_TYPE
+
+    def _encoding(self, family: Family, samples: Sequence[Sample]) -> _Encoded:
+        """The family with these samples; what was encoded of it before, if they are the same."""
+        known = self._encoded.get(family.name)
+        if known is None or known.samples != samples:
+            metric = _metric(family)
+            known = self._encoded[family.name] = _Encoded(samples, metric, _fill(metric, family, samples))
+        return known
+
+    def _openmetrics(self, family: Family, one: _Encoded) -> bytes:
+        if one.openmetrics is None:
+            metric = one.metric
+            # OpenMetrics calls a counter by its name without _total. Where a gauge has that name, the counter
+            # is of unknown type there: the only way to keep both names (zfs_dataset_written_bytes).
+            if metric.name != family.name and metric.name in self._names:
+                metric = Metric(family.name, family.help, "unknown")
+                metric.samples = one.metric.samples
+            body: bytes = openmetrics_page(_Page([metric]))  # type: ignore[no-untyped-call]
+            one.openmetrics = body.removesuffix(_EOF)
+        return one.openmetrics
 
     def _fitting(self, rows: list[Row], report: Report) -> list[Row]:
         counts = series_by_owner(rows)
@@ -89,6 +119,12 @@ class Exposition:
 def render(report: Report, accept: str | None) -> tuple[bytes, str]:
     """One page without memory, and its content type, as the Accept header asks. Raises DeclarationError."""
     return Exposition().render(report, accept)
+
+
+def _text(one: _Encoded) -> bytes:
+    if one.text is None:
+        one.text = text_page(_Page([one.metric]))
+    return one.text
 
 
 class _Page:
