@@ -1,4 +1,4 @@
-"""Runs `zfs` and `zpool`: with a deadline, bounded output, and one at a time for each pool.
+"""Runs `zfs` and `zpool`: with a deadline, bounded output, and none on a pool where one hangs.
 
     LC_ALL=C TZ=UTC0 zfs list -Hp -o name,used -t filesystem,volume -r tank
 
@@ -61,7 +61,7 @@ class Commands:
                     f"Pool {pool}: process {hung.pid} of an earlier read still hangs in the kernel; "
                     "no other is started until it ends: see `dmesg` for what its devices do"
                 )
-            del self._hung[pool]
+            self._hung.pop(pool, None)  # another thread may have seen it end as well
         program = shutil.which(command[0], path=self._search_path)
         if program is None:
             raise Unreadable(
