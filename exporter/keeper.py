@@ -73,7 +73,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._heard: list[Evidence] = []
         self._cursors: dict[str, str] = {}
-        self._podman_cursor_seconds = 0.0
+        self._podman_cursor_seconds = float(ledger.cursor("podman") or -_CURSOR_SECONDS) + _CURSOR_SECONDS
         self._restarts_read_at: dict[str, float] = {}
         self._failed_before = False
         self._settled_us = time.monotonic_ns() // 1000

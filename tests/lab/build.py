@@ -28,6 +28,7 @@ HOST_PACKAGES = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mke2fs": "e2fsprogs",
+    "mkfs.xfs": "xfsprogs",  # a test mounts one in the guest
     "ssh": "openssh-client",
 }
 """Command and the package that has it."""

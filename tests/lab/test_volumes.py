@@ -147,12 +147,17 @@ if libc.quotactl(Q_SETQUOTA << 8 | PRJQUOTA, device.encode(), 42, quota):
 """
 
 
-@pytest.fixture
-def quotas(clean: Machine, tmp_path: Path) -> Iterator[str]:
-    """A directory of an ext4 that knows project quotas, and the device of that."""
-    image = tmp_path / "ext4"
-    options = ("-q", "-t", "ext4", "-O", "quota,project", "-E", "quotatype=prjquota")
-    subprocess.run(("mke2fs", *options, str(image), "64M"), check=True)
+MAKE = {
+    "ext4": "mke2fs -q -t ext4 -O quota,project -E quotatype=prjquota {image} 64M",
+    "xfs": "truncate -s 512M {image} && mkfs.xfs -q {image}",
+}
+
+
+@pytest.fixture(params=list(MAKE))
+def quotas(clean: Machine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A directory of a file system that knows project quotas, and the device of that."""
+    image = tmp_path / "image"
+    subprocess.run(MAKE[request.param].format(image=image), check=True, shell=True)
     end = "umount /srv/lab-project; rm -rf /srv/lab-project /var/tmp/lab-project"
     clean.run(end, check=False)
     clean.run("gzip -d >/var/tmp/lab-project", stdin=gzip.compress(image.read_bytes(), 1))

@@ -44,6 +44,9 @@ SEEN_LIMIT = 2048
 NANOSECONDS = 10**9
 # Events are written by several processes of podman, not always in the order of their times.
 OVERLAP_SECONDS = 5
+# A busy podman took over half a minute to begin with what it was asked for, and an open stream says nothing of that.
+BACKLOG_SECONDS = 300
+LAG_SECONDS = 120
 
 Key = tuple[int, str, str]
 
@@ -74,7 +77,7 @@ class EventStream:
         self._newest: Key | None = None
         self._awaited: Key | None = None
         self._channel: socket.socket | None = None
-        self._ended_at_seconds: float | None = None
+        self._since_seconds: float | None = None  # from when on everything that was told is known
         self._connected_at_seconds = float("inf")
 
     def follow(self, on_change: Callable[[], None], stop: threading.Event) -> None:
@@ -94,8 +97,18 @@ class EventStream:
 
     @property
     def heard_until_seconds(self) -> float | None:
-        """Unix time until which all events were told, but for the last seconds; None before the first connection."""
-        return self._clock() if self._channel is not None else self._ended_at_seconds
+        """Unix time until which all events were told, but for the last seconds; None before the first connection.
+
+        That is the newest event's. A stream that has been open for long is silent because nothing happens.
+        """
+        if self._since_seconds is None:
+            return None
+        now, until = self._clock(), self._since_seconds
+        if self._newest is not None:
+            until = max(until, self._newest[0] / NANOSECONDS)
+        if self._channel is not None and time.monotonic() - self._connected_at_seconds > BACKLOG_SECONDS:
+            until = max(until, now - LAG_SECONDS)
+        return min(until, now)  # the clock may have been set back since
 
     def hang_up(self) -> None:
         """End the stream that is open. Call it after `stop` is set."""
@@ -111,24 +124,25 @@ class EventStream:
     def _follow_once(self, on_change: Callable[[], None], stop: threading.Event) -> None:
         parameters = {"stream": "true", "filters": FILTERS}
         self._awaited = self._newest
-        if self._newest is not None:
+        now = self._clock()
+        since = self._newest[0] / NANOSECONDS if self._newest else self._since_seconds or self.resume_seconds
+        if since:
             # A clock that was set back since must not hide what happens now.
-            parameters["since"] = str(min(self._newest[0] // NANOSECONDS, int(self._clock())) - OVERLAP_SECONDS)
-        elif self.resume_seconds:
-            parameters["since"] = str(int(min(self.resume_seconds, self._clock())) - OVERLAP_SECONDS)
+            parameters["since"] = str(int(min(since, now)) - OVERLAP_SECONDS)
         with self._api.stream("/events", parameters) as (chunks, channel):
             self._channel = channel
             try:
                 if stop.is_set():
                     return
                 self.problem = ""
+                if self._since_seconds is None:
+                    self._since_seconds = since or now
                 self._connected_at_seconds = time.monotonic()
                 on_change()
                 for line in lines(chunks):
                     if self.take(line):
                         on_change()
             finally:
-                self._ended_at_seconds = self._clock()
                 self._channel = None
 
     def take(self, line: bytes | None) -> bool:
