@@ -32,4 +32,4 @@ class Volume:
     used_bytes: int | None  # f_blocks - f_bfree
     available_bytes: int | None  # f_bavail: for who is not root
     security_label: str | None  # security.selinux of its root; None: nothing has one there
-    is_under_project_quota: bool = False  # the sizes are those of a quota of its own
+    is_under_project_quota: bool | None = False  # the sizes are those of a quota of its own; None: not told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -88,6 +89,25 @@ def test_figures_are_a_project_quotas_if_the_device_is_larger(
     descriptor = os.open(tmp_path, os.O_PATH)
     try:
         assert reach.is_under_project_quota(descriptor, size_bytes) is expected
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(("error", "expected"), [(errno.ENOTTY, False), (errno.EACCES, None)])
+def test_a_project_that_may_not_be_asked_for_is_not_known(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: int,
+    expected: bool | None,  # noqa: FBT001 - a table
+) -> None:
+    def refuse(*_: object) -> bytes:
+        raise OSError(error, "refused")
+
+    monkeypatch.setattr(reach, "_device_bytes", lambda _number: 131072 * 512)
+    monkeypatch.setattr("fcntl.ioctl", refuse)
+    descriptor = os.open(tmp_path, os.O_PATH)
+    try:
+        assert reach.is_under_project_quota(descriptor, 16384 << 10) is expected
     finally:
         os.close(descriptor)
 

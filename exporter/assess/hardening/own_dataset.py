@@ -14,6 +14,8 @@ from exporter.assess.report import Outcome, Severity
 from exporter.assess.volumes import NEVER_RELABELLED, MountedVolume
 from exporter.facts.storage import Dataset
 
+_WITH_PROJECTS = frozenset({"ext4", "xfs"})
+
 
 def examine(subject: Subject) -> Outcome:
     """Judge where each volume lies that the container may write to."""
@@ -22,26 +24,36 @@ def examine(subject: Subject) -> Outcome:
     written = [one for one in subject.volumes if one.writable and one.is_on_disk]
     if not written:
         return not_applicable("no volume is written to")
+    undecided = [one for one in written if _may_be_under_a_quota(one)]
     wrong = [
-        f"{one.mount.mount_point} {why}" for one in written if (why := _why_not_its_own(one, subject.datasets or {}))
+        f"{one.mount.mount_point} {why}"
+        for one in written
+        if one not in undecided and (why := _why_not_its_own(one, subject.datasets or {}))
     ]
     if wrong:
         return failed("a volume is on no dataset of its own", named(wrong))
+    if undecided:
+        return unknown("a volume was not read", named([one.mount.mount_point for one in undecided]))
     return passed("volumes are on datasets of their own")
 
 
+def _may_be_under_a_quota(volume: MountedVolume) -> bool:
+    mount, facts = volume.mount, volume.facts
+    is_part = mount.filesystem in _WITH_PROJECTS and mount.root != "/"
+    return is_part and (facts is None or facts.is_under_project_quota is None)
+
+
 def _why_not_its_own(volume: MountedVolume, datasets: Mapping[str, Dataset]) -> str:
-    mount = volume.mount
+    mount, writers = volume.mount, volume.writers
     if mount.filesystem == "zfs":
         dataset = datasets.get(mount.source)
         if dataset is not None and dataset.mountpoint in NEVER_RELABELLED:
             return f"is on the host's own dataset {mount.source}"
     elif volume.facts is not None and volume.facts.is_under_project_quota:
         writers = tuple(one.name for one in volume.sharers if one.writable)
-        return f"is also written to by {', '.join(writers[:3])}" if writers else ""
     elif mount.root != "/" or mount.filesystem == "overlay":
         return f"is a part of another file system ({mount.filesystem})"
-    return f"is also written to by {', '.join(volume.writers[:3])}" if volume.writers else ""
+    return f"is also written to by {', '.join(writers[:3])}" if writers else ""
 
 
 CHECK = Check(

@@ -25,6 +25,7 @@ _LABEL_LENGTH_MAX = 4096
 _DEPTH_MAX = 256
 _MOUNT_ID = re.compile(rb"^mnt_id:\s*([0-9]{1,10})$", re.MULTILINE)
 _NO_LABEL = frozenset({errno.ENODATA, errno.EOPNOTSUPP})
+_NO_PROJECTS = frozenset({errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS})
 _FSGETXATTR = 0x801C581F
 _FSXATTR = struct.Struct("=IIIII8x")  # xflags, extsize, nextents, projid, cowextsize
 _PROJECT_INHERITS = 0x200
@@ -45,7 +46,7 @@ class Figures:
     used_bytes: int | None
     available_bytes: int | None
     security_label: str | None
-    is_under_project_quota: bool = False
+    is_under_project_quota: bool | None = False
 
 
 def read_figures(proc: str, pid: int, mount_point: str, mount_id: int | None) -> Figures:
@@ -67,10 +68,11 @@ def read_figures(proc: str, pid: int, mount_point: str, mount_id: int | None) ->
     )
 
 
-def is_under_project_quota(descriptor: int, size_bytes: int) -> bool:
+def is_under_project_quota(descriptor: int, size_bytes: int) -> bool | None:
     """Whether `size_bytes` is that of a project quota: what is made here is of a project, and less than the device.
 
-    Without a limit on the project, or without enforcement, the kernel tells the size of the file system.
+    Without a limit on the project, or without enforcement, the kernel tells the size of the file system. None: it does
+    not let us ask.
     """
     status = os.fstat(descriptor)
     try:
@@ -81,8 +83,8 @@ def is_under_project_quota(descriptor: int, size_bytes: int) -> bool:
             return is_of_a_project(fcntl.ioctl(directory, _FSGETXATTR, bytes(_FSXATTR.size)))
         finally:
             os.close(directory)
-    except (OSError, ValueError, struct.error):  # a file system without projects
-        return False
+    except OSError as error:
+        return False if error.errno in _NO_PROJECTS else None
 
 
 def _device_bytes(number: int) -> int:

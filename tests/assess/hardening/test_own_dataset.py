@@ -70,5 +70,11 @@ def test_what_is_not_written_to_or_not_on_a_disk_is_not_judged() -> None:
     assert verdict(CHECK, replace(SECURE, volumes=())) is Verdict.NOT_APPLICABLE
 
 
+def test_a_part_of_which_nobody_knows_whether_it_is_under_a_quota_is_unknown() -> None:
+    for facts in (None, replace(UNDER_QUOTA, is_under_project_quota=None)):
+        assert verdict(CHECK, with_volume(mount=PART, facts=facts)) is Verdict.UNKNOWN
+    assert fails(CHECK, with_volume(mount=replace(PART, filesystem="overlay"), facts=None))
+
+
 def test_unreadable_mounts_are_unknown() -> None:
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
