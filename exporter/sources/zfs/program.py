@@ -14,11 +14,12 @@ from __future__ import annotations
 import importlib
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Dataset
+from exporter.sources.zfs.aside import begin
 from exporter.sources.zfs.listing import QUICK_FIELDS, dataset_of
 
 PROGRAM = b"""
@@ -76,7 +77,7 @@ class ChannelProgram:
                 f"Pool {pool}: a channel program of an earlier read has not come back; "
                 "no other is started until it does: see `dmesg` for what its devices do"
             )
-        thread, answers = _begin(lambda: self._run(pool, names))
+        thread, answers = begin(lambda: self._run(pool, names), "zfs-program")
         try:
             reply = answers.get(timeout=deadline_seconds)
         except queue.Empty:
@@ -124,20 +125,6 @@ def _dataset(name: bytes, found: Mapping[bytes, Any]) -> Dataset:
         figures,
         QUICK_FIELDS,
     )
-
-
-def _begin(call: Callable[[], object]) -> tuple[threading.Thread, queue.SimpleQueue[object]]:
-    answers: queue.SimpleQueue[object] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            answers.put(call())
-        except Exception as error:  # noqa: BLE001 - pyzfs has an exception for each errno; the reader raises it on
-            answers.put(error)
-
-    thread = threading.Thread(target=run, name="zfs-program", daemon=True)
-    thread.start()
-    return thread, answers
 
 
 def _complaint(error: Exception) -> str:

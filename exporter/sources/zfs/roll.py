@@ -8,10 +8,10 @@ So it runs in a thread of its own, and reads go on meanwhile with the names that
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable
 
 from exporter.facts.reading import Unreadable
+from exporter.sources.zfs.aside import begin
 from exporter.sources.zfs.rota import Rota
 
 # To list names costs as much for each dataset as to list figures: it is done again after this many times as long.
@@ -29,7 +29,7 @@ class Roll:
         self._pool = pool
         self._list_names = list_names
         self._clock = clock
-        self._listing: queue.SimpleQueue[tuple[frozenset[str] | Exception, float]] | None = None
+        self._listing: queue.SimpleQueue[tuple[frozenset[str], float] | Exception] | None = None
         self._began_at = 0.0
         self._due_at = float("-inf")
         self.names: frozenset[str] = frozenset()
@@ -39,12 +39,12 @@ class Roll:
         """Bring `names` up to date where that is due and does not last longer; "" or why some may be missing."""
         begins = self._listing is None and self._clock() >= self._due_at
         if begins:
-            self._listing, self._began_at = queue.SimpleQueue(), self._clock()
-            threading.Thread(target=self._list, args=(self._listing,), name="zfs-names", daemon=True).start()
+            self._began_at = self._clock()
+            _, self._listing = begin(lambda: (self._list_names(), self._clock()), "zfs-names")
         if self._listing is None:
             return ""
         try:
-            answer, ended_at = self._listing.get(timeout=max(0.0, patience_seconds) if begins else 0.0)
+            answer = self._listing.get(timeout=max(0.0, patience_seconds) if begins else 0.0)
         except queue.Empty:
             if self.names:
                 return ""
@@ -54,20 +54,12 @@ class Roll:
             )
         self._listing = None
         match answer:
-            case frozenset():
-                self.names = answer
+            case (names, ended_at):
+                self.names = names
                 self._due_at = self._began_at + _PAUSE * (ended_at - self._began_at)
                 return ""
             case Unreadable():
-                self._due_at = ended_at + _PAUSE_SECONDS
+                self._due_at = self._clock() + _PAUSE_SECONDS
                 return str(answer)
             case bug:
                 raise bug
-
-    def _list(self, answers: queue.SimpleQueue[tuple[frozenset[str] | Exception, float]]) -> None:
-        answer: frozenset[str] | Exception
-        try:
-            answer = self._list_names()
-        except Exception as error:  # noqa: BLE001 - raised again in the reader's thread
-            answer = error
-        answers.put((answer, self._clock()))
