@@ -56,7 +56,7 @@ def _pools(report: Report) -> Iterator[Sample]:
 
 def _traffic(name: str, words: str, value: Callable[[Interface], int]) -> Family:
     return Family(
-        f"bulkhead_container_network_{name}_total",
+        name,
         words + _ONCE,
         Kind.COUNTER,
         _BY_INTERFACE,
@@ -127,23 +127,43 @@ FAMILIES: tuple[Family, ...] = (
         "2 a subnet of a network with containers, 16 subnets at most",
         _pools,
     ),
-    _traffic("receive_bytes", "Bytes that the container's interface received.", lambda one: one.receive_bytes),
-    _traffic("receive_packets", "Packets that the container's interface received.", lambda one: one.receive_packets),
     _traffic(
-        "receive_errors", "Packets that came damaged to the container's interface.", lambda one: one.receive_errors
+        "bulkhead_container_network_receive_bytes_total",
+        "Bytes that the container's interface received.",
+        lambda one: one.receive_bytes,
     ),
     _traffic(
-        "receive_dropped",
+        "bulkhead_container_network_receive_packets_total",
+        "Packets that the container's interface received.",
+        lambda one: one.receive_packets,
+    ),
+    _traffic(
+        "bulkhead_container_network_receive_errors_total",
+        "Packets that came damaged to the container's interface.",
+        lambda one: one.receive_errors,
+    ),
+    _traffic(
+        "bulkhead_container_network_receive_dropped_total",
         "Packets that came to the container's interface and were dropped.",
         lambda one: one.receive_dropped,
     ),
-    _traffic("transmit_bytes", "Bytes that the container's interface sent.", lambda one: one.transmit_bytes),
-    _traffic("transmit_packets", "Packets that the container's interface sent.", lambda one: one.transmit_packets),
     _traffic(
-        "transmit_errors", "Packets that the container's interface failed to send.", lambda one: one.transmit_errors
+        "bulkhead_container_network_transmit_bytes_total",
+        "Bytes that the container's interface sent.",
+        lambda one: one.transmit_bytes,
     ),
     _traffic(
-        "transmit_dropped",
+        "bulkhead_container_network_transmit_packets_total",
+        "Packets that the container's interface sent.",
+        lambda one: one.transmit_packets,
+    ),
+    _traffic(
+        "bulkhead_container_network_transmit_errors_total",
+        "Packets that the container's interface failed to send.",
+        lambda one: one.transmit_errors,
+    ),
+    _traffic(
+        "bulkhead_container_network_transmit_dropped_total",
         "Packets that the container's interface dropped instead of sending them.",
         lambda one: one.transmit_dropped,
     ),
