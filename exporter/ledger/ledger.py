@@ -177,7 +177,7 @@ class Ledger:
         if told.action not in _COUNTED:
             return
         key = f"{told.time_nanoseconds}:{told.container_id}:{told.action}"
-        if key in state.events_seen:
+        if key in state.events_seen or self._is_forgotten(told):
             return
         state.events_seen[key] = now.us
         state.touch("event", key)
@@ -200,6 +200,11 @@ class Ledger:
                 asked = not {"stop", "kill", "restart"}.isdisjoint(since_start)
                 hear_end(state, told, now, stopped=asked, unhealthy=told.container_id in self._unhealthy)
                 self._unhealthy.discard(told.container_id)
+
+    def _is_forgotten(self, told: ContainerEvent) -> bool:
+        """Whether it is older than all that is remembered, of which the oldest were dropped: it was counted then."""
+        seen = self._state.events_seen
+        return len(seen) >= _SEEN_LIMIT and told.time_nanoseconds < int(next(iter(seen)).partition(":")[0])
 
     def _before(self, told: ContainerEvent) -> list[str]:
         """What podman told of the same container before, newest first."""
