@@ -73,7 +73,9 @@ class Keeper:
         self._lock = threading.Lock()
         self._heard: list[Evidence] = []
         self._cursors: dict[str, str] = {}
-        self._podman_cursor_seconds = float(ledger.cursor("podman") or -_CURSOR_SECONDS) + _CURSOR_SECONDS
+        # The cursor stands a little before what was answered, and is not to fall back by as much at each start.
+        cursor = ledger.cursor("podman")
+        self._podman_cursor_seconds = float(cursor) + _CURSOR_SECONDS if cursor else 0.0
         self._restarts_read_at: dict[str, float] = {}
         self._failed_before = False
         self._settled_us = time.monotonic_ns() // 1000

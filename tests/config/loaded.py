@@ -6,11 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import (
-    Config,
-    ConfigError,
-    load,
-)
+from exporter.config import Config, ConfigError, load
 
 
 def config_of(tmp_path: Path, text: str | bytes, **flags: object) -> Config:

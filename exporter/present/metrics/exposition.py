@@ -67,7 +67,8 @@ class Exposition:
         rows: list[Row] = [(family, tuple(family.samples(report))) for family in self._families]
         fitting = self._fitting(rows, report)
         for family, samples in fitting:
-            self._dropped["duplicate"] += self._encoding(family, samples).duplicates
+            if family is not SERIES_DROPPED:  # comes last: it counts what the others lost
+                self._dropped["duplicate"] += self._encoding(family, samples).duplicates
         if SERIES_DROPPED.name in self._names:
             counted = replace(report, series_dropped=tuple(self._dropped.items()))
             self._encoding(SERIES_DROPPED, tuple(SERIES_DROPPED.samples(counted)))
