@@ -53,9 +53,10 @@ def test_while_names_are_being_listed_that_is_told_and_what_is_mounted_is_read(l
 def test_while_names_are_listed_anew_the_known_ones_are_read_and_nothing_is_missing(lab: Lab) -> None:
     lab.pool("tank", "ONLINE")
     many(lab, 3)
-    source = lab.source(budget_seconds=0.2, names_seconds=60, clock=lambda: 0.0)
-    source.read()
+    source = lab.source(budget_seconds=60, names_seconds=60, clock=lambda: 0.0)
+    assert len(source.read().datasets) == 3
     late_names(lab)
+    source._budget_seconds = 0.2
 
     assert len(source.read().datasets) == 3
     assert source.problems == ()
