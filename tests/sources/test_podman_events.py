@@ -44,13 +44,16 @@ def settle(is_so: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def followed(path: Path, *, timeout_seconds: float = 5, **users: Path) -> Iterator[tuple[PodmanSource, Pokes]]:
+def followed(
+    path: Path, *, timeout_seconds: float = 5, since_seconds: float = 0, **users: Path
+) -> Iterator[tuple[PodmanSource, Pokes]]:
     """A source that follows the podman at `path` and those of `users`, connected."""
     sockets = (
         PodmanSocket(f"unix://{path}", ""),
         *(PodmanSocket(f"unix://{where}", user) for user, where in users.items()),
     )
     source = PodmanSource(sockets, timeout_seconds, root=HOST, first_delay_seconds=0.01)
+    source.resume(since_seconds)
     pokes, stop = Pokes(), threading.Event()
     thread = threading.Thread(target=source.follow, args=(pokes, stop))
     thread.start()
@@ -286,18 +289,10 @@ def test_what_was_heard_reaches_to_the_newest_event_however_long_the_stream_is_o
 
 
 def test_an_agent_that_begins_where_another_ended_has_heard_no_more_than_that_one(podman: PodmanService) -> None:
-    sockets = (PodmanSocket(f"unix://{podman.path}", ""),)
-    source = PodmanSource(sockets, 5, root=HOST, first_delay_seconds=0.01)
-    source.resume(10**9)
-    pokes, stop = Pokes(), threading.Event()
-    thread = threading.Thread(target=source.follow, args=(pokes, stop))
-    thread.start()
-    pokes.reach(1)
-    assert source.heard_until_seconds == 10**9
-    assert podman.questions[-1]["since"] == [str(10**9 - OVERLAP_SECONDS)]
-    stop.set()
-    thread.join(PATIENCE_SECONDS)
-    source.close()
+    with followed(podman.path, since_seconds=10**9) as (source, pokes):
+        pokes.reach(1)
+        assert source.heard_until_seconds == 10**9
+        assert podman.questions[-1]["since"] == [str(10**9 - OVERLAP_SECONDS)]
 
 
 def test_a_stream_that_is_silent_for_long_has_told_all_but_the_last(
