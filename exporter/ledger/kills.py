@@ -17,17 +17,14 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from exporter.facts.cgroup import unit_of
-from exporter.facts.evidence import KernelKill, KillCount, KillCounts, OomdKill, UnitOutOfMemory
+from exporter.facts.evidence import KernelKill, KillCount, KillCounts, OomdKill
+from exporter.ledger.hints import GRACE_US, HINT_US, drop_hints, take_hints
 from exporter.ledger.places import container_in, home_of, limit_that_fired
 from exporter.ledger.slices import is_below, nearest, see_slices, touch_slice, upwards
-from exporter.ledger.state import Hint, Household, LifeBook, Now, SliceBook, State
-
-GRACE_US = 30_000_000
-"""How long a kill may wait for evidence of whom it hit, and of whose limit fired."""
+from exporter.ledger.state import Household, LifeBook, Now, SliceBook, State
 
 NO_CONTAINER = ""
 UNKNOWN_LIMIT = "unknown"
-_HINTS_LIMIT = 256
 _LIMITS_KEPT = 1000
 _RACE_US = 10_000_000  # two readings lie between, at the keeper's pace
 
@@ -41,6 +38,7 @@ def hear_kernel(state: State, kill: KernelKill, household: Household, now: Now) 
     state.touch("kill", key)
     life_key, life = _life(state, kill.victim_cgroup, kill.boot_id)
     life.name = _name(life, household)
+    life.lines_us = [*(us for us in life.lines_us if kill.heard_us - us < HINT_US + GRACE_US), kill.heard_us]
     if kill.boot_id != now.boot and (above := _above_old(state, life)) and kill.heard_us > above[0].read_at_us:
         life.lines = max(life.lines, life.credited)  # of a time after the last reading: nothing can have told of it
     life.lines += 1
@@ -69,14 +67,6 @@ def hear_oomd(state: State, kill: OomdKill, household: Household) -> None:
             heard_us=kill.heard_us,
             at_seconds=kill.at_seconds,
         )
-
-
-def hear_hint(state: State, told: UnitOutOfMemory, household: Household) -> None:
-    """Keep in mind that this unit lost a process, for want of better evidence."""
-    name = household.names_by_unit.get(told.unit)
-    if name:
-        state.host.hints = [*state.host.hints[1 - _HINTS_LIMIT :], Hint(name, told.boot_id, told.heard_us)]
-        state.touch("host", "")
 
 
 def settle(state: State, read: KillCounts, household: Household, now: Now, *, may_age: bool = True) -> None:
@@ -108,7 +98,7 @@ def settle(state: State, read: KillCounts, household: Household, now: Now, *, ma
                 _match(state, key, life, books, ended, fired=fired, now=now)
     _attribute_pending(state, books, household, now, fired, may_age=may_age)
     _give_up_labels(state, now)
-    _drop_hints(state, now)
+    drop_hints(state, now)
 
 
 def slices_to_ask(state: State) -> frozenset[str]:
@@ -141,13 +131,6 @@ def _attribute_pending(
         elif book.owner is None and household.strangers.isdisjoint(household.tenants.get(book.path, ())):
             _age(state, book, now, may_age=may_age)
         book.read_before = True
-
-
-def _drop_hints(state: State, now: Now) -> None:
-    hints = [hint for hint in state.host.hints if hint.boot == now.boot and now.us - hint.heard_us < 4 * GRACE_US]
-    if len(hints) != len(state.host.hints):
-        state.host.hints = hints
-        state.touch("host", "")
 
 
 def _fired(state: State, counts: Sequence[KillCount]) -> frozenset[str]:
@@ -348,34 +331,17 @@ def _age(state: State, book: SliceBook, now: Now, *, may_age: bool) -> None:
         touch_slice(state, book)
     if not floor or now.us - book.floor_since_us < GRACE_US:
         return
-    hinted = _use_hints(state, book, now)
-    state.host.unattributed_oom_kills += floor - hinted
+    hinted = take_hints(state, book, now)
+    for name in hinted:
+        _credit(state, name, 1, [], heard_us=now.us, at_seconds=now.seconds)
+    state.host.unattributed_oom_kills += floor - len(hinted)
     state.touch("host", "")
     book.pending -= floor
     book.anonymous += floor
-    book.nobodys += floor - hinted
+    book.nobodys += floor - len(hinted)
     book.told_until_us = book.floor_since_us
     book.floor, book.floor_since_us = 0, now.us
     touch_slice(state, book)
-
-
-def _use_hints(state: State, book: SliceBook, now: Now) -> int:
-    """Credit what systemd saw and no better evidence told of; how many of the slice's floor that explains."""
-    used = 0
-    for hint in tuple(state.host.hints):
-        if hint.boot == now.boot and now.us - hint.heard_us < GRACE_US:
-            continue
-        if used < book.floor and hint.boot == now.boot and _is_needed(state, hint, book.path):
-            _credit(state, hint.name, 1, [], heard_us=now.us, at_seconds=now.seconds)
-            used += 1
-        state.host.hints.remove(hint)
-    return used
-
-
-def _is_needed(state: State, hint: Hint, path: str) -> bool:
-    lives = [life for life in state.lives.values() if life.name == hint.name and life.boot == hint.boot]
-    told = any(life.credited and abs(life.heard_us - hint.heard_us) < GRACE_US for life in lives)
-    return not told and any(is_below(life.path, path) for life in lives)
 
 
 def _give_up_labels(state: State, now: Now) -> None:

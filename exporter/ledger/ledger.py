@@ -21,7 +21,8 @@ from exporter.facts.evidence import (
 )
 from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits
-from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle, slices_to_ask
+from exporter.ledger.hints import hear_hint
+from exporter.ledger.kills import hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.state import Account, Household, LifeBook, Now
 from exporter.ledger.store import Store

@@ -61,6 +61,7 @@ class LifeBook:
     name: str | None = None  # None: not known yet; "": no container's
     counts: dict[str, int] = field(default_factory=dict)  # path and inode -> oom_kill as last read
     lines: int = 0  # of the kernel's log
+    lines_us: list[int] = field(default_factory=list)  # when those of the last minutes were told
     limits: list[tuple[str, int]] = field(default_factory=list)  # of lines not used yet: whose limit fired, and when
     credited: int = 0  # how much of this evidence has become part of the totals
     heard_us: int = 0

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter.facts.evidence import KernelKill, KillCount, KillCounts
+from exporter.facts.evidence import KernelKill, KillCount, KillCounts, UnitOutOfMemory
 from exporter.ledger import Batch, Household, Ledger, Now, Store
 
 SHARED = "/system.slice"
@@ -66,7 +66,7 @@ class Host(RuleBasedStateMachine):
         super().__init__()
         self.kernel = Kernel()
         self.ledger = Ledger(Store(None))
-        self.on_the_way: list[KernelKill] = []
+        self.on_the_way: list[KernelKill | UnitOutOfMemory] = []
         self.told: list[KernelKill] = []
         self.stamp = 0
 
@@ -78,8 +78,8 @@ class Host(RuleBasedStateMachine):
             self.kernel.start(name)
         self.settle()
 
-    @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans())
-    def kill(self, name: str, *, dies: bool, line: bool) -> None:
+    @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans(), hint=st.booleans())
+    def kill(self, name: str, *, dies: bool, line: bool, hint: bool) -> None:
         container_id, path, inode, count = self.kernel.lives[name]
         self.kernel.us += 1000
         self.kernel.killed[name] += 1
@@ -87,6 +87,8 @@ class Host(RuleBasedStateMachine):
         self.kernel.lives[name] = (container_id, path, inode, count + 1)
         if line:
             self.say(f"{path}/libpod-payload-{container_id}")
+        if hint:
+            self.on_the_way.append(UnitOutOfMemory(self.kernel.boot, self.kernel.us, f"{name}.service"))
         if dies:
             self.kernel.start(name)
 
@@ -116,13 +118,13 @@ class Host(RuleBasedStateMachine):
     @rule(some=st.integers(0, 3))
     def settle(self, some: int = 3) -> None:
         heard, self.on_the_way = self.on_the_way[:some], self.on_the_way[some:]
-        self.told += heard
+        self.told += [told for told in heard if isinstance(told, KernelKill)]
         self._settle(heard)
 
-    @rule(name=st.sampled_from(NAMES), line=st.booleans(), dies=st.booleans())
-    def settle_while_one_is_killed(self, name: str, *, line: bool, dies: bool) -> None:
+    @rule(name=st.sampled_from(NAMES), line=st.booleans(), dies=st.booleans(), hint=st.booleans())
+    def settle_while_one_is_killed(self, name: str, *, line: bool, dies: bool, hint: bool) -> None:
         above = {path: counted for path, counted in self.kernel.slices.items() if path not in OWN.values()}
-        self.kill(name, dies=dies, line=line)
+        self.kill(name, dies=dies, line=line, hint=hint)
         self._settle([], above)
 
     @rule()
@@ -136,7 +138,9 @@ class Host(RuleBasedStateMachine):
             KernelKill(self.kernel.boot, self.kernel.us, self.stamp, 1000 + self.stamp, path, path, 1.8e9)
         )
 
-    def _settle(self, heard: list[KernelKill], read_before: dict[str, tuple[int, int]] | None = None) -> None:
+    def _settle(
+        self, heard: list[KernelKill | UnitOutOfMemory], read_before: dict[str, tuple[int, int]] | None = None
+    ) -> None:
         kernel = self.kernel
         kernel.us += 1000
         slices = kernel.slices | (read_before or {})

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exporter.facts.evidence import KernelKill, KillCount, KillCounts
+from exporter.facts.evidence import KernelKill, KillCount, KillCounts, UnitOutOfMemory
 from exporter.ledger import Batch, Household, Ledger, Now, Store
 
 SHARED = "/system.slice"
@@ -43,6 +43,7 @@ class Kernel:
     lives: dict[str, Life] = field(default_factory=dict)  # id -> life
     us: int = 1_000_000
     log: list[KernelKill] = field(default_factory=list)  # of all boots: the journal keeps it
+    journal: list[KernelKill | UnitOutOfMemory] = field(default_factory=list)  # the same, and what systemd says
 
     @property
     def boot(self) -> str:
@@ -72,6 +73,7 @@ class Kernel:
     def say(self, path: str) -> None:
         number = self.number()
         self.log.append(KernelKill(self.boot, self.us, self.us, number, path, path, 1.8e9))
+        self.journal.append(self.log[-1])
 
 
 @dataclass
@@ -105,8 +107,8 @@ class Host(RuleBasedStateMachine):
         self.kernel.up()
         self.settle()
 
-    @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans())
-    def kill(self, name: str, *, dies: bool, line: bool) -> None:
+    @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans(), hint=st.booleans())
+    def kill(self, name: str, *, dies: bool, line: bool, hint: bool = False) -> None:
         kernel = self.kernel
         container_id, life = next((one, life) for one, life in kernel.lives.items() if life.name == name)
         kernel.us += 1000
@@ -118,6 +120,8 @@ class Host(RuleBasedStateMachine):
             kernel.say(f"{life.path}/libpod-payload-{container_id}")
         else:
             self.mute.add(name)
+        if hint:
+            kernel.journal.append(UnitOutOfMemory(kernel.boot, kernel.us, f"{name}.service"))
         if dies:
             kernel.start(name)
 
@@ -168,11 +172,11 @@ class Host(RuleBasedStateMachine):
     def settle(self, some: int = 3) -> None:
         self._settle(some=some)
 
-    @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans())
-    def settle_while_one_is_killed(self, name: str, *, dies: bool, line: bool) -> None:
+    @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans(), hint=st.booleans())
+    def settle_while_one_is_killed(self, name: str, *, dies: bool, line: bool, hint: bool = False) -> None:
         slices = {path: list(counted) for path, counted in self.kernel.slices.items()}
         read = Read(slices, self.kernel.us, len(self.kernel.log))
-        self.kill(name, dies=dies, line=line)
+        self.kill(name, dies=dies, line=line, hint=hint)
         self._settle(before=read)
         self._settle()  # at once, since a count has changed
 
@@ -197,7 +201,7 @@ class Host(RuleBasedStateMachine):
         self.settled_nameless = set(self.nameless)
         read = before or Read(kernel.slices, kernel.us, len(kernel.log))
         lines = [replace(line, heard_us=read.began_us) for line in kernel.log[self.kmsg_at : read.lines]]
-        entries = kernel.log[self.journal_at : self.journal_at + some]
+        entries = kernel.journal[self.journal_at : self.journal_at + some]
         self.kmsg_at = max(self.kmsg_at, read.lines)
         self.journal_at += len(entries)
         if not blind:
@@ -224,7 +228,7 @@ class Host(RuleBasedStateMachine):
             KillCounts(tuple(counts), blind, began_us=began_us),
             household=household,
             cursors=cursors,
-            journal_tells=self.journal_at == len(kernel.log),
+            journal_tells=self.journal_at == len(kernel.journal),
         )
         self.ledger.settle(batch, Now(kernel.boot, kernel.us, 1.8e9))
 
@@ -239,7 +243,7 @@ class Host(RuleBasedStateMachine):
     def teardown(self) -> None:
         if self.kernel.boots:
             self.nameless.clear()
-            self._settle(some=len(self.kernel.log))
+            self._settle(some=len(self.kernel.journal))
             for _ in range(5):
                 self.wait()
             counted, totals = self.counted(), self.ledger.totals()
