@@ -64,7 +64,7 @@ lab-stop: ## end the emulated host
 	@python3 tests/lab/lab.py stop
 
 lab-test: $(STAMP) lab ## the tests that need the emulated host
-	$(PY) -m pytest tests/lab -v
+	$(PY) -m pytest tests/lab -v --tb=short
 
 clean: ## remove what make made here (the lab's cache stays)
 	rm -rf $(VENV) $(VENV)-lowest .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -41,10 +41,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def qemu_command(boot: Path, disks: list[tuple[Path, str]], serial: Path, *, forwards: str, append: str) -> list[str]:
+def qemu_command(
+    boot: Path, disks: list[tuple[Path, str]], serial: Path, *, forwards: str, append: str, monitor: Path | None = None
+) -> list[str]:
     """The emulator's command line; `boot` holds vmlinuz and initrd, disks are (path, format), in order vda, vdb."""
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35"]
     command += ["-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-no-reboot", "-serial", f"file:{serial}"]
+    command += ["-monitor", f"unix:{monitor},server=on,wait=off" if monitor else "none"]
     command += ["-kernel", str(boot / "vmlinuz"), "-initrd", str(boot / "initrd"), "-append", append]
     for path, kind in disks:
         # A broken guest is thrown away, never repaired: its disks need not survive a crash of the host.
@@ -82,6 +85,11 @@ class Machine:
     @property
     def serial_log(self) -> Path:
         return self.directory / "serial.log"
+
+    @property
+    def monitor(self) -> Path:
+        """Socket of the emulator's own console, which answers when the guest does not."""
+        return self.directory / "monitor.sock"
 
     @property
     def key(self) -> Path:
@@ -137,7 +145,9 @@ class Machine:
             f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
             for host, guest in ((ports["ssh_port"], SSH_GUEST_PORT), (ports["web_port"], WEB_GUEST_PORT))
         )
-        command = qemu_command(base, disks, self.serial_log, forwards=forwards, append=KERNEL_ARGUMENTS)
+        # Its kernel may be asked where it stands, see vitals.py; the base image was made without that word.
+        append = f"{KERNEL_ARGUMENTS} sysrq_always_enabled"
+        command = qemu_command(base, disks, self.serial_log, forwards=forwards, append=append, monitor=self.monitor)
         with (self.directory / "qemu.log").open("wb") as log:
             qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         _STARTED.append(qemu)
