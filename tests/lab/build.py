@@ -1,7 +1,8 @@
 """The slow parts of the lab, each made once and kept by what it is made of.
 
-Layers: the root tree (packages), the ZFS module (kernel and ZFS version), and the base image (both, the guest's files,
-the container image). A layer is made under another name and renamed when finished, so a half-made one is never used.
+Layers: the emulator, the root tree (packages), the ZFS module (kernel and ZFS version), and the base image (all of
+these, the guest's files, the container image). A layer is made under another name and renamed when finished, so a
+half-made one is never used.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ GUEST = Path(__file__).resolve().parent / "guest"
 
 HOST_PACKAGES = {
     "mmdebstrap": "mmdebstrap",
-    "qemu-system-x86_64": "qemu-system-x86",
-    "qemu-img": "qemu-utils",
     "mke2fs": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",  # a test mounts one in the guest
     "ssh": "openssh-client",
 }
 """Command and the package that has it."""
+
+EMULATOR_PACKAGES = ["qemu-system-x86", "qemu-utils", "seabios", "ipxe-qemu"]
+"""Of the guest's release on every host. QEMU before 8.1 may run what the other processor of the guest has just changed:
+the kernel, which rewrites itself while it runs, then dies of an int3 (seen at boot, in sched_clock_cpu).
+"""
 
 GUEST_PACKAGES = [
     "linux-image-amd64",
@@ -157,14 +161,23 @@ def host_packages(say: Callable[[str], None]) -> None:
                 raise
             time.sleep(pause_seconds)
     options = ["-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300"]
-    # Recommended alone, yet nothing boots without them: the firmware and the network card's ROM.
-    _run(["apt-get", "install", *options, *missing, "seabios", "ipxe-qemu"], log, "installing host packages")
+    _run(["apt-get", "install", *options, *missing], log, "installing host packages")
 
 
-def _debootstrap(directory: Path, packages: list[str], log: Path, what: str) -> None:
-    chosen = ["--variant=minbase", "--components=main,contrib", f"--include={','.join(packages)}"]
+def _debootstrap(directory: Path, packages: list[str], log: Path, what: str, *, variant: str = "minbase") -> None:
+    chosen = [f"--variant={variant}", "--components=main,contrib", f"--include={','.join(packages)}"]
     # Written as a directory of the host, so that the disk can be made with neither loop device nor mount.
     _run(["mmdebstrap", "--format=directory", *chosen, RELEASE, str(directory / "tree"), MIRROR], log, what)
+
+
+def emulator() -> Path:
+    """The tree that holds QEMU with all its libraries, unpacked and not configured."""
+
+    def make(directory: Path, log: Path) -> None:
+        _debootstrap(directory, EMULATOR_PACKAGES, log, "unpacking the emulator", variant="extract")
+
+    recipe = inspect.getsource(_debootstrap)
+    return _layer("emulator", _key(RELEASE, EMULATOR_PACKAGES, recipe), make) / "tree"
 
 
 def root_tree() -> Path:
@@ -255,7 +268,7 @@ def _configure(root: Path, modules: Path, kernel: str, log: Path) -> None:
     _run(["chroot", str(root), "sh", "-c", steps], log, "configuring the guest's tree")
 
 
-def base_image(tree: Path, modules: Path) -> Path:
+def base_image(emulator: Path, tree: Path, modules: Path) -> Path:
     """The guest's disks, ready to boot: labelled, with pool, datasets and images made."""
     files = _overlay(tree)
     recipe = [inspect.getsource(step) for step in (_configure, _provision, qemu_command)]
@@ -273,17 +286,18 @@ def base_image(tree: Path, modules: Path) -> Path:
         _remove(work)
         with (directory / "tank.img").open("wb") as tank:
             tank.truncate(2 << 30)
-        _provision(directory)
+        _provision(emulator, directory)
 
-    return _layer("base", _key(tree.name, modules.name, sorted(files.items()), KERNEL_ARGUMENTS, recipe), make)
+    parts = (emulator.parent.name, tree.name, modules.name)
+    return _layer("base", _key(parts, sorted(files.items()), KERNEL_ARGUMENTS, recipe), make)
 
 
-def _provision(directory: Path, *, timeout_seconds: float = 600) -> None:
+def _provision(emulator: Path, directory: Path, *, timeout_seconds: float = 600) -> None:
     """Boot once into lab-provision.service, which makes what only a running kernel can, and powers off."""
     serial = cache_directory() / "provision-serial.log"
     disks = [(directory / f"{name}.img", "raw") for name in DISKS]
     append = f"{KERNEL_ARGUMENTS} systemd.unit=lab-provision.service"
-    command = qemu_command(directory, disks, serial, forwards="", append=append)
+    command = qemu_command(emulator, directory, disks, serial, forwards="", append=append)
     try:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=timeout_seconds)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:

@@ -58,9 +58,9 @@ def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
         if running:
             print("already running, as it was built then; `up --fresh` boots the guest of the present tree", flush=True)
         else:
-            base = _build()
+            emulator, base = _build()
             with _step(5, "booting (about 1 min)"):
-                lab.start(base)
+                lab.start(emulator, base)
                 lab.wait(lab.answers, "answer over ssh", timeout_seconds=900)
     absent = _wait_for_containers(lab, core=core)
     if absent and running:
@@ -69,11 +69,13 @@ def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
         raise LabError(f"in the guest, {', '.join(absent)} did not start: see `lab.py run journalctl -u NAME`")
 
 
-def _build() -> Path:
+def _build() -> tuple[Path, Path]:
+    """The emulator, and the base image that it boots."""
     with _alone(cache_directory()):
-        with _step(1, "programs of the building host"):
+        with _step(1, "programs of the building host, and the emulator"):
             build.host_packages(lambda text: print(f"      {text}", flush=True))
             build.ssh_key()
+            emulator = build.emulator()
         with _step(2, "the root tree, Debian 13 with podman and ZFS (about 3 min the first time, cached after)"):
             tree = build.root_tree()
         with _step(3, f"the ZFS module for {build.kernel_of(tree)} (about 8 min the first time, cached after)"):
@@ -81,7 +83,7 @@ def _build() -> Path:
         with _step(
             4, "the base image: labels, pool, datasets, images (about 3 min, again after a change of the guest)"
         ):
-            return build.base_image(tree, modules)
+            return emulator, build.base_image(emulator, tree, modules)
 
 
 def _wait_for_containers(lab: Machine, *, core: bool) -> list[str]:

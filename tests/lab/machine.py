@@ -41,11 +41,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def emulator_program(emulator: Path, name: str) -> list[str]:
+    """The command that runs a program of the emulator's tree with the tree's own libraries, whatever this host is."""
+    libraries = emulator / "usr/lib/x86_64-linux-gnu"
+    return [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries), str(emulator / "usr/bin" / name)]
+
+
 def qemu_command(
-    boot: Path, disks: list[tuple[Path, str]], serial: Path, *, forwards: str, append: str, monitor: Path | None = None
+    emulator: Path,
+    boot: Path,
+    disks: list[tuple[Path, str]],
+    serial: Path,
+    *,
+    forwards: str,
+    append: str,
+    monitor: Path | None = None,
 ) -> list[str]:
     """The emulator's command line; `boot` holds vmlinuz and initrd, disks are (path, format), in order vda, vdb."""
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35"]
+    command = emulator_program(emulator, "qemu-system-x86_64")
+    command += [part for name in ("qemu", "seabios") for part in ("-L", str(emulator / "usr/share" / name))]
+    command += ["-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35"]
     command += ["-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-no-reboot", "-serial", f"file:{serial}"]
     command += ["-monitor", f"unix:{monitor},server=on,wait=off" if monitor else "none"]
     command += ["-kernel", str(boot / "vmlinuz"), "-initrd", str(boot / "initrd"), "-append", append]
@@ -117,14 +132,15 @@ class Machine:
         """Port of this host, on 127.0.0.1, that leads to port 9946 of the guest."""
         return self._state()["web_port"]
 
-    def start(self, base: Path) -> None:
+    def start(self, emulator: Path, base: Path) -> None:
         """Boot from new throw-away layers over the base image in `base`; returns before the guest answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "base").write_text(str(base))
+        (self.directory / "parts.json").write_text(json.dumps([str(emulator), str(base)]))
         for name in DISKS:
-            create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base / f"{name}.img")]
-            subprocess.run([*create, str(self.directory / f"{name}.qcow2")], check=True)
-        self._boot(base)
+            create = [*emulator_program(emulator, "qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw"]
+            create += ["-b", str(base / f"{name}.img"), str(self.directory / f"{name}.qcow2")]
+            subprocess.run(create, check=True)
+        self._boot()
 
     def cut_power(self) -> None:
         """End the emulator at once and boot again from the same disks: what the guest had not flushed is gone."""
@@ -135,9 +151,10 @@ class Machine:
         deadline = time.monotonic() + 20
         while self.pid is not None and time.monotonic() < deadline:
             time.sleep(0.1)
-        self._boot(Path((self.directory / "base").read_text()))
+        self._boot()
 
-    def _boot(self, base: Path) -> None:
+    def _boot(self) -> None:
+        emulator, base = map(Path, json.loads((self.directory / "parts.json").read_text()))
         (self.directory / "ssh.sock").unlink(missing_ok=True)
         disks = [(self.directory / f"{name}.qcow2", "qcow2") for name in DISKS]
         ports = {"ssh_port": free_port(), "web_port": free_port()}
@@ -147,7 +164,9 @@ class Machine:
         )
         # Its kernel may be asked where it stands, see vitals.py; the base image was made without that word.
         append = f"{KERNEL_ARGUMENTS} sysrq_always_enabled"
-        command = qemu_command(base, disks, self.serial_log, forwards=forwards, append=append, monitor=self.monitor)
+        command = qemu_command(
+            emulator, base, disks, self.serial_log, forwards=forwards, append=append, monitor=self.monitor
+        )
         with (self.directory / "qemu.log").open("wb") as log:
             qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         _STARTED.append(qemu)
