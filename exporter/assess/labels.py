@@ -11,6 +11,7 @@ from __future__ import annotations
 from exporter.assess.report import LabelKind
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses
+from exporter.facts.selinux import parse_context
 
 # What policies let containers write when the level allows it (container_selinux(8)).
 _TYPES_OF_CONTAINERS = frozenset(
@@ -30,13 +31,9 @@ def type_and_level(label: str | None) -> tuple[str, str]:
     return (fields[2], fields[3]) if len(fields) > _LEVEL_FIELD else ("", "")
 
 
-def categories_of(label: str | None) -> frozenset[str] | None:
-    """The categories in a label of SELinux: c229 and c276; none of them is the empty set, no such label is None."""
-    _, level = type_and_level(label)
-    if not level:
-        return None
-    current = level.partition("-")[0]  # of a range, the level at which things are made
-    return frozenset(one for one in current.partition(":")[2].split(",") if one)
+def categories_of(label: str | None) -> frozenset[int] | None:
+    """The categories that confine: 229 and 276 of c229,c276; none of them is the empty set, no such label is None."""
+    return parse_context(label or "").categories
 
 
 def label_kind(volume_label: str | None, process_label: str | None) -> LabelKind | None:
@@ -50,7 +47,10 @@ def label_kind(volume_label: str | None, process_label: str | None) -> LabelKind
     if own is None or (found and not own):
         return None
     if found:
-        return LabelKind.PRIVATE if found == own else LabelKind.FOREIGN
+        if found == own:
+            return LabelKind.PRIVATE
+        # Whoever is cleared for more than the label asks for gets in, beside the one whose label it is.
+        return LabelKind.SHARED if found < (own or frozenset()) else LabelKind.FOREIGN
     if found is None or type_and_level(volume_label)[0] not in _TYPES_OF_CONTAINERS:
         return LabelKind.UNLABELLED
     return LabelKind.SHARED

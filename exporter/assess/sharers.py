@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from exporter.facts.container import Container, IdRange
 from exporter.facts.host import Host, SubIds
 from exporter.facts.process import Process
+from exporter.facts.selinux import UNCHOSEN, parse_context
 
 _EXAMPLES = 4
 _EVERY_ID = 2**32 - 1
-_FIELDS_WITH_CATEGORIES = 5
 _OWNER_OF_PODMANS_IDS = "containers"  # subuid(5): whose range userns=auto takes from
 
 
@@ -30,7 +30,7 @@ class Claim:
     pod: str
     uids: frozenset[IdRange] = frozenset()
     gids: frozenset[IdRange] = frozenset()
-    categories: frozenset[str] = frozenset()
+    categories: frozenset[frozenset[int]] = frozenset()  # each set of one label in it
 
     @property
     def group(self) -> str:
@@ -55,14 +55,14 @@ def claim_in_force(name: str, user: str, pod: str, processes: Iterable[Process])
         pod,
         frozenset(line for one in everyone for line in own_ids(one.uid_map)),
         frozenset(line for one in everyone for line in own_ids(one.gid_map)),
-        frozenset(found for one in everyone if (found := categories_of(one.security_label))),
+        frozenset(found for one in everyone if (found := _chosen(one.security_label))),
     )
 
 
 def claim_declared(name: str, container: Container) -> Claim:
     """What podman was asked for."""
     walls = container.security
-    categories = categories_of(walls.selinux_process_label)
+    categories = _chosen(walls.selinux_process_label)
     return Claim(
         name,
         container.user,
@@ -78,32 +78,45 @@ def own_ids(id_map: Iterable[IdRange]) -> tuple[IdRange, ...]:
     return tuple(line for line in id_map if not (line.inside == line.outside == 0 and line.count >= _EVERY_ID))
 
 
-def categories_of(label: str | None) -> str:
-    """`c229,c276` of a label; "" for one without, or with categories that are not chosen yet."""
-    parts = (label or "").split(":")
-    found = parts[4] if len(parts) >= _FIELDS_WITH_CATEGORIES else ""
-    return found if found.startswith("c") and "?" not in found else ""
+def _chosen(label: str | None) -> frozenset[int]:
+    """The categories of a label that confines; none of one whose pair podman has not chosen yet."""
+    return (parse_context(label or "").categories or frozenset()) - {UNCHOSEN}
 
 
 def sharers_of_labels(claims: Iterable[Claim]) -> Mapping[str, tuple[str, ...]]:
-    """By container: examples of others with the same categories."""
+    """By container: examples of others with the same categories, with some of them alone, or with them and more."""
     everyone = tuple(claims)
-    examples: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    holders: defaultdict[frozenset[int], dict[str, str]] = defaultdict(dict)
     for claim in everyone:
         for categories in claim.categories:
-            holders = examples[categories]
-            if len(holders) <= _EXAMPLES:
-                holders.setdefault(claim.group, claim.name)
+            if len(holders[categories]) <= _EXAMPLES:
+                holders[categories].setdefault(claim.group, claim.name)
+    related = _related(holders)
     found: dict[str, tuple[str, ...]] = {}
     for claim in everyone:
         others = {
             name
-            for categories in claim.categories
-            for group, name in examples[categories].items()
+            for own in claim.categories
+            for categories in (own, *related.get(own, ()))
+            for group, name in holders[categories].items()
             if group != claim.group
         }
         if others:
             found[claim.name] = tuple(sorted(others))[:_EXAMPLES]
+    return found
+
+
+def _related(sets: Iterable[frozenset[int]]) -> Mapping[frozenset[int], list[frozenset[int]]]:
+    """For each set those that it contains, and those that contain it. As a rule all are pairs, and there are none."""
+    found: defaultdict[frozenset[int], list[frozenset[int]]] = defaultdict(list)
+    ordered = sorted(sets, key=len)
+    pairs = [one for one in ordered if len(one) == len(ordered[0])]
+    larger = ordered[len(pairs) :]
+    for index, outer in enumerate(larger):
+        for inner in (*pairs, *larger[:index]):
+            if inner < outer:
+                found[outer].append(inner)
+                found[inner].append(outer)
     return found
 
 

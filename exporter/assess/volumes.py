@@ -44,7 +44,7 @@ class Sharer:
     name: str
     writable: bool
     flags: tuple[str, ...] = ()  # as it was asked for there
-    categories: frozenset[str] | None = None  # of its processes; None: not known
+    categories: frozenset[int] | None = None  # of its processes; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Tenant:
     container_id: str
     mounts: tuple[MountPoint, ...] | None  # its volumes; None: its mounts are not readable
     asked: Mapping[str, DeclaredMount]  # by destination
-    categories: frozenset[str] | None  # of its processes
+    categories: frozenset[int] | None  # of its processes
 
 
 def tenant_of(name: str, container: Container | None, processes: ContainerProcesses | None) -> Tenant:

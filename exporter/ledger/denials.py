@@ -13,9 +13,9 @@ nobody's                                              of a container's domain: u
 from __future__ import annotations
 
 from exporter.facts.evidence import Denial
-from exporter.facts.selinux import parse_context
+from exporter.facts.selinux import UNCONFINED, parse_context
 from exporter.ledger.places import container_in
-from exporter.ledger.state import Household, Now, PendingDenial, State
+from exporter.ledger.state import SEEN_LIMIT, Household, Now, PendingDenial, State
 
 WAIT_US = 180_000_000  # podman is asked every minute, and a busy one may take another to answer
 _PENDING_LIMIT = 1000
@@ -25,12 +25,13 @@ _DOMAINS = ("container_", "svirt_lxc_")
 
 def hear_denial(state: State, told: Denial, household: Household, now: Now) -> None:
     """Take one denial; one that was told before, and one that is no container's, change nothing."""
-    if told.stamp in state.denials_seen:
+    if told.stamp in state.denials_seen or _is_forgotten(state, told):
         return
     context = parse_context(told.context)
     container_id = container_in(told.cgroup) or ""
-    is_known = context.level in household.names_by_level or context.level in state.levels
-    if not container_id and not (context.level and (is_known or context.domain.startswith(_DOMAINS))):
+    is_known = bool(context.level) and (context.level in household.names_by_level or context.level in state.levels)
+    is_containers = context.domain.startswith(_DOMAINS) and context.domain not in UNCONFINED
+    if not container_id and not is_known and not is_containers:
         return
     state.denials_seen[told.stamp] = now.us
     state.touch("denial", told.stamp)
@@ -39,6 +40,17 @@ def hear_denial(state: State, told: Denial, household: Household, now: Now) -> N
     while len(waiting) > _PENDING_LIMIT:
         _decide(state, waiting.pop(0), household, now, is_last=True)
     state.touch("host", "")
+
+
+def _is_forgotten(state: State, told: Denial) -> bool:
+    """Whether it is older than all that is remembered, of which the oldest were dropped: another source told of it."""
+    seen = state.denials_seen
+    return len(seen) >= SEEN_LIMIT and _moment(told.stamp) < _moment(next(iter(seen)))
+
+
+def _moment(stamp: str) -> tuple[float, int]:
+    seconds, _, serial = stamp.partition(":")
+    return float(seconds), int(serial)
 
 
 def settle_denials(state: State, household: Household, now: Now) -> None:

@@ -24,12 +24,11 @@ from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits
 from exporter.ledger.hints import hear_hint
 from exporter.ledger.kills import hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
-from exporter.ledger.state import Account, Household, LifeBook, Now
+from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now
 from exporter.ledger.store import Store
 
 log = logging.getLogger("bulkhead")
 
-_SEEN_LIMIT = 10_000
 _CLOSED_LIMIT = 2_000
 _PODMAN_CHAINS_LIMIT = 1_000
 _COUNTED = frozenset({"start", "died", "stop", "kill", "restart", "cleanup"})
@@ -205,7 +204,7 @@ class Ledger:
     def _is_forgotten(self, told: ContainerEvent) -> bool:
         """Whether it is older than all that is remembered, of which the oldest were dropped: it was counted then."""
         seen = self._state.events_seen
-        return len(seen) >= _SEEN_LIMIT and told.time_nanoseconds < int(next(iter(seen)).partition(":")[0])
+        return len(seen) >= SEEN_LIMIT and told.time_nanoseconds < int(next(iter(seen)).partition(":")[0])
 
     def _before(self, told: ContainerEvent) -> list[str]:
         """What podman told of the same container before, newest first."""
@@ -274,7 +273,7 @@ class Ledger:
             ("event", state.events_seen),
             ("denial", state.denials_seen),
         ):
-            excess = list(seen)[: max(0, len(seen) - _SEEN_LIMIT)]
+            excess = list(seen)[: max(0, len(seen) - SEEN_LIMIT)]
             for key in excess:
                 del seen[key]
                 state.touch(kind, key)

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+SEEN_LIMIT = 10_000
+"""How many of each kind of event are remembered, so that none is counted when it is told again."""
+
 
 @dataclass(slots=True)
 class Account:

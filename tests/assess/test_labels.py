@@ -18,7 +18,7 @@ FILE = "system_u:object_r:container_file_t"
         (f"{FILE}:s0:c276,c229", LabelKind.PRIVATE),
         (f"{FILE}:s0", LabelKind.SHARED),
         (f"{FILE}:s0:c1,c2", LabelKind.FOREIGN),
-        (f"{FILE}:s0:c229", LabelKind.FOREIGN),
+        (f"{FILE}:s0:c229", LabelKind.SHARED),
         ("system_u:object_r:unlabeled_t:s0", LabelKind.UNLABELLED),
         ("system_u:object_r:etc_t:s0", LabelKind.UNLABELLED),
         ("nonsense", LabelKind.UNLABELLED),
@@ -39,16 +39,18 @@ def test_a_process_without_categories_owns_no_label() -> None:
     assert label_kind(f"{FILE}:s0", "system_u:system_r:spc_t:s0") is LabelKind.SHARED
 
 
-def test_of_a_range_the_level_is_that_at_which_things_are_made() -> None:
-    assert categories_of("system_u:system_r:sshd_t:s0-s0:c0.c1023") == frozenset()
+def test_who_is_cleared_for_more_than_a_label_asks_for_shares_it() -> None:
+    wide = "system_u:system_r:container_t:s0:c1.c3"
+    assert label_kind(f"{FILE}:s0:c1,c3", wide) is LabelKind.SHARED
+    assert label_kind(f"{FILE}:s0:c1.c3", wide) is LabelKind.PRIVATE
+    assert label_kind(f"{FILE}:s0:c1.c4", wide) is LabelKind.FOREIGN
 
 
 @given(st.sets(st.integers(0, 1023), min_size=1, max_size=4))
 def test_categories_are_those_that_were_written(numbers: set[int]) -> None:
-    words = [f"c{number}" for number in sorted(numbers)]
-    label = f"{FILE}:s0:{','.join(words)}"
-    assert categories_of(label) == frozenset(words)
-    assert type_and_level(label) == ("container_file_t", f"s0:{','.join(words)}")
+    level = f"s0:{','.join(f'c{number}' for number in sorted(numbers))}"
+    assert categories_of(f"{FILE}:{level}") == frozenset(numbers)
+    assert type_and_level(f"{FILE}:{level}") == ("container_file_t", level)
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.assess.sharers import (
     Claim,
-    categories_of,
     claim_declared,
     claim_in_force,
     own_ids,
@@ -16,7 +16,7 @@ from exporter.assess.sharers import (
 )
 from exporter.facts.container import IdRange
 from exporter.facts.host import Host, SubIds
-from tests.assess.secure import CONTAINER, HOST, LABEL, PROCESS
+from tests.assess.secure import CONTAINER, HOST, PROCESS
 
 
 def claim(name: str, start: int, count: int = 10, *, pod: str = "", user: str = "") -> Claim:
@@ -63,31 +63,55 @@ def test_a_claim_holds_what_every_process_has() -> None:
     other = replace(PROCESS, uid_map=(IdRange(0, 7, 1),), security_label="a:b:c:s0:c1,c2")
     both = claim_in_force("a", "", "", [PROCESS, other])
     assert both.uids == {*PROCESS.uid_map, IdRange(0, 7, 1)}
-    assert both.categories == {"c229,c276", "c1,c2"}
+    assert both.categories == {frozenset({229, 276}), frozenset({1, 2})}
     declared = claim_declared("a", CONTAINER)
     assert declared.uids == frozenset(CONTAINER.security.uid_map)
-    assert declared.categories == {"c229,c276"}
+    assert declared.categories == {frozenset({229, 276})}
 
 
-def test_categories_are_told_once_they_are_chosen() -> None:
-    assert categories_of(LABEL) == "c229,c276"
-    assert [categories_of(label) for label in (None, "", "a:b:spc_t:s0", "a:b:c:s0:c?,c?", "unconfined")] == [""] * 5
+def labelled(name: str, *sets: set[int], pod: str = "") -> Claim:
+    return Claim(name, "", pod, categories=frozenset(map(frozenset, sets)))
+
+
+@pytest.mark.parametrize(
+    "label", ["", "a:b:spc_t:s0", "a:b:c:s0:c?,c?", "unconfined", "unconfined_u:system_r:spc_t:s0-s0:c0.c1023"]
+)
+def test_who_is_not_confined_by_categories_claims_none(label: str) -> None:
+    assert claim_in_force("a", "", "", [replace(PROCESS, security_label=label)]).categories == frozenset()
 
 
 def test_equal_labels_are_told_of_each_other_unless_they_are_of_one_pod() -> None:
-    pair = frozenset({"c1,c2"})
     claims = [
-        Claim("a", "", "", categories=pair),
-        Claim("b", "", "stack", categories=pair),
-        Claim("c", "", "stack", categories=pair),
-        Claim("d", "", "", categories=frozenset({"c1,c3"})),
+        labelled("a", {1, 2}),
+        labelled("b", {1, 2}, pod="stack"),
+        labelled("c", {1, 2}, pod="stack"),
+        labelled("d", {1, 3}),
     ]
     assert sharers_of_labels(claims) == {"a": ("b",), "b": ("a",), "c": ("a",)}
     assert sharers_of_labels(claims[1:]) == {}
 
 
+def test_who_is_cleared_for_the_categories_of_another_is_told_with_it() -> None:
+    claims = [labelled("a", {1, 2}), labelled("b", {7, 8}), labelled("wide", {1, 2, 3}), labelled("all", set(range(9)))]
+    assert sharers_of_labels(claims) == {
+        "a": ("all", "wide"),
+        "b": ("all",),
+        "wide": ("a", "all"),
+        "all": ("a", "b", "wide"),
+    }
+
+
+@given(st.lists(st.frozensets(st.integers(0, 5), min_size=1), max_size=6))
+def test_labels_are_related_where_one_holds_the_other(sets: list[frozenset[int]]) -> None:
+    claims = [labelled(str(number), set(one)) for number, one in enumerate(sets)]
+    found = sharers_of_labels(claims)
+    for number, one in enumerate(sets):
+        others = [other for index, other in enumerate(sets) if index != number]
+        assert (str(number) in found) == any(one <= other or other <= one for other in others)
+
+
 def test_of_very_many_that_share_only_examples_are_told() -> None:
-    many = [replace(claim(f"n{number}", 100), categories=frozenset({"c1,c2"})) for number in range(2000)]
+    many = [replace(claim(f"n{number}", 100), categories=frozenset({frozenset({1, 2})})) for number in range(2000)]
     for found in (sharers_of_labels(many), sharers_of_ids(many, None)):
         assert len(found) == 2000
         assert max(map(len, found.values())) <= 4

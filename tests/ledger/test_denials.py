@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from exporter.facts.counts import Totals
 from exporter.facts.evidence import ContainerEvent, Denial, Evidence
 from exporter.ledger import Batch, Household, Ledger, Now, Store
-from exporter.ledger import ledger as module
 
 WEB, DB, POD_A, POD_B = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 LEVELS = {"s0:c1,c2": "web", "s0:c3,c4": "db", "s0:c5,c6": ""}
@@ -146,8 +145,38 @@ def test_one_that_waited_when_the_host_went_down_is_unattributed(tmp_path: Path)
     assert agent.hear(after=1).unattributed_denials == 1
 
 
+@pytest.mark.parametrize("level", ["s0:c1.c3", "s0:c3,c2,c1", "s0-s0:c1.c3"])
+def test_categories_are_the_same_however_they_are_written(level: str) -> None:
+    household = Household({WEB: "web"}, names_by_level={"s0:c1.c3": "web"})
+    assert counted(Agent().hear(denial(1, level), household=household)) == {"web": 1}
+
+
+def test_one_without_categories_in_a_containers_domain_is_not_left_out() -> None:
+    agent = Agent()
+    agent.hear(denial(1, "s0"), denial(2, "s0", domain="container_runtime_t"))
+    totals = agent.hear(after=200)
+    assert (counted(totals), totals.unattributed_denials) == ({}, 1)
+
+
+def test_a_backlog_that_is_longer_than_what_is_remembered_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Told by audit.log to its end, and then by the journal from its beginning.
+    _remember_only(100, monkeypatch)
+    agent = Agent()
+    told = [denial(serial) for serial in range(1000)]
+    for _ in range(2):
+        for start in range(0, 1000, 90):
+            totals = agent.hear(*told[start : start + 90])
+    assert counted(totals) == {"web": 1000}
+    assert counted(agent.hear(denial(1001))) == {"web": 1001}
+
+
+def _remember_only(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("ledger", "denials"):
+        monkeypatch.setattr(f"exporter.ledger.{module}.SEEN_LIMIT", limit)
+
+
 def test_a_storm_is_counted_whole_and_memory_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SEEN_LIMIT", 100)
+    _remember_only(100, monkeypatch)
     agent = Agent()
     for start in range(0, 3000, 500):
         totals = agent.hear(*(denial(serial) for serial in range(start, start + 500)))

@@ -59,9 +59,10 @@ def examine(subject: Subject) -> Outcome:
     return passed("no shared volume is one container's", drift=promised is False)
 
 
-def _locks_one_out(volume: MountedVolume, own: frozenset[str] | None) -> bool:
+def _locks_one_out(volume: MountedVolume, own: frozenset[int] | None) -> bool:
     label = categories_of(volume.facts.security_label) if volume.facts else None
-    return bool(label) and any(one != label for one in (own, *(sharer.categories for sharer in volume.sharers)))
+    everyone = (own, *(sharer.categories for sharer in volume.sharers))
+    return bool(label) and any(one is None or not one.issuperset(label or ()) for one in everyone)
 
 
 CHECK = Check(

@@ -9,26 +9,16 @@ from __future__ import annotations
 from exporter.assess.check import Check, Subject, asked, failed, judge_every_process, not_applicable, promise, unknown
 from exporter.assess.report import Outcome, Severity, Verdict
 from exporter.facts.process import Process
+from exporter.facts.selinux import parse_context
 
-# Types that container processes get when nothing confines them (podman-run(1): label=disable is spc_t).
-_UNCONFINED = frozenset(
-    {
-        "container_runtime_t",
-        "init_t",
-        "initrc_t",
-        "kernel_t",
-        "spc_t",
-        "unconfined_service_t",
-        "unconfined_t",
-    }
-)
-_FIELDS_WITH_CATEGORIES = 5
+_CATEGORIES_MAX = 16
+"""podman gives two. Who is cleared for so many may touch what 120 other pairs protect; for c0.c1023, every pair's."""
 
 
 def is_confined(label: str | None) -> bool:
-    """Whether a process label has a confined type and categories of its own."""
-    parts = (label or "").split(":")
-    return len(parts) >= _FIELDS_WITH_CATEGORIES and parts[2] not in _UNCONFINED and parts[4].startswith("c")
+    """Whether a process label has a confined type, and categories that leave most of the others' out."""
+    categories = parse_context(label or "").categories
+    return bool(categories) and len(categories or ()) <= _CATEGORIES_MAX
 
 
 def _process_is_confined(process: Process) -> bool:

@@ -1,4 +1,4 @@
-"""No other container has the same pair of SELinux categories, unless it is of the same pod.
+"""No other container's SELinux categories are among its own, or its own among another's, unless it is of the same pod.
 
 Declared: ProcessLabel. In force: /proc/PID/attr/current of every process, against those of every other container.
 A label reads `system_u:system_r:container_t:s0:c229,c276`: the type is the same for all, the pair tells them apart.
@@ -7,8 +7,8 @@ A label reads `system_u:system_r:container_t:s0:c229,c276`: the type is the same
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, not_applicable, passed, promise, unknown
+from exporter.assess.labels import categories_of
 from exporter.assess.report import Outcome, Severity
-from exporter.assess.sharers import categories_of
 from exporter.assess.unshared import judge_unshared
 
 
@@ -19,7 +19,7 @@ def declared(subject: Subject) -> Outcome:
         return unknown("nothing says what was asked for")
     if others := subject.label_shared_with.declared:
         return failed("label shared", f"with {', '.join(others)}")
-    return passed("label not shared") if ":c" in label else not_applicable("no label of its own")
+    return passed("label not shared") if categories_of(label) else not_applicable("no label of its own")
 
 
 def examine(subject: Subject) -> Outcome:

@@ -23,8 +23,8 @@ from tests.assess.secure import (
 )
 
 SOURCE = "/data/containers/objects02"
-OWN = frozenset({"c229", "c276"})
-OTHER = Sharer("good01", writable=True, flags=("Z",), categories=frozenset({"c1", "c2"}))
+OWN = frozenset({229, 276})
+OTHER = Sharer("good01", writable=True, flags=("Z",), categories=frozenset({1, 2}))
 FOR_ALL = replace(VOLUME, security_label="system_u:object_r:container_file_t:s0")
 
 
@@ -46,6 +46,10 @@ def test_a_shared_volume_that_is_labelled_for_all_passes() -> None:
 
 def test_containers_with_one_label_share_what_is_theirs() -> None:
     assert passes(CHECK, with_volume(sharers=(replace(OTHER, categories=OWN),)))
+
+
+def test_who_is_cleared_for_more_is_not_locked_out() -> None:
+    assert passes(CHECK, with_volume(sharers=(replace(OTHER, categories=OWN | {7}),)))
 
 
 def test_a_label_mended_by_hand_passes_with_drift_and_one_that_was_changed_fails_with_drift() -> None:

@@ -44,4 +44,11 @@ def test_an_unreadable_host_is_unknown() -> None:
 def test_a_label_is_confined_by_its_type_and_its_categories() -> None:
     assert is_confined(LABEL)
     assert is_confined("system_u:system_r:container_init_t:s0:c1,c1023")
+    assert is_confined("system_u:system_r:container_t:s0:c?,c?")
+    assert is_confined("system_u:system_r:container_t:s0-s0:c1,c2")
     assert not is_confined("system_u:system_r:unconfined_t:s0:c1,c2")
+
+
+@pytest.mark.parametrize("level", ["s0:c0.c1023", "s0-s0:c0.c1023", "s0:c5.c40", "s0:c1.c10,c20.c30"])
+def test_a_label_that_is_cleared_for_very_many_categories_walls_nothing(level: str) -> None:
+    assert not is_confined(f"system_u:system_r:container_t:{level}")
