@@ -33,7 +33,7 @@ from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.counts import Counts
 from exporter.facts.network import Interface
 from exporter.facts.process import MountPoint, ProcessTable
-from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, latest
+from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, last_read, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
@@ -86,7 +86,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         taken_at_seconds=snapshot.taken_at_seconds,
         containers=containers,
         collectors=_collector_reports(snapshot),
-        datasets=merged_datasets(storage.datasets if storage else (), latest(snapshot.zfs_mounted) or ()),
+        datasets=merged_datasets(storage.datasets if storage else (), _quick_datasets(snapshot)),
         pools=storage.pools if storage else (),
         dataset_io=storage.io if storage else (),
         host=latest(snapshot.host),
@@ -127,6 +127,15 @@ class _House:
     datasets: Mapping[str, Dataset] | None  # name -> dataset, of ZFS as it answers now
     volumes: Mapping[tuple[str, str], Volume]  # container id and destination -> what was read of it last
     interfaces: Mapping[str, tuple[Interface, ...]]  # container id -> of its network namespace
+
+
+def _quick_datasets(snapshot: Snapshot) -> tuple[Dataset, ...]:
+    """Those of the quick clock, unless it has failed and the slow one has read since."""
+    slow, quick = last_read(snapshot.zfs), last_read(snapshot.zfs_mounted)
+    is_stale = (
+        isinstance(snapshot.zfs_mounted, Failed) and slow and quick and slow.read_at_seconds > quick.read_at_seconds
+    )
+    return quick.value if quick and not is_stale else ()
 
 
 def _datasets_now(snapshot: Snapshot) -> Mapping[str, Dataset] | None:

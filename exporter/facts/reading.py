@@ -65,10 +65,16 @@ def fresh(reading: Reading[T]) -> T | None:
 
 def latest(reading: Reading[T]) -> T | None:
     """The value last read, even if the source has failed since."""
+    read = last_read(reading)
+    return read.value if read else None
+
+
+def last_read(reading: Reading[T]) -> Read[T] | None:
+    """The same with the time at which it was read."""
     match reading:
         case Read():
-            return reading.value
+            return reading
         case Failed():
-            return reading.last.value if reading.last else None
+            return reading.last
         case Absent():
             return None

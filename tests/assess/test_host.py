@@ -14,7 +14,8 @@ from exporter.facts.container import Container
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import EventCount, Snapshot
-from tests.assess.secure import CGROUPS, CONTAINER, PROCESSES
+from exporter.facts.storage import Dataset, Storage
+from tests.assess.secure import CGROUPS, CONTAINER, DATASET, PROCESSES
 from tests.assess.snapshots import NOW, SNAPSHOT, WITHOUT_ZFS, answered, silent
 
 
@@ -120,6 +121,14 @@ def test_every_source_is_reported_by_its_field_name_with_its_events() -> None:
         "traffic",
     ]
     assert (collector(report, "podman").events, collector(report, "podman").events_lost) == (7, 1)
+
+
+@pytest.mark.parametrize(("quick_read_at", "used"), [(NOW - 3600, 800), (NOW - 1, 810)])
+def test_of_two_clocks_for_datasets_one_that_failed_gives_way_to_newer_figures(quick_read_at: float, used: int) -> None:
+    slow = replace(DATASET, used_bytes=800)
+    quick: Read[tuple[Dataset, ...]] = Read((replace(DATASET, used_bytes=810),), quick_read_at, 0.01)
+    snapshot = replace(SNAPSHOT, zfs=answered(Storage((slow,), ())), zfs_mounted=silent(quick))
+    assert [one.used_bytes for one in report_of(snapshot).datasets] == [used]
 
 
 def test_containers_beyond_the_cap_are_dropped_and_counted() -> None:

@@ -58,7 +58,7 @@ class MountedDatasetSource:
         """Those of the named datasets that exist, by name.
 
         A pool that cannot be asked loses its own datasets only. Raises NotHere: no zfs module.
-        Raises Unreadable: none of the datasets could be read.
+        Raises Unreadable: none of the datasets could be read, and no pool is suspended: of such a pool none stand.
         """
         self.problems = ()
         states = read_pool_states(self._kstat)
@@ -80,7 +80,7 @@ class MountedDatasetSource:
         pools = {pool_of(name) for name in wanted}
         reasons = [why for pool, why in failures.items() if pool in pools] + unparsed
         known = self._rota.known()
-        if reasons and not known:
+        if reasons and not known and not any(states[pool] == "suspended" for pool in pools):
             raise Unreadable(reasons[0])
         self.problems = bounded(reasons)
         return known
