@@ -186,7 +186,7 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         ),
         limits_declared=declared_limits(subject),
         limit_drifts=limit_drifts(subject),
-        networks=own_networks(resident),
+        networks=own_networks(resident, latest(house.snapshot.host)),
         interfaces=house.interfaces.get(resident.id, ()),
     )
 

@@ -23,6 +23,7 @@ OWNER = "containers"
 PODMAN_MINIMUM_IDS = 1024
 _ALL_IDS = (1 << 32) - 1  # the map of a process in no user namespace of its own
 _SHARED = "container:"
+_OVERLAPS_MAX = 1000  # a host where every container has the same map has the square of them
 
 Interval: TypeAlias = tuple[int, int]  # first id, and the one after the last
 
@@ -107,7 +108,7 @@ def _use(
         used=total - size(free),
         largest_free_block=max((end - start for start, end in free), default=0),
         containers_left=size(free) // usual_size(sizes),
-        overlaps=_overlaps([*_owners(ranges, accounts), *_accounts(accounts), *containers]),
+        overlaps=_overlaps([*_owners(ranges), *_accounts(accounts), *containers]),
     )
 
 
@@ -142,11 +143,10 @@ def _interval(one: IdRange) -> Interval:
     return one.outside, one.outside + one.count
 
 
-def _owners(ranges: Sequence[SubIds], accounts: Sequence[tuple[str, int]]) -> list[_Holder]:
-    names = {str(number): name for name, number in accounts}  # subuid(5): an owner may be a number
+def _owners(ranges: Sequence[SubIds]) -> list[_Holder]:
     owned: dict[str, list[Interval]] = {}
     for one in ranges:
-        owned.setdefault(names.get(one.owner, one.owner), []).append((one.start, one.start + one.count))
+        owned.setdefault(one.owner, []).append((one.start, one.start + one.count))
     return [_Holder("range", owner, merged(intervals)) for owner, intervals in owned.items()]
 
 
@@ -155,7 +155,7 @@ def _accounts(accounts: Sequence[tuple[str, int]]) -> list[_Holder]:
 
 
 def _overlaps(holders: Sequence[_Holder]) -> int:
-    """Pairs of holders that have an id in common and should not have."""
+    """Pairs of holders that have an id in common and should not have; of very many, no more are looked for."""
     pieces = sorted((start, end, index) for index, one in enumerate(holders) for start, end in one.intervals)
     open_pieces: list[tuple[int, int]] = []
     pairs: set[tuple[int, int]] = set()
@@ -164,6 +164,8 @@ def _overlaps(holders: Sequence[_Holder]) -> int:
         for _, other in open_pieces:
             if other != index and not _may_share(holders[index], holders[other]):
                 pairs.add((min(index, other), max(index, other)))
+        if len(pairs) >= _OVERLAPS_MAX:
+            return _OVERLAPS_MAX
         open_pieces.append((end, index))
     return len(pairs)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from exporter.assess.inventory import Resident
@@ -33,7 +34,7 @@ def networks(everyone: Sequence[Resident], host: Host | None) -> tuple[NetworkRe
     members: dict[str, list[tuple[Resident, ContainerNetwork]]] = {}
     holders: dict[Segment, Counter[str]] = {}
     for resident in everyone:
-        for network in own_networks(resident):
+        for network in own_networks(resident, host):
             members.setdefault(full_name(resident.user, network.name), []).append((resident, network))
             holders.setdefault(_segment(resident, network), Counter()).update(_addresses(network))
     links = dict(host.links) if host and host.links else None
@@ -43,11 +44,12 @@ def networks(everyone: Sequence[Resident], host: Host | None) -> tuple[NetworkRe
         held = holders[_segment(resident, network)]
         addresses = {address for _, one in connected for address in _addresses(one)}
         is_on_parent = not resident.user and network.driver in _ON_PARENT and bool(network.parent)
+        is_listed = is_on_parent and not network.parent.startswith("veth")
         reports.append(
             NetworkReport(
                 name,
                 parent=network.parent,
-                parent_is_up=links.get(network.parent) in _UP if links is not None and is_on_parent else None,
+                parent_is_up=links.get(network.parent) in _UP if links is not None and is_listed else None,
                 duplicates=sum(1 for address in addresses if held[address] > 1),
                 pools=tuple(_pools(network.pools, addresses)),
             )
@@ -55,15 +57,20 @@ def networks(everyone: Sequence[Resident], host: Host | None) -> tuple[NetworkRe
     return tuple(reports)
 
 
-def own_networks(resident: Resident) -> tuple[ContainerNetwork, ...]:
+def own_networks(resident: Resident, host: Host | None) -> tuple[ContainerNetwork, ...]:
     """The networks that the container itself is connected to.
 
-    Of one that joins another's namespace, as those of a pod do, podman tells the other's once more.
+    Of one that joins another's namespace, as those of a pod do, podman tells the other's once more. For a macvlan that
+    was made without a parent, netavark takes the interface of the default route.
     """
     container = resident.container
     if container is None or container.network_mode in _NO_NETWORK or container.network_mode.startswith("container:"):
         return ()
-    return container.networks
+    default = host.default_link if host and not resident.user else ""
+    return tuple(
+        replace(one, parent=default) if default and not one.parent and one.driver in _ON_PARENT else one
+        for one in container.networks
+    )
 
 
 def traffic_by_container(

@@ -32,6 +32,7 @@ NEVER_RELABELLED = frozenset({
 _OF_THE_ENGINE = frozenset({
     *("/", "/etc/group", "/etc/hostname", "/etc/hosts", "/etc/passwd", "/etc/resolv.conf", "/run/.containerenv"),
     *("/run/podman-init", "/run/secrets"),
+    "/run/notify",  # with --sdnotify=container, podman mounts the place of the socket
 })  # fmt: skip
 _BELOW_THE_ENGINE_S = ("/dev/", "/proc/", "/sys/", "/run/secrets/")
 _SHARERS_MAX = 64  # of one source, who write and who do not: beyond, names add nothing to a judgement

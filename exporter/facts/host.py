@@ -62,6 +62,7 @@ class Host:
     account_uids: tuple[tuple[str, int], ...] = ()  # /etc/passwd: name, uid
     group_gids: tuple[tuple[str, int], ...] = ()  # /etc/group: name, gid
     links: tuple[tuple[str, str], ...] = ()  # /sys/class/net: interface, operstate; without veth pairs
+    default_link: str = ""  # /proc/net/route: the interface of the default route
     sysctls: tuple[tuple[str, str], ...] = ()  # /proc/sys: "kernel.kptr_restrict" -> "1"
     page_bytes: int = 4096  # sysconf(_SC_PAGE_SIZE): memory limits are kept in whole pages
     # None below: it could not be read, or an older recording does not tell.

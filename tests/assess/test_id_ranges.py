@@ -138,7 +138,10 @@ def test_ranges_of_two_owners_overlap_and_those_of_one_do_not() -> None:
 
     assert with_ranges(SubIds("bob", START - 10, 20)) == 1
     assert with_ranges(SubIds("containers", START, 10)) == 0
-    assert with_ranges(SubIds("1000", 100_000, 10)) == 0  # alice, by her number
+
+
+def test_where_all_overlap_no_more_are_looked_for_than_anybody_reads() -> None:
+    assert uids(*(living(f"c{number}", block(0)) for number in range(60))).overlaps == 1000
 
 
 def test_a_container_of_roots_in_the_range_of_an_account_overlaps_and_a_rootless_one_does_not() -> None:

@@ -81,7 +81,7 @@ def test_the_networks_of_a_pod_are_its_infra_containers_alone() -> None:
     infra = container("infra", on("lan", "10.99.0.9", mac="02::1"))
     member = container("member", on("lan", "10.99.0.9", mac="02::1"), mode="container:infra")
     assert told(infra, member)["lan"].duplicates == 0
-    assert own_networks(member) == ()
+    assert own_networks(member, None) == ()
 
 
 @pytest.mark.parametrize("mode", ["none", "host"])
@@ -94,6 +94,22 @@ def test_no_network_and_the_hosts_are_none_of_podmans(mode: str) -> None:
 )
 def test_a_parent_is_up_as_the_kernel_says_and_one_that_is_missing_is_not(parent: str, is_up: bool) -> None:  # noqa: FBT001
     assert told(container("a", on("lan", parent=parent)))["lan"].parent_is_up is is_up
+
+
+def test_a_network_without_a_parent_stands_on_the_interface_of_the_default_route() -> None:
+    host = replace(UP, default_link="lan0")
+    members = (container("a", on("lan", "10.99.0.2", parent="")), container("b", on("named", "10.99.0.2")))
+    found = told(*members, host=host)
+    assert {name: (one.parent, one.parent_is_up, one.duplicates) for name, one in found.items()} == {
+        "lan": ("lan0", True, 1),
+        "named": ("lan0", True, 1),
+    }
+    assert own_networks(container("a", on("plain", driver="bridge", parent="")), host)[0].parent == ""
+    assert own_networks(container("a", on("lan", parent=""), user="alice"), host)[0].parent == ""
+
+
+def test_a_parent_that_is_one_of_a_veth_pair_is_not_known() -> None:
+    assert told(container("a", on("lan", parent="veth-lan")))["lan"].parent_is_up is None
 
 
 def test_a_parent_is_not_known_without_the_host_and_a_bridge_has_none() -> None:

@@ -49,6 +49,7 @@ def test_what_was_asked_for_is_a_volume_whatever_its_file_system_and_comes_first
         mount("/etc/hosts"),
         mount("/etc/resolv.conf", "tmpfs"),
         mount("/run/.containerenv"),
+        mount("/run/notify"),
         mount("/run/secrets/key"),
         mount("/proc/kcore", "devtmpfs"),
     ],

@@ -21,7 +21,7 @@ from exporter.sources.host import (
     parse_value,
 )
 from exporter.sources.host.clock import kernel_clock_is_synchronised
-from exporter.sources.host.parse import parse_choice
+from exporter.sources.host.parse import parse_choice, parse_default_link
 from exporter.sources.host.updates import parse_apply_updates, parse_apt_periodic
 
 RECORDED = Path(__file__).parents[1] / "host"
@@ -51,6 +51,35 @@ def test_a_recorded_host_is_read() -> None:
     assert ("alice", 1000) in host.account_uids
     assert dict(host.sysctls)["kernel.kptr_restrict"] == "0"
     assert dict(host.sysctls)["net.core.bpf_jit_harden"] == "0"
+
+
+def test_an_owner_of_ids_that_is_written_as_a_number_is_the_account_with_that_uid(tmp_path: Path) -> None:
+    accounts = "root:x:0:0::/:/bin/sh\ncontainers:x:990:988::/:/bin/false\nalice:x:1000:1001::/:/bin/sh\n"
+    ranges = "990:2147483647:2147483647\n1000:100000:65536\n4242:7:8\n"
+    files = {"etc/passwd": accounts, "etc/group": "users:x:1000:\n", "etc/subuid": ranges, "etc/subgid": ranges}
+    host = host_at(tmp_path, **files)
+    assert [one.owner for one in host.subuids] == ["containers", "alice", "4242"]
+    assert host.subgids == host.subuids
+
+
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+wlan0\t00000000\t0102A8C0\t0003\t0\t0\t2048\t00000000\t0\t0\t0
+eth0\t00000000\t0202000A\t0003\t0\t0\t1024\t00000000\t0\t0\t0
+*\t00000000\t00000000\t0200\t0\t0\t1\t00000000\t0\t0\t0
+eth1\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+"""
+
+
+def test_the_default_link_is_that_of_the_default_route_with_the_lowest_metric(tmp_path: Path) -> None:
+    assert host_at(tmp_path, **{"proc/net/route": ROUTES}).default_link == "eth0"
+    assert parse_default_link(b"".join(ROUTES.encode().splitlines(keepends=True)[::4])) == ""
+
+
+@given(st.binary(max_size=300))
+def test_no_table_of_routes_breaks_the_parser(raw: bytes) -> None:
+    parse_default_link(raw)
+    parse_default_link(b"\n" + raw + b"\t00000000\t0\t0\t0\t0\t7\t00000000\t0\t0\t0")
 
 
 def test_a_host_that_tells_nothing_but_its_kernel_has_no_figures(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
 from exporter.facts.host import SubIds
 
 _MAX_VALUE_CHARACTERS = 128
@@ -11,6 +14,9 @@ _PASSWD_COLUMNS = 7
 _UID_COLUMN = 2
 _GROUP_COLUMNS = 4
 _GID_COLUMN = 2
+_ROUTE_COLUMNS = 11
+_METRIC_COLUMN = 6
+_MASK_COLUMN = 7
 _MAX_ID = 1 << 32
 _MAX_DIGITS = 20  # of 2**64
 
@@ -75,6 +81,12 @@ def parse_accounts(raw: bytes) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
+def with_owners_named(ranges: Iterable[SubIds], accounts: Sequence[tuple[str, int]]) -> tuple[SubIds, ...]:
+    """The same, with the account's name for an owner that is written as its uid: subuid(5) and subgid(5) allow both."""
+    names = {str(uid): name for name, uid in reversed(accounts)}
+    return tuple(replace(one, owner=names.get(one.owner, one.owner)) for one in ranges)
+
+
 def _bytes_of(key: bytes, raw: bytes) -> int | None:
     """A figure of /proc/meminfo, which counts in KiB."""
     for line in raw.split(b"\n"):
@@ -85,6 +97,22 @@ def _bytes_of(key: bytes, raw: bytes) -> int | None:
             case _:
                 pass
     return None
+
+
+def parse_default_link(raw: bytes) -> str:
+    """The interface of the default route with the lowest metric in /proc/net/route; "" without one.
+
+    Iface  Destination  Gateway   Flags  RefCnt  Use  Metric  Mask      MTU  Window  IRTT
+    eth0   00000000     0202000A  0003   0       0    1024    00000000  0    0       0
+    """
+    found = []
+    for line in raw.split(b"\n")[1:_MAX_LINES]:
+        columns = line.split()
+        if len(columns) == _ROUTE_COLUMNS and columns[1] == columns[_MASK_COLUMN] == b"00000000":
+            metric = _number(columns[_METRIC_COLUMN])
+            if metric is not None and columns[0] != b"*":  # a route that rejects has no interface
+                found.append((metric, parse_value(columns[0])))
+    return min(found, default=(0, ""), key=lambda route: route[0])[1]
 
 
 def parse_groups(raw: bytes) -> tuple[tuple[str, int], ...]:

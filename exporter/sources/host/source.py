@@ -5,6 +5,7 @@
 /proc/vmstat                     oom_kill 3
 /sys/fs/selinux/enforce          1           (no file: SELinux is off)
 /sys/kernel/security/lockdown    [none] integrity confidentiality
+/proc/net/route                  eth0 00000000 0202000A 0003 0 0 1024 00000000 0 0 0
 /etc/subuid                      containers:2147483647:2147483647
 /sys/class/net/lan0/operstate    up
 /etc/group                       adm:x:4:alice
@@ -28,12 +29,14 @@ from exporter.sources.host.kernels import installed_kernels
 from exporter.sources.host.parse import (
     parse_accounts,
     parse_choice,
+    parse_default_link,
     parse_groups,
     parse_memory_total_bytes,
     parse_oom_kills,
     parse_subids,
     parse_swap_total_bytes,
     parse_value,
+    with_owners_named,
 )
 from exporter.sources.host.updates import read_updates
 
@@ -84,6 +87,7 @@ class HostSource:
         if not kernel:
             raise Unreadable(f"{self._root / 'proc/sys'} cannot be read: mount /proc and allow this process to read it")
         memory = self._content("proc/meminfo")
+        accounts = parse_accounts(self._content("etc/passwd"))
         return Host(
             hostname=self._word("proc/sys/kernel/hostname"),
             boot_id=self._word("proc/sys/kernel/random/boot_id"),
@@ -93,11 +97,12 @@ class HostSource:
             selinux_mode=self._selinux_mode(kernel),
             apparmor_enabled={"Y": True, "N": False}.get(self._word("sys/module/apparmor/parameters/enabled")),
             cgroup_version=self._cgroup_version(),
-            subuids=parse_subids(self._content("etc/subuid")),
-            subgids=parse_subids(self._content("etc/subgid")),
-            account_uids=parse_accounts(self._content("etc/passwd")),
+            subuids=with_owners_named(parse_subids(self._content("etc/subuid")), accounts),
+            subgids=with_owners_named(parse_subids(self._content("etc/subgid")), accounts),
+            account_uids=accounts,
             group_gids=parse_groups(self._content("etc/group")),
             links=self._links(),
+            default_link=parse_default_link(self._content("proc/net/route")),
             sysctls=tuple(
                 (name, value) for name in SYSCTLS if (value := self._word("proc/sys/" + name.replace(".", "/")))
             ),
