@@ -32,7 +32,7 @@ from exporter.facts.reading import Absent, Failed, Read, Reading, SourceError, f
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume
-from exporter.host_sources import Sources
+from exporter.host_sources import ZFS_DEADLINES, Sources
 from exporter.present.untrusted import printable
 from exporter.serve import ServeError, Server
 
@@ -99,7 +99,7 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
         "systemd", systemd, _systemd_words, "install dbus, and let this process reach /run/dbus/system_bus_socket"
     )
 
-    zfs = ask(sources.zfs.read, lambda: sources.zfs.problems)
+    zfs = start_reading(ZFS_DEADLINES * deadline_seconds, sources.zfs.read, lambda: sources.zfs.problems)()
     yield _finding("zfs", zfs, _zfs_words, "install zfsutils-linux, and let this process use /dev/zfs")
     zfs_mounted = ask(sources.zfs_mounted.read)
     yield _finding("zfs_mounted", zfs_mounted, _mounted_words, "install python3-pyzfs, or zfsutils-linux at least")

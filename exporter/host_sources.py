@@ -39,6 +39,11 @@ from exporter.sources.zfs import MountedDatasetSource, ZfsSource
 log = logging.getLogger("bulkhead")
 
 
+ZFS_DEADLINES = 3
+"""How many times the others' deadline ZFS is given by those who ask once: it gives up by itself after 40 s a pool, side
+by side, and what it has read by then counts."""
+
+
 @dataclass(slots=True)
 class Interest:
     """What the sources learn from one another: which units and datasets are worth asking about."""

@@ -16,7 +16,7 @@ from exporter.agent import start_reading
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.reading import fresh
 from exporter.facts.snapshot import Snapshot
-from exporter.host_sources import Sources
+from exporter.host_sources import ZFS_DEADLINES, Sources
 
 DEADLINE_SECONDS = 30.0
 
@@ -32,7 +32,7 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
     asked_cgroup = start_reading(deadline_seconds, walk_and_read)
     asked_podman = start_reading(deadline_seconds, sources.podman.read, lambda: sources.podman.problems)
     asked_quadlet = start_reading(deadline_seconds, sources.quadlet.read, lambda: sources.quadlet.problems)
-    asked_zfs = start_reading(deadline_seconds, sources.zfs.read, lambda: sources.zfs.problems)
+    asked_zfs = start_reading(ZFS_DEADLINES * deadline_seconds, sources.zfs.read, lambda: sources.zfs.problems)
     asked_firewall = start_reading(deadline_seconds, sources.firewall.read)
 
     cgroup, podman, quadlet = asked_cgroup(), asked_podman(), asked_quadlet()

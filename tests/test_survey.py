@@ -48,6 +48,23 @@ def test_what_refuses_or_hangs_leaves_the_others() -> None:
     assert isinstance(snapshot.cgroup, Read)
 
 
+def test_zfs_which_gives_up_by_itself_may_take_longer_than_the_others() -> None:
+    never, others_are_over = threading.Event(), threading.Event()
+    made = sources(podman=never.wait)
+    told = made.zfs.read()
+
+    def systemd() -> tuple[()]:
+        others_are_over.set()
+        return ()
+
+    cast("Any", made.systemd).read = systemd
+    cast("Any", made.zfs).read = lambda: others_are_over.wait() and told
+    snapshot = survey(made, deadline_seconds=0.5)
+    never.set()
+    assert isinstance(snapshot.podman, Failed)
+    assert fresh(snapshot.zfs) == told
+
+
 def test_parts_that_could_not_be_read_are_kept() -> None:
     made = sources(podman=answers(()))
     cast("Any", made.podman).problems = ("podman of alice did not answer",)

@@ -94,7 +94,7 @@ def test_only_what_changes_a_container_is_asked_for(podman: PodmanService) -> No
         pokes.reach(1)
         question = podman.questions[0]
     asked = json.loads(question["filters"][0])
-    assert asked["type"] == ["container", "system"]
+    assert asked["type"] == ["container", "network", "system"]
     assert {"died", "start", "health_status", "log-rotation"} <= set(asked["event"])
     assert "exec" not in asked["event"]
     assert "since" not in question
@@ -113,11 +113,12 @@ def test_a_probe_that_says_the_same_again_is_no_news(podman: PodmanService) -> N
         pokes.reach(2)
 
 
-def test_an_updated_container_is_inspected_again(podman: PodmanService) -> None:
+@pytest.mark.parametrize("action", ["update", "connect", "disconnect"])
+def test_a_container_that_was_changed_or_connected_anew_is_inspected_again(podman: PodmanService, action: str) -> None:
     with followed(podman.path) as (source, pokes):
         source.read()
         podman.asked.clear()
-        podman.events.put(event("update", id_=podman.id_of("objects02")))
+        podman.events.put(event(action, id_=podman.id_of("objects02")))
         pokes.reach(2)
         source.read()
         assert [path for path in podman.asked if "/json" in path] == [

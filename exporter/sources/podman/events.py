@@ -18,6 +18,8 @@ from exporter.facts.reading import SourceError
 from exporter.sources.podman.api import LINE_LIMIT_BYTES, Api
 from exporter.sources.podman.replies import Event, parse_event
 
+CONNECTIONS = ("connect", "disconnect")
+"""Of a network, told under the id of the container."""
 ACTIONS = (
     *(
         "create",
@@ -35,9 +37,10 @@ ACTIONS = (
         "update",
     ),
     *("health_status", "restore", "log-rotation", "refresh"),
+    *CONNECTIONS,
 )
 """What changes a container, and what podman itself does to all of them (log-rotation drops the older events)."""
-FILTERS = json.encode({"type": ["container", "system"], "event": ACTIONS}).decode()
+FILTERS = json.encode({"type": ["container", "network", "system"], "event": ACTIONS}).decode()
 FIRST_DELAY_SECONDS = 1.0
 LAST_DELAY_SECONDS = 60.0
 SEEN_LIMIT = 2048

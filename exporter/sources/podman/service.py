@@ -19,6 +19,7 @@ from exporter.facts.container import Container
 from exporter.facts.reading import SourceError, Unreadable
 from exporter.sources.podman.api import Api, Gone, PodmanSocket
 from exporter.sources.podman.declared import Declared, container, declare
+from exporter.sources.podman.events import CONNECTIONS
 from exporter.sources.podman.replies import (
     Event,
     Listing,
@@ -75,7 +76,7 @@ class Podman:
 
     def is_news(self, event: Event) -> bool:
         """Whether the containers are worth reading again. Called by the thread that follows the events."""
-        if event.action == "update":
+        if event.action in {"update", *CONNECTIONS}:
             self._updated.append(event.id)
         # Every probe of a health check makes an event.
         return event.action != "health_status" or not event.health or self._health.get(event.id) != event.health
