@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.agent import Agent
-from exporter.assess.report import Report
+from exporter.assess.report import CollectorReport, Report
 from exporter.config import Config, listen_address
 from exporter.notify import Desk, Notifier, Origin, Store
 
@@ -49,7 +49,9 @@ class HostAlerts:
 
     def make_report(self) -> Report:
         """The report, with how delivery is doing."""
-        return replace(self._make_report(), notifications=self.notifier.notifications())
+        report, told = self._make_report(), self.notifier.notifications()
+        kept = CollectorReport("notifications", True, not told.problem, 0.0, None, told.problem)
+        return replace(report, notifications=told, collectors=(*report.collectors, kept))
 
     def poke(self) -> None:
         """A source has answered: look soon."""

@@ -275,6 +275,7 @@ class Notifications:
     deliveries: tuple[DeliveryCount, ...] = ()
     queued: int = 0
     latency: LatencyHistogram = LatencyHistogram()
+    problem: str = ""  # why what waits is kept in memory alone; "" when it is on disk
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def looping(origin: Origin, container: str, restarts: int, since_seconds: float)
 
 
 def gave_up(origin: Origin, container: str, since_seconds: float) -> Alert:
-    """The start limit of the container's unit is hit, after restarts."""
+    """The start limit of the container's unit is hit."""
     where = f"ontainer {container} on {origin.instance}"
     return _alert(
         origin,
@@ -83,22 +83,9 @@ def gave_up(origin: Origin, container: str, since_seconds: float) -> Alert:
             "container": container,
             "state": "failed",
         },
-        f"C{where}: failed after restarts",
-        f"The unit of c{where} has failed after restarts, and systemd will not try again: the service is down. Read "
+        f"C{where}: systemd gave up on it",
+        f"The unit of c{where} has failed again and again, and systemd will not try again: the service is down. Read "
         "its journal, mend the cause, then reset and start it.",
-        since_seconds,
-    )
-
-
-def unit_failed(origin: Origin, container: str, since_seconds: float) -> Alert:
-    """The start limit is hit by starts that nobody but people asked for: no restart was counted."""
-    where = f"ontainer {container} on {origin.instance}"
-    return _alert(
-        origin,
-        {"alertname": "BulkheadUnitFailed", "severity": "critical", "container": container, "state": "failed"},
-        f"C{where}: its unit has failed",
-        f"The unit of c{where} has failed without a restart: the service is down and nothing will start it again. "
-        "Read its journal, mend the cause, then reset and start it.",
         since_seconds,
     )
 

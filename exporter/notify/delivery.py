@@ -2,8 +2,10 @@
 
     holds       firing, resent every `resend_seconds` with an end four times as far away: an Alertmanager that hears
                 nothing more ends it by itself
-    over        nothing for a moment: the rule's own end may come first, and both should not answer one another
+    over        nothing for two resends: the rule's own end may come first, and both should not answer one another
     resolved    sent, and resent for 15 minutes
+    rejected    tried again every 10 minutes, and at each start: who has said no may have been mended. An alert that was
+                taken before cannot be what is wrong, and is tried again as if nothing had been answered
 
 A peer that was away while an alert held and ended is told of it nevertheless: firing first, for as long as a kill is
 told of, then resolved. Alertmanager tells nobody of an alert that comes to it resolved.
@@ -21,7 +23,9 @@ RESOLVED_SECONDS = 900.0
 MAX_ENTRIES = 5_000
 # Nobody wants to be woken by yesterday's alerts; a peer that is dead for longer must not fill the queue.
 KEEP_SECONDS = 86_400.0
+REJECTED_SECONDS = 600.0
 _LIFETIME_IN_RESENDS = 4
+_PAUSE_IN_RESENDS = 2
 _NEVER = -1e12
 
 
@@ -32,7 +36,8 @@ class Progress:
     sent_seconds: float = _NEVER  # of the latest try that was accepted
     fired_seconds: float | None = None  # when it first accepted the alert as firing
     resolved: bool = False  # it has accepted the end
-    rejected: bool = False  # it will never take this alert
+    rejected_seconds: float | None = None  # of its latest word that it does not take this alert
+    spared: bool = False  # it is to hear nothing of this alert
     heard_seconds: float = 0.0  # the latest event of those that it accepted the alert with
     missed_seconds: float | None = None  # when an alert before this one began, of which it was never told
 
@@ -99,7 +104,7 @@ def updated(
 def posting(key: str, entry: Entry, peer: str, resend_seconds: float, now_seconds: float) -> Posting | None:
     """What this peer is to be told of the alert now; None: nothing."""
     progress = entry.peers.get(peer)
-    if progress is None or progress.rejected:
+    if progress is None or progress.spared or _is_rejected_now(progress, resend_seconds, now_seconds):
         return None
     fired_seconds = _fired_seconds(entry, progress, resend_seconds)
     is_due = abs(now_seconds - progress.sent_seconds) >= resend_seconds  # abs: the wall clock may be set back
@@ -133,7 +138,7 @@ def accepted(entry: Entry, peer: str, sent: Posting, resend_seconds: float, now_
     before = entry.peers.get(peer)
     if before is None or sent.starts_seconds != _starts_seconds(entry, before):
         return entry  # another alert of the same labels has begun meanwhile
-    progress = replace(before, sent_seconds=now_seconds)
+    progress = replace(before, sent_seconds=now_seconds, rejected_seconds=None)
     if sent.fires:
         fired = _fired_seconds(entry, before, resend_seconds)
         first = now_seconds if fired is None else fired
@@ -143,18 +148,18 @@ def accepted(entry: Entry, peer: str, sent: Posting, resend_seconds: float, now_
     return replace(entry, peers={**entry.peers, peer: progress})
 
 
-def rejected(entry: Entry, peer: str, sent: Posting) -> Entry:
-    """The entry after the peer has said that it will never take this alert."""
+def rejected(entry: Entry, peer: str, sent: Posting, now_seconds: float) -> Entry:
+    """The entry after the peer has said that it does not take this alert."""
     before = entry.peers.get(peer)
     if before is None or sent.starts_seconds != _starts_seconds(entry, before):
         return entry
-    return replace(entry, peers={**entry.peers, peer: replace(before, rejected=True)})
+    return replace(entry, peers={**entry.peers, peer: replace(before, rejected_seconds=now_seconds)})
 
 
 def is_waiting(entry: Entry, peer: str, resend_seconds: float, now_seconds: float) -> bool:
     """Whether the peer has still to take what is true of the alert now, not only to be reminded of it."""
     progress = entry.peers.get(peer)
-    if progress is None or progress.rejected:
+    if progress is None or progress.spared or progress.rejected_seconds is not None:
         return False
     if _fired_seconds(entry, progress, resend_seconds) is None:
         return True
@@ -174,9 +179,13 @@ def trial(origin: Origin, now_seconds: float) -> tuple[Posting, Posting]:
 
 
 def with_peers(entry: Entry, peers: tuple[str, ...]) -> Entry:
-    """The entry for the peers of the configuration: a new one is told of what holds, and of nothing that is over."""
-    newcomer = Progress() if entry.over_seconds is None else Progress(rejected=True)
-    return replace(entry, peers={peer: entry.peers.get(peer, newcomer) for peer in peers})
+    """The entry for the peers of the configuration: a new one is told of what holds, and of nothing that is over.
+
+    What one has rejected is tried again at once: the start may be that of a mended configuration.
+    """
+    newcomer = Progress(spared=entry.over_seconds is not None)
+    known = {peer: entry.peers.get(peer, newcomer) for peer in peers}
+    return replace(entry, peers={peer: replace(one, rejected_seconds=None) for peer, one in known.items()})
 
 
 def bounded_entries(entries: Mapping[str, Entry]) -> tuple[dict[str, Entry], int]:
@@ -196,12 +205,19 @@ def _fired_seconds(entry: Entry, progress: Progress, resend_seconds: float) -> f
     return progress.fired_seconds
 
 
+def _is_rejected_now(progress: Progress, resend_seconds: float, now_seconds: float) -> bool:
+    """Whether it is too early to ask again."""
+    at = progress.rejected_seconds
+    wait_seconds = REJECTED_SECONDS if progress.fired_seconds is None else resend_seconds / 2
+    return at is not None and abs(now_seconds - at) < wait_seconds
+
+
 def _resolve_seconds(entry: Entry, progress: Progress, resend_seconds: float) -> float:
     """When the end may be told."""
     over, fired = entry.over_seconds, _fired_seconds(entry, progress, resend_seconds)
     if over is None or fired is None:
         return float("inf")
-    return over + resend_seconds if fired <= over else fired + LOOK_BACK_SECONDS
+    return over + _PAUSE_IN_RESENDS * resend_seconds if fired <= over else fired + LOOK_BACK_SECONDS
 
 
 def _starts_seconds(entry: Entry, progress: Progress) -> float:
@@ -211,14 +227,15 @@ def _starts_seconds(entry: Entry, progress: Progress) -> float:
 
 def _missed_seconds(entry: Entry | None, peer: str) -> float | None:
     progress = entry.peers.get(peer) if entry is not None else None
-    if entry is None or progress is None or progress.fired_seconds is not None or progress.rejected:
+    if entry is None or progress is None or progress.fired_seconds is not None or progress.spared:
         return None
     return _starts_seconds(entry, progress)
 
 
 def _is_told_resolved(entry: Entry, resend_seconds: float, now_seconds: float) -> bool:
     """Whether an alert that begins again is another one: within the moment after its end it goes on."""
-    return entry.over_seconds is not None and abs(now_seconds - entry.over_seconds) >= resend_seconds
+    pause_seconds = _PAUSE_IN_RESENDS * resend_seconds
+    return entry.over_seconds is not None and abs(now_seconds - entry.over_seconds) >= pause_seconds
 
 
 def _is_done(entry: Entry, resend_seconds: float, now_seconds: float) -> bool:
@@ -227,7 +244,7 @@ def _is_done(entry: Entry, resend_seconds: float, now_seconds: float) -> bool:
     if abs(now_seconds - entry.over_seconds) >= KEEP_SECONDS:
         return True
     return all(
-        progress.rejected
+        progress.spared
         or (progress.resolved and now_seconds >= _resolve_seconds(entry, progress, resend_seconds) + RESOLVED_SECONDS)
         for progress in entry.peers.values()
     )

@@ -16,8 +16,9 @@ from exporter.notify import delivery
 from exporter.notify.alert import Origin
 from exporter.notify.delivery import Entry, Posting
 from exporter.notify.store import Store
-from exporter.notify.watch import Watch, after_report, after_totals, holding
+from exporter.notify.watch import Watch, after_report, after_totals, holding, joined
 
+_PATIENCE_SECONDS = 0.1
 RESULTS = ("accepted", "rejected", "failed")
 log = logging.getLogger("bulkhead")
 
@@ -38,10 +39,12 @@ class Desk:
         self._entries = {key: delivery.with_peers(entry, peers) for key, entry in kept.items()}
         self._results: Counter[tuple[str, str]] = Counter()
         self._latency = LatencyHistogram()
+        self._published = self._notifications(0.0)
 
     def see_totals(self, totals: Totals, now_seconds: float) -> bool:
         """Take in what the ledger has counted. True: somebody has something new to send."""
         with self._lock:
+            self._read_again()
             return self._become(after_totals(self._watch, totals, self._limits, now_seconds), now_seconds)
 
     def see_report(self, report: Report, sure_seconds: float, now_seconds: float) -> bool:
@@ -78,12 +81,12 @@ class Desk:
                     changed[one.key] = after
             self._store.save(None, changed)
 
-    def note_rejected(self, peer: str, sent: Posting) -> None:
-        """The peer will never take this one."""
+    def note_rejected(self, peer: str, sent: Posting, now_seconds: float) -> None:
+        """The peer does not take this one."""
         with self._lock:
             self._results[peer, "rejected"] += 1
             if (before := self._entries.get(sent.key)) is not None:
-                self._entries[sent.key] = delivery.rejected(before, peer, sent)
+                self._entries[sent.key] = delivery.rejected(before, peer, sent, now_seconds)
                 self._store.save(None, {sent.key: self._entries[sent.key]})
 
     def note_failed(self, peer: str, count: int) -> None:
@@ -92,26 +95,38 @@ class Desk:
             self._results[peer, "failed"] += count
 
     def notifications(self, now_seconds: float) -> Notifications:
-        """How delivery is doing."""
-        with self._lock:
-            return Notifications(
-                tuple(
-                    DeliveryCount(peer, result, self._results[peer, result])
-                    for peer in self._peers
-                    for result in RESULTS
-                ),
-                sum(
-                    self._is_waiting(entry, peer, now_seconds)
-                    for entry in self._entries.values()
-                    for peer in self._peers
-                ),
-                self._latency,
-            )
+        """How delivery is doing; while a disk that hangs holds a change up, how it was doing before."""
+        if self._lock.acquire(timeout=_PATIENCE_SECONDS):
+            try:
+                self._published = self._notifications(now_seconds)
+            finally:
+                self._lock.release()
+        return self._published
+
+    def _notifications(self, now_seconds: float) -> Notifications:
+        return Notifications(
+            tuple(
+                DeliveryCount(peer, result, self._results[peer, result]) for peer in self._peers for result in RESULTS
+            ),
+            sum(self._is_waiting(entry, peer, now_seconds) for entry in self._entries.values() for peer in self._peers),
+            self._latency,
+            self._store.problem,
+        )
 
     def close(self) -> None:
         """Give the file back."""
         with self._lock:
             self._store.close()
+
+    def _read_again(self) -> None:
+        """Take in what the disk has kept, if it could not be read at the start and can be now."""
+        found = self._store.load_again()
+        if found is None:
+            return
+        watch, kept = found
+        self._watch = joined(watch, self._watch)
+        self._entries = {key: delivery.with_peers(entry, self._peers) for key, entry in kept.items()} | self._entries
+        self._store.save(self._watch, self._entries)
 
     def _become(self, watch: Watch, now_seconds: float) -> bool:
         before, entries = self._entries, self._entries

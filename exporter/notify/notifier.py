@@ -119,9 +119,9 @@ class Courier:
                 self._desk.note_accepted(self.name, postings, time.time())
             case Result.REJECTED:
                 for one in postings:
-                    self._desk.note_rejected(self.name, one)
+                    self._desk.note_rejected(self.name, one, time.time())
                     log.error(
-                        "an alert was rejected and is not sent to this Alertmanager again",
+                        "an alert was rejected by this Alertmanager and is tried again in some minutes",
                         extra={
                             "alertmanager": self.name,
                             "alert": one.labels.get("alertname", ""),

@@ -1,8 +1,9 @@
 """POST /api/v2/alerts of one Alertmanager (github.com/prometheus/alertmanager, api/v2/openapi.yaml).
 
     200                all were taken
-    400                at least one is not valid, the others were taken; or the body as a whole is not
-    everything else    none is known to be taken: try again
+    400 with JSON      at least one is not valid, the others were taken; or the body as a whole is not
+    everything else    none is known to be taken: try again. A 400 in other words is a proxy's, or of a server with TLS
+                       that was asked without
 
 Secrets and certificates are read from their files for each request, so that they can be changed while the agent runs.
 They are never part of an answer.
@@ -29,6 +30,7 @@ from exporter.present.untrusted import printable
 
 _LONGEST_ANSWER = 2_000
 _LONGEST_SECRET = 16_384
+_JSON_BEGINS = (b'"', b"{")  # a sentence, or the code and message of a body that does not fit the API
 
 
 class Result(Enum):
@@ -118,19 +120,21 @@ def _post(peer: Alertmanager, body: bytes, ends_at: float) -> tuple[Result, str]
             status = response.status_code
             if status == requests.codes.ok:
                 return Result.ACCEPTED, "accepted"
-            told = _told(response, ends_at)
+            answer = _head(response, ends_at)
+    told = printable(" ".join(answer.decode(errors="replace").split()))[:300]
     reason = f"HTTP {status} {printable(response.reason or '')}".strip() + (f": {told}" if told else "")
-    return (Result.REJECTED if status == requests.codes.bad_request else Result.FAILED), reason
+    is_rejected = status == requests.codes.bad_request and answer.lstrip()[:1] in _JSON_BEGINS
+    return (Result.REJECTED if is_rejected else Result.FAILED), reason
 
 
-def _told(response: requests.Response, ends_at: float) -> str:
-    """The head of an answer, for a person who has to mend something."""
+def _head(response: requests.Response, ends_at: float) -> bytes:
+    """The first bytes of an answer, for a person who has to mend something."""
     read = b""
     for chunk in response.iter_content(_LONGEST_ANSWER):
         read += chunk
         if len(read) >= _LONGEST_ANSWER or time.monotonic() > ends_at:
             break
-    return printable(" ".join(read[:_LONGEST_ANSWER].decode(errors="replace").split()))[:300]
+    return read[:_LONGEST_ANSWER]
 
 
 def _auth(peer: Alertmanager) -> AuthBase | None:

@@ -38,23 +38,31 @@ class Store:
         self._unwritten: dict[tuple[str, str], object] = {}  # what is to be there; None: nothing
         self.problem = ""
         """Why nothing is kept, one sentence; "" when all is."""
+        self._is_unread = False  # there may be something, and nothing is written over it
 
     def load(self) -> tuple[Watch, dict[str, Entry]]:
-        """What was kept; an empty watch if there is nothing, or nothing that can be read."""
-        if self._path is None:
-            return Watch(), {}
+        """What was kept; an empty watch if there is nothing, or nothing that can be read now."""
+        return self._found() or (Watch(), {})
+
+    def load_again(self) -> tuple[Watch, dict[str, Entry]] | None:
+        """What was kept, if it could not be read before and can be now."""
+        return self._found() if self._is_unread else None
+
+    def _found(self) -> tuple[Watch, dict[str, Entry]] | None:
+        self._is_unread = False
         try:
             return self._read()
         except (sqlite3.OperationalError, OSError) as error:
             self._disconnect()
             self._tell(error)
+            self._is_unread = True
         except (sqlite3.DatabaseError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._disconnect()
             log.error("the queue of alerts is damaged and begins anew", extra={"reason": str(error)})  # noqa: TRY400 - a sentence, no traceback
             with contextlib.suppress(OSError):
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-        return Watch(), {}
+        return None
 
     def save(self, watch: Watch | None, entries: Mapping[str, Entry | None]) -> None:
         """Write the watch, if there is a new one, and these entries (None: forget it) as one transaction.
@@ -64,7 +72,7 @@ class Store:
         if watch is not None:
             self._unwritten["watch", ""] = watch
         self._unwritten |= {("alert", key): entry for key, entry in entries.items()}
-        if self._path is None or not self._unwritten:
+        if self._path is None or not self._unwritten or self._is_unread:
             return
         try:
             self._database = self._database or self._open(self._path)
@@ -99,12 +107,13 @@ class Store:
             database.execute(f"PRAGMA max_page_count = {_LARGEST_BYTES // _PAGE_BYTES}")
             if (version := database.execute("PRAGMA user_version").fetchone()[0]) not in (0, SCHEMA):
                 raise sqlite3.DatabaseError(f"its format is {version}, this program knows {SCHEMA}")
-            with database:
-                database.execute(
-                    "CREATE TABLE IF NOT EXISTS row"
-                    " (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
-                )
-                database.execute(f"PRAGMA user_version = {SCHEMA}")
+            if version != SCHEMA:  # not again: it is a write, and what is on a full disk can be read
+                with database:
+                    database.execute(
+                        "CREATE TABLE IF NOT EXISTS row"
+                        " (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+                    )
+                    database.execute(f"PRAGMA user_version = {SCHEMA}")
         except sqlite3.Error:
             database.close()
             raise

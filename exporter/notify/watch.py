@@ -1,12 +1,15 @@
 """What is remembered of containers to know what alerts hold now: pure, and kept over restarts of the agent.
 
-    a kill          the ledger's total rose; holds for 10 minutes, as the rule looks back
-    looping         as many restarts in the window as the settings say; holds while it is so
+    a kill          the ledger's total rose; holds for 9 minutes
+    looping         as many restarts in the window as the settings say; holds while it is so, and for 9 minutes at most
+                    once systemd has given up
     given up        systemd's start limit was hit; holds while the unit stays failed
     a lost wall     a critical check passed, and now fails for longer than one reading; holds while it fails
 
 Where the rule would end (the check cannot be judged, the container is gone) these end too: otherwise one of the two
-would wake whom the other has just told that it is over.
+would wake whom the other has just told that it is over. For the same reason a kill holds for less than the rule's 10
+minutes: increase() ends when the last sample from before the kill leaves its window, a scrape's interval sooner or
+later, and whatever is sent as firing after that begins the alert anew.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from exporter.notify import alert
 from exporter.notify.alert import Alert, Origin
 from exporter.present.untrusted import bounded
 
-LOOK_BACK_SECONDS = 600  # of the rule
+LOOK_BACK_SECONDS = 540  # the rule looks back 600, and its last sample may be of a minute before
 # A container that is first seen with kills: those are news only where the agent was before it, as in the rule.
 _NEWCOMER_SECONDS = 900
 _BUCKET_SECONDS = 10
@@ -52,15 +55,6 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
-    """systemd starts the container's unit no more."""
-
-    since_seconds: float
-    after_restarts: bool
-    is_told: bool  # a restart that is still to be counted makes another alert of it
-
-
-@dataclass(frozen=True, slots=True)
 class Watch:
     """What is known. Names are as in the series."""
 
@@ -68,7 +62,7 @@ class Watch:
     oom_kills: Mapping[str, int] = field(default_factory=dict)  # totals as last seen
     kills: Mapping[str, Kills] = field(default_factory=dict)
     looping: Mapping[str, tuple[float, int]] = field(default_factory=dict)  # since, how many restarts
-    given_up: Mapping[str, GivenUp] = field(default_factory=dict)
+    given_up: Mapping[str, float] = field(default_factory=dict)  # since when systemd starts the unit no more
     walls: Mapping[str, Wall] = field(default_factory=dict)  # by "check container"
 
 
@@ -78,13 +72,15 @@ def after_totals(watch: Watch, totals: Totals, limits: Limits, now_seconds: floa
     is_settled_in = now_seconds - began >= _NEWCOMER_SECONDS
     kills = {name: left for name, of in watch.kills.items() if (left := _recent(of, now_seconds)) is not None}
     looping: dict[str, tuple[float, int]] = {}
+    window_seconds = min(limits.restart_loop_window_seconds, LOOK_BACK_SECONDS)
+    short = replace(limits, restart_loop_window_seconds=window_seconds)
     for counts in totals.containers:
         name = bounded(counts.name)
         known = watch.oom_kills.get(name, 0 if is_settled_in else counts.oom_kills)
         # A total that fell was begun anew: what it holds was told of before.
         if counts.oom_kills > known:
             kills[name] = _risen(kills.get(name), counts, counts.oom_kills - known, now_seconds)
-        restarts = restarts_in_window(counts, totals, limits)
+        restarts = restarts_in_window(counts, totals, short if name in watch.given_up else limits)
         if restarts >= limits.restart_loop_restarts:
             looping[name] = (watch.looping.get(name, (now_seconds, 0))[0], restarts)
     oom_kills = {bounded(counts.name): counts.oom_kills for counts in totals.containers}
@@ -97,18 +93,14 @@ def after_report(watch: Watch, report: Report, sure_seconds: float) -> Watch:
     `sure_seconds`: how long a check has to fail. A container that is being started is half made.
     """
     now_seconds = report.taken_at_seconds
-    given_up: dict[str, GivenUp] = {}
+    given_up: dict[str, float] = {}
     walls = dict(watch.walls)
     titles = {check.id: check.title for check in report.checks}
     seen = set()
     for one in report.containers:
         name = bounded(one.name)
         if _has_given_up(one):
-            before = watch.given_up.get(name)
-            since = min(before.since_seconds if before else now_seconds, now_seconds)
-            given_up[name] = GivenUp(
-                since, bool(one.restarts), bool(one.restarts) or now_seconds - since >= sure_seconds
-            )
+            given_up[name] = min(watch.given_up.get(name, now_seconds), now_seconds)
         for finding in one.findings:
             if finding.severity is not Severity.CRITICAL:
                 continue
@@ -127,6 +119,27 @@ def after_report(watch: Watch, report: Report, sure_seconds: float) -> Watch:
     return replace(watch, given_up=given_up, walls=walls)
 
 
+def joined(kept: Watch, began: Watch) -> Watch:
+    """The watch of a disk that could be read only after another one had begun in memory.
+
+    Kills of between the two are news; those that the second has told of are not.
+    """
+    told = {name: kills.count for name, kills in began.kills.items()}
+    oom_kills = {
+        name: min(count, kept.oom_kills[name] + told.get(name, 0)) if name in kept.oom_kills else count
+        for name, count in began.oom_kills.items()
+    }
+    return replace(
+        kept,
+        began_seconds=began.began_seconds if kept.began_seconds is None else kept.began_seconds,
+        oom_kills={**kept.oom_kills, **oom_kills},
+        kills={**kept.kills, **began.kills},
+        looping={**kept.looping, **began.looping},
+        given_up={**kept.given_up, **began.given_up},
+        walls={**kept.walls, **began.walls},
+    )
+
+
 def holding(watch: Watch, origin: Origin) -> tuple[Alert, ...]:
     """The alerts that hold now."""
     alerts = [
@@ -134,11 +147,7 @@ def holding(watch: Watch, origin: Origin) -> tuple[Alert, ...]:
         for name, kills in watch.kills.items()
     ]
     alerts += [alert.looping(origin, name, restarts, since) for name, (since, restarts) in watch.looping.items()]
-    alerts += [
-        (alert.gave_up if unit.after_restarts else alert.unit_failed)(origin, name, unit.since_seconds)
-        for name, unit in watch.given_up.items()
-        if unit.is_told
-    ]
+    alerts += [alert.gave_up(origin, name, since) for name, since in watch.given_up.items()]
     for key, wall in watch.walls.items():
         if wall.is_lost and wall.failing_since_seconds is not None:
             check, _, name = key.partition(" ")

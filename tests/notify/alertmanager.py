@@ -61,7 +61,7 @@ def rejecting(container: str) -> Behaviour:
     def behave(fake: FakeAlertmanager, handler: BaseHTTPRequestHandler, alerts: list[dict[str, Any]]) -> None:
         bad = [one for one in alerts if one["labels"].get("container") == container]
         good = [one for one in alerts if one not in bad]
-        answers(400 if bad else 200, "invalid label set")(fake, handler, good)
+        answers(400 if bad else 200, '"invalid label set"' if bad else "")(fake, handler, good)
         if bad:
             fake.taken += good
 

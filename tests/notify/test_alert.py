@@ -40,9 +40,12 @@ CASES: dict[str, tuple[Alert, list[dict[str, str]]]] = {
             {"series": f'bulkhead_container_unit_state{{{WEB}, state="failed"}}', "values": "1x60"},
         ],
     ),
-    "unit failed": (
-        alert.unit_failed(ORIGIN, "web", 0.0),
-        [{"series": f'bulkhead_container_unit_state{{{WEB}, state="failed"}}', "values": "1x60"}],
+    "gave up without a restart": (
+        alert.gave_up(ORIGIN, "web", 0.0),
+        [
+            {"series": f"bulkhead_container_restart_loop{{{WEB}}}", "values": "1x60"},
+            {"series": f'bulkhead_container_unit_state{{{WEB}, state="failed"}}', "values": "1x60"},
+        ],
     ),
     "wall lost": (
         alert.wall_lost(ORIGIN, "web", "seccomp_filtered", "System calls are filtered", 0.0),

@@ -116,7 +116,7 @@ def test_an_alert_that_is_not_valid_keeps_none_from_being_taken_and_is_told_once
         assert results(made, fake)["rejected"] == 1
         assert fake.names() == ["web"]
     assert [(vars(one)["container"], vars(one)["reason"]) for one in caplog.records] == [
-        ("db", "HTTP 400 Bad Request: invalid label set")
+        ("db", 'HTTP 400 Bad Request: "invalid label set"')
     ]
 
 

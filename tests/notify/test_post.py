@@ -43,18 +43,29 @@ def test_an_alert_is_posted_as_the_second_version_of_the_api_wants_it() -> None:
     assert ended["endsAt"] == "2027-01-15T08:00:00.001Z"
 
 
+PLAIN = "HTTP 400 Bad Request: Client sent an HTTP request to an HTTPS server."
+
+
 @pytest.mark.parametrize(
     ("behaviour", "result", "reason"),
     [
         (accepts, Result.ACCEPTED, "accepted"),
         (answers(400, '"invalid\x1b[31m label"'), Result.REJECTED, 'HTTP 400 Bad Request: "invalid?[31m label"'),
+        (
+            answers(400, '{"code":601,"message":"x"}'),
+            Result.REJECTED,
+            'HTTP 400 Bad Request: {"code":601,"message":"x"}',
+        ),
+        # As a server with TLS says to who asks without, and many a proxy about something that is not the alert.
+        (answers(400, "Client sent an HTTP request to an HTTPS server.\n"), Result.FAILED, PLAIN),
+        (answers(400), Result.FAILED, "HTTP 400 Bad Request"),
         (answers(500, "x" * 10_000), Result.FAILED, "HTTP 500 Internal Server Error: " + "x" * 300),
         (answers(302), Result.FAILED, "HTTP 302 Found"),
         (answers(401), Result.FAILED, "HTTP 401 Unauthorized"),
         (wedged, Result.FAILED, "no answer within 0.3 s"),
         (closes, Result.FAILED, "Remote end closed connection without response"),
     ],
-    ids=["accepts", "400", "500", "302", "401", "wedged", "closes"],
+    ids=["accepts", "400", "400 object", "400 plain", "400 empty", "500", "302", "401", "wedged", "closes"],
 )
 def test_what_comes_back_is_told(behaviour: Behaviour, result: Result, reason: str) -> None:
     answer = sent_to(behaviour)

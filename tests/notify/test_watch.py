@@ -7,7 +7,7 @@ import pytest
 from exporter.assess.limits import Limits
 from exporter.assess.report import Verdict
 from exporter.facts.counts import Counts, Totals
-from exporter.notify.watch import Watch, after_report, after_totals, holding
+from exporter.notify.watch import Watch, after_report, after_totals, holding, joined
 from tests.notify.totals import NOW, ORIGIN, judged, restarted, totals, with_unit
 
 LIMITS = Limits()
@@ -29,11 +29,11 @@ def killed(*steps: tuple[float, Totals], watch: Watch | None = None) -> Watch:
 KILL = [("BulkheadOomKill", "web")]
 
 
-def test_a_kill_holds_for_ten_minutes() -> None:
+def test_a_kill_holds_for_nine_minutes_and_so_ends_before_the_rule_does() -> None:
     watch = killed((0, totals(web=0, db=3)), (5, totals(web=1, db=3)))
     assert names(watch) == KILL
-    assert names(killed((595, totals(web=1, db=3)), watch=watch)) == KILL
-    assert names(killed((620, totals(web=1, db=3)), watch=watch)) == []
+    assert names(killed((540, totals(web=1, db=3)), watch=watch)) == KILL
+    assert names(killed((560, totals(web=1, db=3)), watch=watch)) == []
 
 
 def test_an_agent_that_is_new_on_its_host_tells_of_no_old_kill() -> None:
@@ -60,7 +60,7 @@ def test_kills_of_a_storm_are_counted_in_the_words_of_one_alert() -> None:
     (alert,) = holding(watch, ORIGIN)
     assert "about 2000 in the last 10 minutes" in alert.annotations["description"]
     assert len(watch.kills["web"].by_bucket) <= 62
-    watch = killed((599 + 50, totals(web=2000)), watch=watch)
+    watch = killed((539 + 50, totals(web=2000)), watch=watch)
     assert "about 1201" in holding(watch, ORIGIN)[0].annotations["description"]
 
 
@@ -93,6 +93,7 @@ def test_a_restart_loop_holds_while_the_window_has_as_many_restarts() -> None:
     ("active_state", "result", "restarts", "expected"),
     [
         ("failed", "start-limit-hit", 4, ["gave_up"]),
+        ("failed", "start-limit-hit", 0, ["gave_up"]),
         ("failed", "exit-code", 4, []),
         ("activating", "start-limit-hit", 4, []),
     ],
@@ -104,13 +105,16 @@ def test_a_start_limit_holds_while_the_unit_stays_failed(
     assert [alert.labels.get("condition") for alert in holding(watch, ORIGIN)] == expected
 
 
-def test_a_start_limit_without_restarts_waits_for_restarts_that_are_still_to_be_counted() -> None:
-    watch = after_report(Watch(), with_unit(NOW, "web", "failed", "start-limit-hit", 0), SURE_SECONDS)
-    assert names(watch) == []
-    later = after_report(watch, with_unit(NOW + 20, "web", "failed", "start-limit-hit", 0), SURE_SECONDS)
-    assert names(later) == [("BulkheadUnitFailed", "web")]
-    counted = after_report(watch, with_unit(NOW + 5, "web", "failed", "start-limit-hit", 3), SURE_SECONDS)
-    assert names(counted) == [("BulkheadRestartLoop", "web")]
+def test_a_loop_that_systemd_has_ended_holds_no_longer_than_the_rule_of_ten_minutes() -> None:
+    second = 1_000_000
+    thrice = restarted("web", 100 * second, 110 * second, 120 * second, now_us=120 * second)
+    hour = replace(LIMITS, restart_loop_window_seconds=3600)
+    watch = after_totals(Watch(), thrice, hour, NOW)
+    later = replace(thrice, taken_at_us=(110 + 600) * second)
+    assert names(after_totals(watch, later, hour, NOW + 600)) == [("BulkheadRestartLoop", "web")]
+    watch = after_report(watch, with_unit(NOW, "web", "failed", "start-limit-hit", 3), SURE_SECONDS)
+    (gave_up,) = holding(after_totals(watch, later, hour, NOW + 600), ORIGIN)
+    assert gave_up.labels["condition"] == "gave_up"
 
 
 @pytest.mark.parametrize(
@@ -148,3 +152,13 @@ def test_walls_of_a_container_that_the_ledger_has_forgotten_are_forgotten() -> N
     assert watch.walls
     watch = after_report(killed((5, totals()), watch=watch), judged(NOW + 5), SURE_SECONDS)
     assert not watch.walls
+
+
+def test_of_a_watch_that_was_read_late_kills_of_between_are_news_and_those_told_since_are_not() -> None:
+    kept = killed((0, totals(web=2, db=1)))
+    began = killed((7200, totals(web=5, db=1, new=4)), (7230, totals(web=6, db=1, new=4)))
+    both = joined(kept, began)
+    assert {alert.labels["container"] for alert in holding(began, ORIGIN)} == {"web"}
+    assert both.oom_kills == {"web": 3, "db": 1, "new": 4}
+    after = killed((7240, totals(web=6, db=1, new=4)), watch=both)
+    assert {name: kills.count for name, kills in after.kills.items()} == {"web": 4}
