@@ -2,7 +2,7 @@
 
 An installed package carries them in its directory `shipped`; in a checkout they are where they are kept:
 
-    alerts/bulkhead.rules.yml
+    alerts/rules/bulkhead-containers.yml
     alerts/runbooks/BulkheadOomKill.md
     dashboards/host.json
     dashboards/provisioning/dashboards/bulkhead.yml

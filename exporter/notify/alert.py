@@ -109,6 +109,26 @@ def wall_lost(origin: Origin, container: str, check: str, title: str, since_seco
     )
 
 
+def limit_not_applied(origin: Origin, container: str, resource: str, since_seconds: float) -> Alert:
+    """A limit that was in force is not."""
+    where = f"ontainer {container} on {origin.instance}"
+    return _alert(
+        origin,
+        {
+            "alertname": "BulkheadLimitNotApplied",
+            "severity": "critical",
+            "container": container,
+            "resource": resource,
+            "kind": "not_applied",
+        },
+        f"C{where}: limit {resource} is not in force",
+        f"A limit of {resource} was asked for c{where}, and the kernel does not have it: the container may take more "
+        "than it was given. Compare bulkhead_container_limit_declared with bulkhead_container_limit_in_force, then "
+        "restart its unit.",
+        since_seconds,
+    )
+
+
 def trial_labels(origin: Origin) -> dict[str, str]:
     """Of what `bulkhead alert-test` sends: no rule has it."""
     return _with_origin(origin, {"alertname": "BulkheadTest", "severity": "none"})

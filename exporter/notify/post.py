@@ -11,6 +11,7 @@ They are never part of an answer.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def _post(peer: Alertmanager, body: bytes, ends_at: float) -> tuple[Result, str]
     with requests.Session() as session:
         # Neither proxies nor .netrc of whoever starts the agent: what is not configured is not used.
         session.trust_env = False
-        verify: bool | str = not peer.insecure_skip_verify
+        verify: bool | str = _authorities() if not peer.insecure_skip_verify else False
         if not verify:
             # Said in the configuration and told at the start: not again on stderr for each request.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -125,6 +126,14 @@ def _post(peer: Alertmanager, body: bytes, ends_at: float) -> tuple[Result, str]
     reason = f"HTTP {status} {printable(response.reason or '')}".strip() + (f": {told}" if told else "")
     is_rejected = status == requests.codes.bad_request and answer.lstrip()[:1] in _JSON_BEGINS
     return (Result.REJECTED if is_rejected else Result.FAILED), reason
+
+
+def _authorities() -> bool | str:
+    """Where the system's certificates are, which hold those of the house; requests' own list where it has none."""
+    paths = ssl.get_default_verify_paths()  # each is None where it is not there
+    if not paths.cafile and paths.capath and any(Path(paths.capath).iterdir()):
+        return paths.capath
+    return paths.cafile or True
 
 
 def _head(response: requests.Response, ends_at: float) -> bytes:

@@ -4,7 +4,8 @@
     looping         as many restarts in the window as the settings say; holds while it is so, and for 9 minutes at most
                     once systemd has given up
     given up        systemd's start limit was hit; holds while the unit stays failed
-    a lost wall     a critical check passed, and now fails for longer than one reading; holds while it fails
+    a lost wall     a critical check passed, and now fails for longer than one reading; holds while it fails. Of limits
+                    there is an alert for each resource, which says more than their check
 
 Where the rule would end (the check cannot be judged, the container is gone) these end too: otherwise one of the two
 would wake whom the other has just told that it is over. For the same reason a kill holds for less than the rule's 10
@@ -14,11 +15,11 @@ later, and whatever is sent as firing after that begins the alert anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.assess.limits import Limits
-from exporter.assess.report import ContainerReport, Report, Severity, Verdict
+from exporter.assess.report import ContainerReport, Drift, Report, Severity, Verdict
 from exporter.assess.restarts import restarts_in_window
 from exporter.facts.counts import Counts, Totals
 from exporter.notify import alert
@@ -29,6 +30,8 @@ LOOK_BACK_SECONDS = 540  # the rule looks back 600, and its last sample may be o
 # A container that is first seen with kills: those are news only where the agent was before it, as in the rule.
 _NEWCOMER_SECONDS = 900
 _BUCKET_SECONDS = 10
+_CHECK_OF_LIMITS = "limits_applied"
+_LIMIT = "limit:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Watch:
     kills: Mapping[str, Kills] = field(default_factory=dict)
     looping: Mapping[str, tuple[float, int]] = field(default_factory=dict)  # since, how many restarts
     given_up: Mapping[str, float] = field(default_factory=dict)  # since when systemd starts the unit no more
-    walls: Mapping[str, Wall] = field(default_factory=dict)  # by "check container"
+    walls: Mapping[str, Wall] = field(default_factory=dict)  # by "check container", or "limit:resource container"
 
 
 def after_totals(watch: Watch, totals: Totals, limits: Limits, now_seconds: float) -> Watch:
@@ -101,14 +104,10 @@ def after_report(watch: Watch, report: Report, sure_seconds: float) -> Watch:
         name = bounded(one.name)
         if _has_given_up(one):
             given_up[name] = min(watch.given_up.get(name, now_seconds), now_seconds)
-        for finding in one.findings:
-            if finding.severity is not Severity.CRITICAL:
-                continue
-            key = f"{finding.check} {name}"
+        for wall, verdict in _verdicts(one):
+            key = f"{wall} {name}"
             seen.add(key)
-            after = _wall_after(
-                walls.get(key), finding.outcome.verdict, titles.get(finding.check, ""), now_seconds, sure_seconds
-            )
+            after = _wall_after(walls.get(key), verdict, titles.get(wall, ""), now_seconds, sure_seconds)
             if after is not None:
                 walls[key] = after
     for key in walls.keys() - seen:
@@ -151,7 +150,11 @@ def holding(watch: Watch, origin: Origin) -> tuple[Alert, ...]:
     for key, wall in watch.walls.items():
         if wall.is_lost and wall.failing_since_seconds is not None:
             check, _, name = key.partition(" ")
-            alerts.append(alert.wall_lost(origin, name, check, wall.title, wall.failing_since_seconds))
+            if check.startswith(_LIMIT):
+                resource = check.removeprefix(_LIMIT)
+                alerts.append(alert.limit_not_applied(origin, name, resource, wall.failing_since_seconds))
+            else:
+                alerts.append(alert.wall_lost(origin, name, check, wall.title, wall.failing_since_seconds))
     return tuple(alerts)
 
 
@@ -174,6 +177,16 @@ def _recent(kills: Kills, now_seconds: float) -> Kills | None:
             # The wall clock was set back: what lies in its future is of now.
             buckets[min(bucket, now)] = buckets.get(min(bucket, now), 0) + count
     return replace(kills, by_bucket=tuple(buckets.items())) if buckets else None
+
+
+def _verdicts(one: ContainerReport) -> Iterator[tuple[str, Verdict]]:
+    """What walls the container, each with its name: critical checks, and limits by resource."""
+    for finding in one.findings:
+        if finding.severity is Severity.CRITICAL and finding.check != _CHECK_OF_LIMITS:
+            yield finding.check, finding.outcome.verdict
+    for drift in one.limit_drifts:
+        if drift.kind is Drift.NOT_APPLIED:
+            yield f"{_LIMIT}{drift.resource}", Verdict.FAIL if drift.holds else Verdict.PASS
 
 
 def _has_given_up(one: ContainerReport) -> bool:

@@ -62,10 +62,6 @@ MUTES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"alertname": "BulkheadCheckFailing", "severity": "warning", "check": "own_slice", **WEB},
         {"alertname": "BulkheadHardeningDrift", "severity": "warning", "check": "own_slice", **WEB},
     ),
-    "a limit not in force its check": (
-        {"alertname": "BulkheadLimitNotApplied", "severity": "critical", "resource": "pids", **WEB},
-        {"alertname": "BulkheadCriticalCheckFailing", "severity": "critical", "check": "limits_applied", **WEB},
-    ),
     "a label its check": (
         {"alertname": "BulkheadVolumeMislabelled", "severity": "warning", "kind": "foreign", **WEB},
         {"alertname": "BulkheadCheckFailing", "severity": "warning", "check": "volumes_labelled_private", **WEB},

@@ -47,6 +47,15 @@ CASES: dict[str, tuple[Alert, list[dict[str, str]]]] = {
             {"series": f'bulkhead_container_unit_state{{{WEB}, state="failed"}}', "values": "1x60"},
         ],
     ),
+    "limit not applied": (
+        alert.limit_not_applied(ORIGIN, "web", "memory", 0.0),
+        [
+            {
+                "series": f'bulkhead_container_limit_drift{{{WEB}, resource="memory", kind="not_applied"}}',
+                "values": "0x5 1x55",
+            }
+        ],
+    ),
     "wall lost": (
         alert.wall_lost(ORIGIN, "web", "seccomp_filtered", "System calls are filtered", 0.0),
         [

@@ -114,7 +114,9 @@ def test_an_authority_that_is_not_there_is_a_failure_that_names_it(tmp_path: Pat
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed: no certificate can be made")
-def test_certificates_are_checked_both_ways_unless_told_otherwise(tmp_path: Path) -> None:
+def test_certificates_are_checked_both_ways_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     request = [
         "req",
@@ -141,7 +143,10 @@ def test_certificates_are_checked_both_ways_unless_told_otherwise(tmp_path: Path
         assert post(known, (FIRING,)).result is Result.ACCEPTED
         assert post(trusting, (FIRING,)).result is Result.ACCEPTED
         stranger = post(Alertmanager(fake.url, cert_file=certificate, key_file=key), (FIRING,))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # as if it were one of the system's
+        by_the_system = post(Alertmanager(fake.url, cert_file=certificate, key_file=key), (FIRING,))
+        assert by_the_system.result is Result.ACCEPTED, by_the_system.reason
         nobody = post(Alertmanager(fake.url, ca_file=certificate), (FIRING,))
     assert (stranger.result, nobody.result) == (Result.FAILED, Result.FAILED)
     assert "certificate verify failed" in stranger.reason
-    assert len(fake.taken) == 2
+    assert len(fake.taken) == 3

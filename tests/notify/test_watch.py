@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.limits import Limits
-from exporter.assess.report import Verdict
+from exporter.assess.report import ContainerReport, Drift, Finding, LimitDrift, Outcome, Report, Severity, Verdict
 from exporter.facts.counts import Counts, Totals
 from exporter.notify.watch import Watch, after_report, after_totals, holding, joined
 from tests.notify.totals import NOW, ORIGIN, judged, restarted, totals, with_unit
@@ -145,6 +145,25 @@ def test_a_wall_that_is_lost_in_a_restart_is_lost_though_the_container_was_away(
         watch = after_report(watch, report, SURE_SECONDS)
     watch = after_report(watch, judged(NOW + 60, web=FAIL), SURE_SECONDS)
     assert names(watch) == [("BulkheadCriticalCheckFailing", "web")]
+
+
+def test_a_limit_that_was_in_force_and_is_not_is_told_by_resource_and_not_by_its_check_too() -> None:
+    def report(at: float, *, holds: bool) -> Report:
+        drifts = tuple(
+            LimitDrift(resource, kind, holds and resource == "memory")
+            for resource in ("memory", "pids")
+            for kind in (Drift.NOT_APPLIED, Drift.MISMATCH)
+        )
+        verdict = Outcome(FAIL if holds else PASS, "")
+        finding = Finding("limits_applied", Severity.CRITICAL, verdict)
+        return Report(at, (ContainerReport("web", "running", findings=(finding,), limit_drifts=drifts),), ())
+
+    watch = killed((0, totals(web=0)))
+    for at, holds in ((0, False), (20, True), (40, True)):
+        watch = after_report(watch, report(NOW + at, holds=holds), SURE_SECONDS)
+    (told,) = holding(watch, ORIGIN)
+    assert (told.labels["alertname"], told.labels["resource"]) == ("BulkheadLimitNotApplied", "memory")
+    assert names(after_report(watch, report(NOW + 60, holds=False), SURE_SECONDS)) == []
 
 
 def test_walls_of_a_container_that_the_ledger_has_forgotten_are_forgotten() -> None:
