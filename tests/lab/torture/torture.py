@@ -22,9 +22,10 @@ QUADLETS = Path("/etc/containers/systemd")
 COUNTED = Path("/var/lib/torture")
 CGROUP = Path("/sys/fs/cgroup")
 DIES = "/bin/sh -c 'sleep 1; exec tail /dev/zero'"
-# Each worker's death is written down by the container itself. The sleep keeps the guest answering.
+# Each worker's death is written down by the container itself. The pauses keep the guest answering: one that is busy all
+# the time has journald killed by its watchdog, and podman's commands end after minutes.
 LOSES_WORKERS = (
-    "/bin/sh -c 'trap \"exit 0\" TERM; while :; do tail /dev/zero; echo $? >>/counted; sleep 2 & wait $!; done'"
+    "/bin/sh -c 'trap \"exit 0\" TERM; while :; do tail /dev/zero; echo $? >>/counted; sleep 5 & wait $!; done'"
 )
 KINDS = {
     # name: (slice, command)
@@ -56,7 +57,7 @@ PodmanArgs=--memory=16m --memory-swap=16m
 [Service]
 Slice={slice}
 Restart=always
-RestartSec=15s
+RestartSec=25s
 TimeoutStartSec=300
 """
 POD = "[Pod]\nPodName=tpod\nPodmanArgs=--network=none\n[Service]\nSlice=services-tpod.slice\n"
@@ -96,7 +97,7 @@ def set_up() -> None:
 
 def start_podmans() -> None:
     arguments = ["--memory=16m", "--memory-swap=16m", "--network=none", "--restart=always", "--name", PODMANS]
-    run("podman", "run", "-d", *arguments, IMAGE, "/bin/sh", "-c", "sleep 1; exec tail /dev/zero", check=True)
+    run("podman", "run", "-d", *arguments, IMAGE, "/bin/sh", "-c", "sleep 15; exec tail /dev/zero", check=True)
 
 
 def restarts_of_podmans() -> int:
