@@ -34,7 +34,7 @@ _DAY_SECONDS = 86_400
 _VERDICT = (
     f"(bulkhead_container_hardening_check{{{ONE}}}"
     f" or 2 * bulkhead_container_hardening_unknown{{{ONE}}}"
-    f" or 2 + (bulkhead_container_hardening_waiver_expiry_timestamp_seconds{{{ONE}}} > bool 0))"
+    f" or 3 * bulkhead_container_hardening_waived{{{ONE}}})"
 )
 _WITH_DRIFT = (
     f"({_VERDICT} + on (job, instance, container, check) 4 * bulkhead_container_hardening_drift{{{ONE}}}"
@@ -195,7 +195,8 @@ def _drift_and_waivers() -> list[model.Panel]:
             Column("Host", label="instance"),
             Column("Check", label="check"),
         ],
-        about="Failures that somebody accepts until a day; then they fail again. Without a container: the host's own.",
+        about="Failures that somebody accepts until a day; then they fail again. The matrix above has those without a "
+        "day, too. Without a container: the host's own.",
         worst_first="Ends in",
         ascending=True,
         width=8,
@@ -222,7 +223,7 @@ def _hosts() -> list[model.Panel]:
     verdict = (
         f"max by (job, instance, check) (bulkhead_host_hardening_check{{{HOST}}}"
         f" or 2 * bulkhead_host_hardening_unknown{{{HOST}}}"
-        f" or 2 + (bulkhead_host_hardening_waiver_expiry_timestamp_seconds{{{HOST}}} > bool 0))"
+        f" or 3 * bulkhead_host_hardening_waived{{{HOST}}})"
     )
     checks = listing(
         "The hosts' own checks",

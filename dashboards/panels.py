@@ -135,7 +135,12 @@ def course(
     most: float | None = None,
     alert: str = "",
 ) -> timeseries.Panel:
-    """Series over time, of (expression, legend). One whose legend begins with `threshold` or `limit` is dashed."""
+    """Series over time, of (expression, legend). One whose legend begins with `threshold` or `limit` is dashed.
+
+    Bars are of increases over `$__rate_interval`, which is a scrape longer than the step between two of them: no event
+    falls between. Below a minute it would be several steps long, and show each event in several bars: steps are
+    not shorter. An event may still stand in two, so no total is told.
+    """
     panel = (
         timeseries.Panel()
         .title(title)
@@ -150,8 +155,8 @@ def course(
             common.VizLegendOptions()
             .display_mode(common_model.LegendDisplayMode.TABLE)
             .placement(common_model.LegendPlacement.RIGHT)
-            .calcs(["sum" if bars else "lastNotNull"])
-            .sort_by("Total" if bars else "Last *")
+            .calcs(["max" if bars else "lastNotNull"])
+            .sort_by("Max" if bars else "Last *")
             .sort_desc(True)
             .show_legend(True)
         )
@@ -170,6 +175,7 @@ def course(
         panel = panel.axis_soft_max(most)
     if bars:
         panel = panel.stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL)).decimals(0)
+        panel = panel.interval("1m")
     for number_of_query, (expr, legend) in enumerate(queries):
         panel = panel.with_target(query(expr, chr(ord("A") + number_of_query), legend))
     return panel

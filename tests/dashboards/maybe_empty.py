@@ -21,5 +21,5 @@ IN_THE_LAB = ON_THE_EXAMPLE_HOST | {
     'name="quota_critical_ratio"': "shows what is over a threshold alone",
     'kind=~"not_applied|mismatch"': "only where a limit is not as asked",
     "deriv(bulkhead_zfs_dataset_quota_ratio": "only where a dataset grows",
-    "waiver_expiry_timestamp_seconds": "only where something is waived",
+    "waiver_expiry_timestamp_seconds": "only where something is waived until a day",
 }

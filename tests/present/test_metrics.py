@@ -212,6 +212,8 @@ def test_a_waived_check_has_no_verdict_and_is_no_failure_and_tells_when_its_waiv
     own = {"container": "objects02"}
     assert states(page, "container_hardening_check", "check", **own) == {"all_capabilities_dropped": 0}
     assert states(page, "container_hardening_failed", "severity", **own) == {"critical": 1, "warning": 0, "info": 0}
+    assert states(page, "container_hardening_waived", "check", **own) == {"read_only_rootfs": 1}
+    assert states(PAGE, "host_hardening_waived", "check") == {"clock_synchronised": 1}
     expiry = "hardening_waiver_expiry_timestamp_seconds"
     assert states(page, f"container_{expiry}", "check", **own) == {"read_only_rootfs": NOW_SECONDS + 86_400}
     assert states(PAGE, f"host_{expiry}", "check") == {"clock_synchronised": NOW_SECONDS + 86_400}

@@ -19,6 +19,16 @@ def _unknown(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
     return (((finding.check,), 1) for finding in one.findings if finding.outcome.verdict is Verdict.UNKNOWN)
 
 
+def _waived(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
+    return (((finding.check,), 1) for finding in one.findings if finding.outcome.verdict is Verdict.WAIVED)
+
+
+def _host_waived(report: Report) -> Iterator[Sample]:
+    for finding in report.host_findings:
+        if finding.outcome.verdict is Verdict.WAIVED:
+            yield Sample((finding.check,), 1)
+
+
 def _drift(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
     return (((finding.check,), 1) for finding in one.findings if finding.outcome.drift)
 
@@ -87,6 +97,14 @@ FAMILIES: tuple[Family, ...] = (
         labelled_containers(_drift),
     ),
     Family(
+        "bulkhead_container_hardening_waived",
+        "1 for each check that fails and is waived, with a date or without.",
+        Kind.GAUGE,
+        ("container", "check"),
+        "up to 1 a container and check",
+        labelled_containers(_waived),
+    ),
+    Family(
         "bulkhead_container_hardening_waiver_expiry_timestamp_seconds",
         "Unix time at which the waiver with a date for this failing check ends, or has ended.",
         Kind.GAUGE,
@@ -125,6 +143,14 @@ FAMILIES: tuple[Family, ...] = (
         ("check",),
         "up to 1 a check of the host",
         _host_unknown,
+    ),
+    Family(
+        "bulkhead_host_hardening_waived",
+        "1 for each check of the host that fails and is waived, with a date or without.",
+        Kind.GAUGE,
+        ("check",),
+        "up to 1 a check of the host",
+        _host_waived,
     ),
     Family(
         "bulkhead_host_hardening_waiver_expiry_timestamp_seconds",
