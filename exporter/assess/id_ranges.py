@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from exporter.assess.inventory import Resident
@@ -23,6 +23,7 @@ OWNER = "containers"
 PODMAN_MINIMUM_IDS = 1024
 _ALL_IDS = (1 << 32) - 1  # the map of a process in no user namespace of its own
 _SHARED = "container:"
+_NAMESPACE = "user:"
 _OVERLAPS_MAX = 1000  # a host where every container has the same map has the square of them
 
 Interval: TypeAlias = tuple[int, int]  # first id, and the one after the last
@@ -100,6 +101,7 @@ def _use(
     if everyone is None:
         return IdUse(kind, total)
     containers = [holder for one in everyone if (holder := _container(kind, one)) is not None]
+    namespaces = _one_of_each_namespace(containers)
     free = without(pool, [interval for one in containers for interval in one.intervals])
     sizes = [size(one.intervals) for one in containers if all(_is_within(each, pool) for each in one.intervals)]
     return IdUse(
@@ -108,7 +110,7 @@ def _use(
         used=total - size(free),
         largest_free_block=max((end - start for start, end in free), default=0),
         containers_left=size(free) // usual_size(sizes),
-        overlaps=_overlaps([*_owners(ranges), *_accounts(accounts), *containers]),
+        overlaps=_overlaps([*_owners(ranges), *_accounts(accounts), *namespaces]),
     )
 
 
@@ -131,8 +133,22 @@ def _container(kind: str, one: Resident) -> _Holder | None:
         shared.add(f"pod {one.container.pod}")
     if security and (security.userns_mode or "").startswith(_SHARED):
         shared.add((security.userns_mode or "").removeprefix(_SHARED))
-    shared |= {f"user:[{inode}]" for name, inode in (process.namespaces if process else ()) if name == "user"}
+    shared |= {f"{_NAMESPACE}[{inode}]" for name, inode in (process.namespaces if process else ()) if name == "user"}
     return _Holder("container", one.name, intervals, frozenset(shared))
+
+
+def _one_of_each_namespace(containers: Iterable[_Holder]) -> list[_Holder]:
+    """The same, with one for all that are in one user namespace: a pod of many is one holder of its ids."""
+    found: dict[str, _Holder] = {}
+    for one in containers:
+        key = next((name for name in sorted(one.namespaces) if name.startswith(_NAMESPACE)), one.name)
+        known = found.get(key)
+        if known is None:
+            found[key] = one
+        else:
+            intervals = merged((*known.intervals, *one.intervals))
+            found[key] = replace(known, intervals=intervals, namespaces=known.namespaces | one.namespaces)
+    return list(found.values())
 
 
 def _is_within(one: Interval, merged_intervals: Iterable[Interval]) -> bool:

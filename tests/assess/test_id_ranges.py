@@ -140,6 +140,12 @@ def test_ranges_of_two_owners_overlap_and_those_of_one_do_not() -> None:
     assert with_ranges(SubIds("containers", START, 10)) == 0
 
 
+def test_containers_in_one_user_namespace_are_one_holder_of_its_ids() -> None:
+    together = [living(f"c{number}", block(0), namespace=4026532001) for number in range(50)]
+    assert uids(*together).overlaps == 0
+    assert uids(*together, living("stranger", block(0))).overlaps == 1
+
+
 def test_where_all_overlap_no_more_are_looked_for_than_anybody_reads() -> None:
     assert uids(*(living(f"c{number}", block(0)) for number in range(60))).overlaps == 1000
 
