@@ -223,8 +223,10 @@ def test_every_death_for_memory_has_that_reason(tortured: tuple[dict[str, Any], 
         assert sum(exits[name, reason] for reason in EXIT_REASONS) == died, name
     kills = risen(KILLS, before, page)
     for name in ("t-own-dies-1", "t-own-dies-2", "t-none-dies", "t-shared-dies"):
+        # A container that dies while podman is still starting it, and is stopped meanwhile: it tells of neither.
+        untold = told["events"]["create"][name] - told["events"]["start"][name]
         # A death of which no line told is one by a signal, and each stop of the torture's own may be told as one.
-        assert exits[name, "oom"] <= kills[name] <= exits[name, "oom"] + exits[name, "signal"], name
+        assert exits[name, "oom"] <= kills[name] <= exits[name, "oom"] + exits[name, "signal"] + untold, name
         assert exits[name, "stopped"] <= told["by_hand"][name], name
 
 
