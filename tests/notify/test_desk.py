@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import resource
-import sqlite3
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,72 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.assess.limits import Limits
 from exporter.facts.counts import Totals
 from exporter.notify import delivery
-from exporter.notify.delivery import Posting
-from exporter.notify.desk import Desk
-from exporter.notify.store import FILE, Store
-from tests.notify.totals import NOW, ORIGIN, totals
-
-RESEND = 60.0
-ONE, TWO = "http://one", "http://two"
-
-
-class Host:
-    """A desk on a disk, a clock, and peers that take what comes when they are up."""
-
-    def __init__(self, directory: Path | None, peers: tuple[str, ...] = (ONE, TWO)) -> None:
-        self.directory = directory
-        self.peers = peers
-        self.now = NOW
-        self.kills = {"web": 0, "db": 0}
-        self.killed_at: dict[str, list[float]] = {"web": [], "db": []}
-        self.up = dict.fromkeys(peers, True)
-        self.taken: dict[str, list[tuple[float, Posting]]] = {peer: [] for peer in peers}
-        self.start()
-
-    def start(self) -> None:
-        self.store = Store(self.directory)
-        self.desk = Desk(self.store, ORIGIN, Limits(), self.peers, RESEND)
-        self.look()
-
-    def crash(self) -> None:
-        # What SQLite has committed is what a process leaves that ends at once.
-        self.store.close()
-        self.start()
-
-    def kill(self, name: str) -> None:
-        self.kills[name] += 1
-        self.killed_at[name].append(self.now)
-
-    def look(self) -> None:
-        self.desk.see_totals(totals(**self.kills), self.now)
-
-    def deliver(self, *, crash_before_noting: bool = False) -> None:
-        for peer in self.peers:
-            postings = self.desk.postings(peer, self.now, 64) if self.up[peer] else ()
-            self.taken[peer] += [(self.now, one) for one in postings]
-            if not crash_before_noting:
-                self.desk.note_accepted(peer, postings, self.now)
-
-    def live(self, seconds: float, step_seconds: float = 5) -> None:
-        for _ in range(int(seconds / step_seconds)):
-            self.now += step_seconds
-            self.look()
-            self.deliver()
-
-    def said(self, peer: str) -> list[bool]:
-        """Firing or resolved, without what only repeats the one before."""
-        fires = [one.fires for _, one in self.taken[peer]]
-        return [each for number, each in enumerate(fires) if number == 0 or fires[number - 1] != each]
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    host = Host(tmp_path)
-    host.live(900)
-    return host
+from tests.notify.host import ONE, RESEND, TWO, Host
+from tests.notify.totals import totals
 
 
 def test_an_alert_is_sent_at_once_resent_while_it_lasts_and_resolved_after_it(host: Host) -> None:
@@ -162,120 +96,6 @@ def test_a_storm_costs_no_more_than_one_alert_and_its_repeats(host: Host) -> Non
         host.live(0.5, 0.5)
     assert len(host.taken[ONE]) == 5
     assert "about 481" in host.taken[ONE][-1][1].annotations["description"]
-
-
-def test_a_full_disk_keeps_alerts_in_memory_and_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / FILE).mkdir()  # no file can be written there, not by root either
-    with caplog.at_level(logging.ERROR, "bulkhead"):
-        host = Host(tmp_path)
-        host.kill("web")
-        host.live(60)
-    assert host.said(ONE) == [True]
-    assert "cannot be written" in host.store.problem
-    told = [record for record in caplog.records if "cannot be written" in record.message]
-    assert len(told) == 1
-
-
-def test_a_disk_that_can_be_written_again_has_all_that_was_kept_in_memory(tmp_path: Path) -> None:
-    (tmp_path / FILE).mkdir()
-    host = Host(tmp_path)
-    host.up = dict.fromkeys(host.peers, False)
-    host.kill("web")
-    host.live(60)
-    (tmp_path / FILE).rmdir()
-    host.kill("db")
-    host.live(60)
-    assert host.store.problem == ""
-    host.crash()
-    host.up = dict.fromkeys(host.peers, True)
-    host.deliver()
-    assert {one.labels["container"] for _, one in host.taken[ONE]} == {"web", "db"}
-
-
-def test_what_was_kept_is_read_from_a_disk_that_is_full_since(host: Host) -> None:
-    host.up = dict.fromkeys(host.peers, False)
-    host.kill("web")
-    host.live(60)
-    host.store.close()
-    host.kill("db")  # while the agent is away
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # no file grows: a full disk, for this process
-    try:
-        host.start()
-        problem = host.store.problem
-        host.up = dict.fromkeys(host.peers, True)
-        host.deliver()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "cannot be written" in problem
-    assert {one.labels["container"] for _, one in host.taken[ONE]} == {"web", "db"}
-    host.live(5)
-    host.crash()
-    host.live(5)
-    assert host.said(ONE) == [True]
-
-
-def test_what_could_not_be_read_at_the_start_is_taken_in_when_it_can_be_and_never_written_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host = Host(tmp_path)
-    host.up = dict.fromkeys(host.peers, False)
-    host.live(900)
-    host.kill("web")
-    host.live(60)
-    host.store.close()
-    host.kill("db")  # while the agent is away
-
-    def read(_: Store) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Store, "_read", read)
-        host.start()
-        host.live(60)
-        assert "disk I/O error" in host.desk.notifications(host.now).problem
-    host.up = dict.fromkeys(host.peers, True)
-    host.live(10)
-    assert host.desk.notifications(host.now).problem == ""
-    assert {one.labels["container"] for _, one in host.taken[ONE]} == {"web", "db"}
-    host.crash()
-    host.live(5)
-    assert host.said(ONE) == [True]
-
-
-def test_a_page_does_not_wait_for_a_disk_that_hangs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    hangs, came = threading.Event(), threading.Event()
-
-    def save(*_: object) -> None:
-        came.set()
-        hangs.wait(30)
-
-    monkeypatch.setattr(host.store, "save", save)
-    host.kill("web")
-    waiting = threading.Thread(target=host.look)
-    waiting.start()
-    assert came.wait(30)
-    assert host.desk.notifications(host.now).queued == 0  # as it was known before
-    hangs.set()
-    waiting.join()
-    assert host.desk.notifications(host.now).queued == 2
-
-
-@pytest.mark.parametrize("spoil", [lambda raw: b"x" * len(raw), lambda raw: raw[:5000] + b"\xff" * (len(raw) - 5000)])
-def test_a_damaged_file_is_begun_anew(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
-    host = Host(tmp_path)
-    host.kill("web")
-    host.look()
-    host.store.close()
-    path = tmp_path / FILE
-    path.write_bytes(spoil(path.read_bytes()))
-    host.start()
-    host.kill("db")
-    host.look()
-    assert host.store.problem == ""
-    host.crash()
-    host.deliver()
-    assert "db" in {one.labels["container"] for _, one in host.taken[ONE]}
 
 
 def test_a_peer_that_is_new_in_the_configuration_is_told_of_what_holds_alone(tmp_path: Path) -> None:
