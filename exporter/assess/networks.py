@@ -16,7 +16,7 @@ from typing import TypeAlias
 from exporter.assess.inventory import Resident
 from exporter.assess.report import NetworkReport, PoolUse
 from exporter.facts.container import ContainerNetwork, full_name
-from exporter.facts.host import Host
+from exporter.facts.host import PAIRED_LINKS, Host
 from exporter.facts.network import AddressPool, Interface, NamespaceTraffic
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -44,7 +44,7 @@ def networks(everyone: Sequence[Resident], host: Host | None) -> tuple[NetworkRe
         held = holders[_segment(resident, network)]
         addresses = {address for _, one in connected for address in _addresses(one)}
         is_on_parent = not resident.user and network.driver in _ON_PARENT and bool(network.parent)
-        is_listed = is_on_parent and not network.parent.startswith("veth")
+        is_listed = is_on_parent and not network.parent.startswith(PAIRED_LINKS)
         reports.append(
             NetworkReport(
                 name,

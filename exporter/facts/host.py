@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PAIRED_LINKS = "veth"
+"""How interfaces begin that are left out of a host's links: each bridged container has a pair of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubIds:
@@ -61,7 +64,7 @@ class Host:
     subgids: tuple[SubIds, ...] = ()  # /etc/subgid
     account_uids: tuple[tuple[str, int], ...] = ()  # /etc/passwd: name, uid
     group_gids: tuple[tuple[str, int], ...] = ()  # /etc/group: name, gid
-    links: tuple[tuple[str, str], ...] = ()  # /sys/class/net: interface, operstate; without veth pairs
+    links: tuple[tuple[str, str], ...] = ()  # /sys/class/net: interface, operstate; without PAIRED_LINKS
     default_link: str = ""  # /proc/net/route: the interface of the default route
     sysctls: tuple[tuple[str, str], ...] = ()  # /proc/sys: "kernel.kptr_restrict" -> "1"
     page_bytes: int = 4096  # sysconf(_SC_PAGE_SIZE): memory limits are kept in whole pages

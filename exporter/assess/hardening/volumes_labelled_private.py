@@ -24,7 +24,7 @@ from exporter.assess.volumes import MountedVolume, asked_volumes, may_be_relabel
 
 _WORDS = {
     LabelKind.FOREIGN: "labelled for another container",
-    LabelKind.SHARED: "labelled for every container, which nobody asked for",
+    LabelKind.SHARED: "labelled for other containers too, which nobody asked for",
     LabelKind.UNLABELLED: "labelled for no container",
 }
 

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exporter.facts.container import MASKED_PATHS
-from exporter.facts.host import Host
+from exporter.facts.host import PAIRED_LINKS, Host
 from exporter.facts.reading import Unreadable
 from exporter.sources.host.clock import kernel_clock_is_synchronised
 from exporter.sources.host.kernels import installed_kernels
@@ -124,7 +124,7 @@ class HostSource:
             names = sorted(path.name for path in (self._root / "sys/class/net").iterdir())
         except OSError:
             return ()
-        links = [name for name in names if not name.startswith("veth")][:_MAX_LINKS]
+        links = [name for name in names if not name.startswith(PAIRED_LINKS)][:_MAX_LINKS]
         return tuple((name, state) for name in links if (state := self._word(f"sys/class/net/{name}/operstate")))
 
     def _lockdown(self) -> str | None:
