@@ -12,9 +12,14 @@ An exit waits a few seconds for those who know more, then it is counted under th
     signal     code above 128
     error      any other code
     unknown    podman told no code
+
+A container that is killed for want of memory while it is being stopped was stopped: podman's own SIGKILL at the end of
+a stop has code 137 as well, and a worker may have been the victim. The kill is counted as a kill all the same.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from exporter.facts.evidence import ContainerEvent, UnitFailed, UnitStopping
 from exporter.ledger.state import Account, Now, PendingExit, State
@@ -22,10 +27,23 @@ from exporter.ledger.state import Account, Now, PendingExit, State
 WAIT_US = 10_000_000
 _NEAR_US = 60_000_000
 _STOP_US = 300_000_000  # a stop may take its TimeoutStopSec
+_KILL_NANOSECONDS = 10_000_000_000
 _STOPS_LIMIT = 1000
 _PENDING_LIMIT = 1000
 _KILLED = 137
 _FIRST_SIGNAL = 128
+
+
+def was_asked_for(told: Sequence[tuple[int, str]], at_nanoseconds: int) -> bool:
+    """Whether an end was asked for by what podman told of this life before (when, what).
+
+    podman tells of `podman kill -s HUP`, which ends nothing, just as of `podman kill`, without the signal (5.4): a kill
+    counts if the end followed at once.
+    """
+    return any(
+        action in {"stop", "restart"} or (action == "kill" and at_nanoseconds - at < _KILL_NANOSECONDS)
+        for at, action in told
+    )
 
 
 def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, unhealthy: bool) -> None:
@@ -73,11 +91,12 @@ def hear_unit(state: State, told: UnitFailed | UnitStopping) -> None:
 
 
 def hear_stop(state: State, told: ContainerEvent) -> None:
-    """Take podman's `stop`, which may come just after `died`."""
-    for pending in state.host.exits:
-        if pending.container_id == told.container_id:
-            pending.stopped = True
-            state.touch("host", "")
+    """Take podman's `stop`, which may come just after `died`: of that end, and none of those before it."""
+    seconds = told.time_nanoseconds / 1e9
+    ended = [one for one in state.host.exits if one.container_id == told.container_id and one.at_seconds <= seconds]
+    if ended:
+        max(ended, key=lambda one: one.at_seconds).stopped = True
+        state.touch("host", "")
 
 
 def settle_exits(state: State, now: Now, *, may_close: bool = True) -> None:

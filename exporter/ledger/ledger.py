@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from exporter.facts.evidence import (
     UnitStopping,
 )
 from exporter.ledger.denials import hear_denial, settle_denials
-from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits
+from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits, was_asked_for
 from exporter.ledger.hints import hear_hint
 from exporter.ledger.kills import hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
@@ -187,17 +188,16 @@ class Ledger:
         life = state.lives.setdefault(life_key, LifeBook("", now.boot, told.container_id))
         life.name, life.heard_us = told.name, life.heard_us or now.us
         state.touch("life", life_key)
-        before = self._before(told)
+        before = self._since_start(told)
         match told.action:
             case "start":
                 hear_start(state, told)
-            case "stop" | "kill":
+            case "stop" | "kill" if any(action == "died" for _, action in before):
                 hear_stop(state, told)
-            case "restart" if before[:1] == ["died"]:
+            case "restart" if before and before[0][1] == "died":
                 hear_podman_restart(state, told, now)
             case "died":
-                since_start = before[: before.index("start")] if "start" in before else before
-                asked = not {"stop", "kill", "restart"}.isdisjoint(since_start)
+                asked = was_asked_for(before, told.time_nanoseconds)
                 hear_end(state, told, now, stopped=asked, unhealthy=told.container_id in self._unhealthy)
                 self._unhealthy.discard(told.container_id)
 
@@ -206,10 +206,11 @@ class Ledger:
         seen = self._state.events_seen
         return len(seen) >= SEEN_LIMIT and told.time_nanoseconds < int(next(iter(seen)).partition(":")[0])
 
-    def _before(self, told: ContainerEvent) -> list[str]:
-        """What podman told of the same container before, newest first."""
-        heard = self._heard.get(told.container_id, ())
-        return [action for at, action in sorted(heard, reverse=True) if at < told.time_nanoseconds]
+    def _since_start(self, told: ContainerEvent) -> list[tuple[int, str]]:
+        """When (ns) and what podman told of the same container before, back to its last start, newest first."""
+        heard = sorted(self._heard.get(told.container_id, ()), reverse=True)
+        before = ((at, action) for at, action in heard if at < told.time_nanoseconds)
+        return list(itertools.takewhile(lambda one: one[1] != "start", before))
 
     def _see_vmstat(self, oom_kills: int | None, now: Now) -> None:
         host = self._state.host

@@ -106,6 +106,15 @@ def test_a_stop_job_that_began_before_the_end_asked_for_it() -> None:
     assert agent.exits() == {"stopped": 1, "signal": 1}
 
 
+def test_a_container_that_is_killed_while_it_is_being_stopped_was_stopped_and_the_kill_counts() -> None:
+    agent = Agent()
+    agent.settle(UnitStopping(BOOT, agent.us, UNIT))
+    agent.after(3).settle(agent.kill())
+    agent.settle(agent.event("died", 137))
+    assert agent.exits() == {"stopped": 1}
+    assert agent.ledger.totals().containers[0].oom_kills == 1
+
+
 @pytest.mark.parametrize("order", [("stop", "died"), ("died", "stop")])
 def test_podmans_stop_is_a_stop_whichever_comes_first(order: tuple[str, str]) -> None:
     agent = Agent()
@@ -119,6 +128,36 @@ def test_a_stop_of_a_life_before_is_no_reason() -> None:
     for action in ("stop", "died", "start", "died"):
         agent.after(20).settle(agent.event(action, 143 if action == "died" else None))
     assert agent.exits() == {"stopped": 1, "signal": 1}
+
+
+def test_a_stop_is_of_one_life_and_not_of_those_that_ended_just_before() -> None:
+    # As podman 5.4 told of a container that its own policy restarts, while the agent was down.
+    agent = Agent()
+    agent.after(100)
+    ago = {"died": 60.0, "restart": 59.9, "start": 59.0}
+    told = [agent.event(action, 137 if action == "died" else None, ago=each) for action, each in ago.items()]
+    told += [agent.event("died", 137, ago=25.0), agent.event("restart", ago=24.8), agent.event("start", ago=22.0)]
+    told += [agent.event("stop", ago=20.6), agent.event("died", 137, ago=20.5), agent.event("cleanup", ago=20.0)]
+    agent.settle(*told, agent.kill(ago=60.1), agent.kill(ago=25.1))
+    assert agent.exits() == {"oom": 2, "stopped": 1}
+
+
+def test_a_stop_that_is_told_late_is_of_the_end_before_it() -> None:
+    agent = Agent()
+    agent.after(100)
+    told = [agent.event("died", 137, ago=30.0), agent.event("start", ago=25.0)]
+    agent.settle(*told, agent.event("died", 137, ago=20.0), agent.event("stop", ago=19.9))
+    assert agent.exits() == {"signal": 1, "stopped": 1}
+
+
+# podman kill -s HUP is told as podman kill is.
+@pytest.mark.parametrize(("after", "reason"), [(0.1, "stopped"), (3600, "signal")])
+def test_a_kill_by_podman_is_the_reason_of_an_end_that_follows_at_once(after: float, reason: str) -> None:
+    agent = Agent()
+    agent.settle(agent.event("start"), agent.event("kill", ago=-1))
+    agent.after(1)
+    agent.after(after).settle(agent.event("died", 137))
+    assert agent.exits() == {reason: 1}
 
 
 def test_an_unhealthy_container_that_is_killed_and_one_that_was_healthy_again() -> None:
