@@ -1,6 +1,6 @@
 """Alerts as alerts/rules/ make them: the same name, labels and words (a test holds both equal).
 
-    {"labels": {"alertname": "BulkheadOomKill", "severity": "warning", "container": "web", "instance": "host1:9946",
+    {"labels": {"alertname": "BulkheadOomKill", "severity": "critical", "container": "web", "instance": "host1:9946",
      "job": "bulkhead"}, "annotations": {...}, "startsAt": "2027-01-15T08:00:00.000Z", "endsAt": ...}
 
 Alertmanager takes two alerts for one if all of their labels are equal.
@@ -44,7 +44,7 @@ def oom_kill(origin: Origin, container: str, kills: int, since_seconds: float, l
     where = f"ontainer {container} on {origin.instance}"
     return _alert(
         origin,
-        {"alertname": "BulkheadOomKill", "severity": "warning", "container": container},
+        {"alertname": "BulkheadOomKill", "severity": "critical", "container": container},
         f"C{where}: killed for want of memory",
         f"Processes of c{where} were killed for want of memory, about {kills} in the last 10 minutes. Find out whose "
         "limit fired (payload, service or slice), then raise the limit to the recommended one or mend the leak.",

@@ -104,7 +104,7 @@ def test_the_usual_pagers_are_there() -> None:
 def one(name: str, status: str = "firing", **labels: str) -> dict[str, Any]:
     return {
         "status": status,
-        "labels": {"alertname": "BulkheadOomKill", "severity": "warning", "instance": "host1", **labels},
+        "labels": {"alertname": "BulkheadOomKill", "severity": "critical", "instance": "host1", **labels},
         "annotations": {
             "summary": f"Container {name} on host1: killed",
             "description": f"Processes of container {name} were killed.",
@@ -124,7 +124,7 @@ def rendered(directory: Path, template: str, *alerts: dict[str, Any], kind: str 
         "status": "firing" if fires else "resolved",
         "alerts": alerts,
         "groupLabels": {"alertname": "BulkheadOomKill", "instance": "host1"},
-        "commonLabels": {"alertname": "BulkheadOomKill", "instance": "host1", "severity": "warning"},
+        "commonLabels": {"alertname": "BulkheadOomKill", "instance": "host1", "severity": "critical"},
         "commonAnnotations": {"runbook_url": "https://runbooks.example/BulkheadOomKill.md"},
         "externalURL": "http://alertmanager.example",
     }

@@ -44,7 +44,7 @@ MUTES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "a dead agent the rest of its host": (
         {"alertname": "BulkheadAgentDown", "severity": "critical", "condition": "unreachable", **HOST},
-        {"alertname": "BulkheadOomKill", "severity": "warning", **WEB},
+        {"alertname": "BulkheadOomKill", "severity": "critical", **WEB},
     ),
     "a loop that the container is missing": (
         {"alertname": "BulkheadRestartLoop", "severity": "critical", "condition": "looping", **WEB},
@@ -85,7 +85,7 @@ WATCHDOG = {"alertname": "BulkheadWatchdog", "severity": "none"}
 LOUD = [
     WATCHDOG,
     {"alertname": "BulkheadWatchdog", "severity": "none", **HOST},
-    {"alertname": "BulkheadOomKill", "severity": "warning", "instance": "host2", "job": "bulkhead", "container": "web"},
+    {"alertname": "BulkheadOomKill", "severity": "critical", **WEB, "instance": "host2"},
     {"alertname": "BulkheadMemoryNearLimit", "severity": "warning", **HOST, "instance": "host3", "container": "db"},
 ]
 
@@ -208,19 +208,21 @@ def test_each_severity_reaches_its_receiver_and_a_muted_alert_none(shipped: tupl
     host = {"instance": "host9", "job": "bulkhead"}
     loop = {"alertname": "BulkheadRestartLoop", "severity": "critical", "container": "web", **host}
     missing = {"alertname": "BulkheadContainerMissing", "severity": "warning", "container": "web", **host}
-    kill = {"alertname": "BulkheadOomKill", "severity": "warning", "container": "web", **host}
-    also = {"alertname": "BulkheadOomKill", "severity": "warning", "container": "db", **host}
+    kill = {"alertname": "BulkheadOomKill", "severity": "critical", "container": "web", **host}
+    also = {"alertname": "BulkheadOomKill", "severity": "critical", "container": "db", **host}
+    near = {"alertname": "BulkheadMemoryNearLimit", "severity": "warning", "container": "db", **host}
     large = {"alertname": "BulkheadMemoryLimitTooLarge", "severity": "info", "container": "web", **host}
     tell(url, loop)
     assert eventually(lambda: loop in heard.alerts("/wake"))
     # Only now: an alert that is old is told at once, maybe before Alertmanager has seen what mutes it.
-    tell(url, missing, kill, also, large, WATCHDOG)
-    assert eventually(lambda: kill in heard.alerts("/tell") and also in heard.alerts("/tell"))
+    tell(url, missing, near, kill, also, large, WATCHDOG)
+    assert eventually(lambda: near in heard.alerts("/tell"))
+    assert eventually(lambda: kill in heard.alerts("/wake") and also in heard.alerts("/wake"))
     assert eventually(lambda: large in heard.alerts("/advise"))
     assert eventually(lambda: WATCHDOG in heard.alerts("/watchdog"))
     assert missing not in heard.alerts("/tell")
     # Kills are told each by itself, so that none waits for the group of another one.
-    told = [[one["labels"] for one in body["alerts"]] for path, body in heard.notifications if path == "/tell"]
+    told = [[one["labels"] for one in body["alerts"]] for path, body in heard.notifications if path == "/wake"]
     assert not any(kill in labels and also in labels for labels in told)
     tell(url, loop, over=True)
     assert eventually(
@@ -241,11 +243,11 @@ def test_a_mail_has_the_templates_subject_and_both_bodies(tmp_path: Path) -> Non
         config = config.replace("mail.example.org:587", f"127.0.0.1:{smtp_port}\n        require_tls: false")
         (tmp_path / "alertmanager.yml").write_text(config)
         with alertmanager(tmp_path, "alertmanager.yml") as url:
-            tell(url, {"alertname": "BulkheadOomKill", "severity": "warning", **WEB, "container": "<b>"})
+            tell(url, {"alertname": "BulkheadMemoryNearLimit", "severity": "warning", **WEB, "container": "<b>"})
             assert eventually(lambda: bool(heard.mails))
     mail = email.message_from_string(heard.mails[0], policy=email.policy.default)
-    assert mail["Subject"] == "summary of BulkheadOomKill"
+    assert mail["Subject"] == "summary of BulkheadMemoryNearLimit"
     assert mail["To"] == "operations@example.org"
     bodies = {part.get_content_type(): part.get_content() for part in mail.walk() if not part.is_multipart()}
-    assert "summary of BulkheadOomKill (warning)" in bodies["text/plain"]
+    assert "summary of BulkheadMemoryNearLimit (warning)" in bodies["text/plain"]
     assert '<a href="https://runbooks.example">runbook</a>' in bodies["text/html"]

@@ -104,7 +104,7 @@ def test_external_labels_are_on_each_alert_and_replace_none_of_its_own() -> None
     origin = Origin("host1", "bulkhead", (("container", "elsewhere"), ("site", "east")))
     assert dict(alert.oom_kill(origin, "web", 1, 0.0).labels) == {
         "alertname": "BulkheadOomKill",
-        "severity": "warning",
+        "severity": "critical",
         "container": "web",
         "site": "east",
         "instance": "host1",
