@@ -11,8 +11,11 @@ from exporter.config import (
 from tests.config.loaded import config_of, problems_of
 
 
-def test_one_line_switches_alerts_on(tmp_path: Path) -> None:
-    config = config_of(tmp_path, '[[alertmanagers]]\nurl = "http://localhost:9093/"\n')
+@pytest.mark.parametrize(
+    "text", ['alertmanagers = [{ url = "http://localhost:9093" }]', '[[alertmanagers]]\nurl = "http://localhost:9093/"']
+)
+def test_one_line_switches_alerts_on_and_a_table_does_too(tmp_path: Path, text: str) -> None:
+    config = config_of(tmp_path, f"{text}\n[alerts]\n")
     assert config.alertmanagers == (Alertmanager("http://localhost:9093"),)
     assert config.alerts == Alerts()
 
