@@ -124,7 +124,7 @@ def rendered(directory: Path, template: str, *alerts: dict[str, Any], kind: str 
         "status": "firing" if fires else "resolved",
         "alerts": alerts,
         "groupLabels": {"alertname": "BulkheadOomKill", "instance": "host1"},
-        "commonLabels": {"alertname": "BulkheadOomKill", "instance": "host1", "severity": "critical"},
+        "commonLabels": {name: alerts[0]["labels"][name] for name in ("alertname", "instance", "severity")},
         "commonAnnotations": {"runbook_url": "https://runbooks.example/BulkheadOomKill.md"},
         "externalURL": "http://alertmanager.example",
     }
@@ -153,7 +153,7 @@ def test_a_title_is_the_alerts_own_words_and_counts_where_there_are_several(tmp_
 @needs_amtool
 def test_a_text_tells_what_fires_in_full_and_what_is_over_in_a_line(tmp_path: Path) -> None:
     assert rendered(tmp_path, "text", one("web"), one("db", "resolved")).splitlines() == [
-        "Container web on host1: killed (warning)",
+        "Container web on host1: killed (critical)",
         "Processes of container web were killed.",
         "https://runbooks.example/BulkheadOomKill.md",
         "",
@@ -167,12 +167,13 @@ def test_a_mail_has_links_and_escapes_what_a_container_calls_itself(tmp_path: Pa
     assert "<script" not in mail
     assert "Container &lt;script&gt;x&lt;/script&gt; on host1: killed" in mail
     assert '<a href="https://runbooks.example/BulkheadOomKill.md">runbook</a>' in mail
-    assert "warning since 2027-01-15 08:00:00 UTC" in mail
+    assert "critical since 2027-01-15 08:00:00 UTC" in mail
     assert "<li>Container db on host1: killed, 2027-01-15 08:10:00 UTC</li>" in mail
 
 
 @needs_amtool
 def test_small_templates_say_where_to_read_on_and_how_bad_it_is(tmp_path: Path) -> None:
     assert rendered(tmp_path, "runbook", one("web")) == "https://runbooks.example/BulkheadOomKill.md"
-    assert rendered(tmp_path, "colour", one("web")) == "warning"
+    assert rendered(tmp_path, "colour", one("web")) == "danger"
+    assert rendered(tmp_path, "colour", one("web", severity="warning")) == "warning"
     assert rendered(tmp_path, "colour", one("web", "resolved")) == "good"
