@@ -17,7 +17,7 @@ from exporter.facts.container import Container, full_name
 from exporter.facts.evidence import ContainerEvent, JournalEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, latest
+from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, last_read, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
 from exporter.keeper import Keeper, Surroundings
@@ -33,6 +33,8 @@ _JOURNAL, _KMSG, _PODMAN, _AUDIT = "journal", "kmsg", "podman", "audit_log"  # n
 
 # A source that has not answered by then (a podman that hangs) is no reason to count nothing.
 _PATIENCE_SECONDS = 60.0
+# And one that does not answer for so long is no reason to leave kills without a name, or without a word.
+_HOMES_PATIENCE_SECONDS = 600.0
 _SILENCE_SECONDS = 30.0
 
 
@@ -61,6 +63,9 @@ class HostLedger:
         self._began = time.monotonic()
         self._first_seen: dict[str, float] = {}  # of containers whose name is not known
         self._known: tuple[tuple[object, ...], Household] | None = None
+        self._quadlet_units: frozenset[str] = frozenset()
+        self._quadlets_since: float | None = None  # when one of those was told of for the first time
+        self._knows_homes = False
         boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         self.ledger = Ledger(
             Store(config.state_dir),
@@ -127,13 +132,44 @@ class HostLedger:
         """Who is who now; None until those who know have spoken, or have been silent for too long."""
         near = self._neighbours
         knowing = (near.podman, near.process, near.systemd, near.quadlet, near.host, near.tree)
-        if not all(poller.answered() for poller in knowing) and time.monotonic() - self._began < _PATIENCE_SECONDS:
+        waited_seconds = time.monotonic() - self._began
+        self._see_quadlets()
+        self._knows_homes = self._knows_homes or self._can_know_homes()
+        has_answers = self._knows_homes and all(poller.answered() for poller in knowing)
+        if not has_answers and waited_seconds < _PATIENCE_SECONDS:
             return None
+        is_whole = self._knows_homes or waited_seconds > _HOMES_PATIENCE_SECONDS
         found = self._cgroup.found()
-        readings = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value(), found)
+        values = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value())
+        readings = (*values, found, is_whole)
         if self._known is None or any(one is not other for one, other in zip(self._known[0], readings, strict=True)):
-            self._known = (readings, self._household())
+            self._known = (readings, replace(self._household(), is_whole=is_whole))
         return self._known[1]
+
+    def _see_quadlets(self) -> None:
+        read = last_read(self._neighbours.quadlet.reading())
+        if read is None:
+            return
+        units = frozenset(quadlet.unit for quadlet in read.value)
+        if self._quadlets_since is None or not units <= self._quadlet_units:
+            self._quadlet_units, self._quadlets_since = units, read.read_at_seconds
+            self._knows_homes = False
+
+    def _can_know_homes(self) -> bool:
+        """Whether systemd has been asked for the units of all quadlets.
+
+        A container between two lives lives where its unit says. Until that is known its neighbour seems to be alone.
+        """
+        quadlets, units = self._neighbours.quadlet.reading(), self._neighbours.systemd.reading()
+        match units:
+            case Absent():
+                return True  # nothing has a unit
+            case Failed():
+                return False
+            case Read():
+                began_seconds = units.read_at_seconds - units.duration_seconds
+                since = 0.0 if isinstance(quadlets, Absent) else self._quadlets_since
+                return since is not None and began_seconds >= since
 
     def restarts(self) -> tuple[RestartCount, ...]:
         """NRestarts of every container's unit, and podman's RestartCount of those without one."""

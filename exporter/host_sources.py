@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from exporter import __version__
 from exporter.agent import Agent, Clock, Poller, no_problems, read_once
@@ -38,6 +39,8 @@ from exporter.sources.zfs import MountedDatasetSource, ZfsSource
 
 log = logging.getLogger("bulkhead")
 
+
+T = TypeVar("T")
 
 ZFS_DEADLINES = 3
 """How many times the others' deadline ZFS is given by those who ask once: it gives up by itself after 40 s a pool, side
@@ -76,6 +79,10 @@ class Interest:
     def datasets(self) -> frozenset[str]:
         """Every dataset that a container mounts."""
         return mounted_datasets(self.processes())
+
+    def mounts(self) -> frozenset[tuple[str, int | None]]:
+        """Every mount of a volume: container and mount id."""
+        return frozenset((wanted.container_id, mount.mount_id) for wanted in self.volumes() for mount in wanted.mounts)
 
     def volumes(self) -> tuple[VolumeMounts, ...]:
         """Every volume of every container that runs."""
@@ -207,17 +214,11 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         for poller in (tree, podman, process, systemd):
             poller.poke()
 
-    told_mounts: frozenset[tuple[str, int | None]] = frozenset()
+    # A container that has just started is not to be unknown until the volumes' own clock comes round.
+    see_mounts = poking_when_new(volume, sources.interest.mounts)
 
     def processes_answered() -> None:
-        # A container that has just started is not to be unknown until the volumes' own clock comes round.
-        nonlocal told_mounts
-        mounts = frozenset(
-            (wanted.container_id, mount.mount_id) for wanted in sources.interest.volumes() for mount in wanted.mounts
-        )
-        if mounts != told_mounts:
-            told_mounts = mounts
-            volume.poke()
+        see_mounts()
         if alerts is not None:
             alerts.poke()
 
@@ -235,6 +236,8 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         followers += [alerts.notifier.run, lambda stop: alerts.follow(agent, stop)]
         systemd.on_answer = alerts.poke
     process.on_answer = processes_answered
+    # Which slice a new quadlet's container has, its unit alone tells while it is not alive.
+    quadlet.on_answer = poking_when_new(systemd, lambda: frozenset(one.unit for one in quadlet.value() or ()))
     agent = Agent(
         pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall, volume, traffic),
         followers=tuple(followers),
@@ -250,6 +253,20 @@ def _with_problems(
         return reading
     of_files = tuple(reason for tree in reading.value for reason in tree.unreadable)
     return replace(reading, problems=(of_files + of_slices)[:5])
+
+
+def poking_when_new(poller: Poller[T], known: Callable[[], frozenset[object]]) -> Callable[[], None]:
+    """Has `poller` ask at once when something else is `known` than the last time."""
+    before: frozenset[object] = frozenset()
+
+    def see() -> None:
+        nonlocal before
+        now = known()
+        if now != before:
+            before = now
+            poller.poke()
+
+    return see
 
 
 def build_example_agent(config: Config) -> Agent:

@@ -13,7 +13,7 @@ from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, Read
-from exporter.facts.unit import Unit
+from exporter.facts.unit import Quadlet, Unit
 from exporter.host_ledger import HostLedger, Neighbours
 from exporter.sources.cgroup import CgroupSource
 from exporter.sources.podman import PodmanSource
@@ -45,11 +45,13 @@ class Host:
         self.podman = PodmanSource(())
         self.containers = answered("podman", containers)
         assert isinstance(SNAPSHOT.host, Read)
+        self.units = answered("systemd", units)
+        self.quadlets: Poller[tuple[Quadlet, ...]] = answered("quadlet", ())
         neighbours = Neighbours(
             self.containers,
             answered("process", ProcessTable((), ())),
-            answered("systemd", units),
-            answered("quadlet", ()),
+            self.units,
+            self.quadlets,
             answered("host", SNAPSHOT.host.value),
             answered("tree", None),
         )
@@ -125,6 +127,49 @@ def test_before_all_have_answered_nothing_is_settled(host: Host) -> None:
     assert host.books.household() is None
     host.books._began -= 61
     assert host.books.household() is not None
+    host.close()
+
+
+def test_until_systemd_was_asked_for_the_units_of_all_quadlets_nobody_is_known_to_be_alone(host: Host) -> None:
+    host.live(CONTAINER.id)
+    whole = host.books.household()
+    assert whole is not None
+    assert whole.is_whole
+    # A new quadlet: systemd's answer is of before.
+    host.quadlets._reading = Read(
+        (Quadlet("dns.service", "dns", "/etc/containers/systemd/dns.container", wanted=True),), 200.0, 0.0
+    )
+    assert host.books.household() is None
+    host.units._reading = Read((UNIT,), 200.5, 1.0)
+    assert host.books.household() is None
+    host.books._began -= 61
+    assert host.books.household() == replace(whole, is_whole=False)
+    host.units._reading = Failed("broken", 0.0, Read((UNIT,), 200.5, 1.0))
+    assert host.books.household() == replace(whole, is_whole=False)
+    host.books._began -= 600
+    assert host.books.household() == whole
+    host.books._began += 600
+    host.units._reading = Read((UNIT, replace(UNIT, name="dns.service", slice="services-web.slice")), 202.0, 1.0)
+    known = host.books.household()
+    assert known is not None
+    assert known.is_whole
+    assert known.tenants[SLICE] == {CONTAINER.name, "dns"}
+    assert whole.tenants[SLICE] == {CONTAINER.name}
+    # What systemd has told once is known, though it fails now; and without it nothing has a unit.
+    host.units._reading = Failed("broken", 0.0, host.units._reading)
+    assert host.books.household() == known
+    host.close()
+
+
+def test_without_systemd_or_quadlets_nobody_waits_for_them(host: Host) -> None:
+    host.quadlets._reading = Absent("no quadlets")
+    first = host.books.household()
+    host.units._reading = Absent("no systemd")
+    second = host.books.household()
+    assert first is not None
+    assert second is not None
+    assert first.is_whole
+    assert second.is_whole
     host.close()
 
 

@@ -96,7 +96,7 @@ def settle(state: State, read: KillCounts, household: Household, now: Now, *, ma
                 _match_old(state, key, life, now)
             elif nearest(authorities, life.path) not in waits:
                 _match(state, key, life, books, ended, fired=fired, now=now)
-    _attribute_pending(state, books, household, now, fired, may_age=may_age)
+    _attribute_pending(state, books, household, now, fired, may_age=may_age and household.is_whole)
     _give_up_labels(state, now)
     drop_hints(state, now)
 

@@ -148,7 +148,12 @@ def _uncredited(state: State, books: Mapping[str, SliceBook]) -> dict[str, int]:
 def _see_owner(state: State, book: SliceBook, household: Household) -> None:
     tenants = household.tenants.get(book.path, frozenset())
     alone = next(iter(tenants)) if len(tenants) == 1 else None
-    owner = book.owner if not tenants else None if alone in household.strangers else alone
+    if not tenants:
+        owner = book.owner
+    elif alone in household.strangers or (not household.is_whole and alone != book.owner):
+        owner = None  # somebody else may live there
+    else:
+        owner = alone
     if owner != book.owner:
         book.owner = owner
         touch_slice(state, book)

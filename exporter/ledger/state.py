@@ -239,6 +239,7 @@ class Household:
     tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)  # slice path -> names of those who live there
     strangers: frozenset[str] = frozenset()  # tenants whose name is not known yet, by their ids
     names_by_level: Mapping[str, str] = field(default_factory=dict)  # s0:c1,c2 -> name; "": of several
+    is_whole: bool = True  # no slice has a tenant who is not known yet: one that is between two lives, and its unit
 
     def known(self) -> frozenset[str]:
         """Every name."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exporter.facts.evidence import Evidence, KernelKill, KillCount, KillCounts, UnitOutOfMemory
 from exporter.ledger import Batch, Household, Ledger, Now, Store
 from exporter.ledger.hints import GRACE_US, HINT_US
@@ -35,10 +37,10 @@ class Shared:
         )
         self.settle(0)
 
-    def settle(self, kills: int, *told: Evidence, after_us: int = 1_000_000) -> None:
+    def settle(self, kills: int, *told: Evidence, after_us: int = 1_000_000, household: Household = HOUSEHOLD) -> None:
         self.us += after_us
         counts = KillCounts((KillCount(SHARED, 1, kills, 0), *self.alive))
-        self.ledger.settle(Batch(told, counts, household=HOUSEHOLD), Now("boot1", self.us, 1.8e9))
+        self.ledger.settle(Batch(told, counts, household=household), Now("boot1", self.us, 1.8e9))
 
     def wait(self, kills: int) -> None:
         """Until nothing better than a hint will come."""
@@ -88,3 +90,25 @@ def test_a_hint_without_a_kill_that_waits_is_forgotten() -> None:
     shared.settle(1)
     shared.wait(1)
     assert shared.kills == (0, 0, 1)
+
+
+def test_who_seems_to_be_alone_while_not_everybody_is_known_gets_no_kill_of_a_neighbour() -> None:
+    # The agent has just started, systemd has not told yet, and dns is between two lives.
+    shared = Shared()
+    half = Household(tenants={SHARED: frozenset({"mail"})}, is_whole=False)
+    shared.settle(1, household=half)
+    shared.settle(1, household=half, after_us=3 * GRACE_US)
+    assert shared.kills == (0, 0, 0)
+    shared.settle(1, line("dns", DNS_ID, shared.us - GRACE_US))
+    assert shared.kills == (0, 1, 0)
+
+
+def test_who_was_alone_is_alone_while_nobody_else_is_known() -> None:
+    shared = Shared()
+    alone = Household(tenants={SHARED: frozenset({"mail"})})
+    shared.settle(1, household=alone)
+    shared.settle(2, household=replace(alone, is_whole=False))
+    assert shared.kills == (2, 0, 0)
+    both = Household(tenants={SHARED: frozenset({"mail", "dns"})}, is_whole=False)
+    shared.settle(3, household=both)
+    assert shared.kills == (2, 0, 0)
