@@ -142,7 +142,7 @@ SLOW = """\
 [Container]
 ContainerName=t-slow
 Image=localhost/lab:1
-Exec=/bin/sh -c 'sleep 8; exec tail /dev/zero'
+Exec=/bin/sh -c 'sleep 20; exec tail /dev/zero'
 ReadOnly=true
 Network=none
 StopTimeout=120

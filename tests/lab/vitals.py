@@ -14,6 +14,10 @@ ANSWER_SECONDS = 60
 LOOK = """
 uptime; grep -H . /proc/pressure/*; free -m
 ps -eo pcpu,rss,etimes,stat,wchan:20,args --sort=-pcpu | head -12 | cut -c-160
+echo "containers, the youngest last:"
+podman ps -a --sort created --format '{{.Names}} {{.Status}} {{.CreatedAt}}' | tail -8 | cut -c-120
+echo "restarted by systemd:"
+systemctl show -p Id,NRestarts '*.service' | sed '/^NRestarts/h; /^Id/{G; s/\\n/ /; /NRestarts=[1-9]/!d; p}; d'
 systemctl list-jobs --no-pager | head -12; systemctl --failed --no-pager --plain --no-legend | head
 echo; echo "last of the agent:"; journalctl -u bulkhead -n 12 --no-pager -o short-monotonic | cut -c-400
 """
