@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -141,7 +141,7 @@ class HostLedger:
         is_whole = self._knows_homes or waited_seconds > _HOMES_PATIENCE_SECONDS
         found = self._cgroup.found()
         values = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value())
-        readings = (*values, found, is_whole)
+        readings = (*values, found, is_whole, self.ledger.units())
         if self._known is None or any(one is not other for one, other in zip(self._known[0], readings, strict=True)):
             self._known = (readings, replace(self._household(), is_whole=is_whole))
         return self._known[1]
@@ -241,6 +241,7 @@ class HostLedger:
             for quadlet in near.quadlet.value() or ()
             if quadlet.container not in here
         ]
+        members += _remembered(members, units, self.ledger.units())
         known = {one.id for one in everyone}
         # One that was listed twice, or is on its way out, still lives somewhere.
         names = {
@@ -286,6 +287,18 @@ class HostLedger:
         except SourceError as error:
             return None, Failed(str(error), 0.0)
         return source, Read(None, time.time(), 0.0)
+
+
+def _remembered(
+    members: Iterable[Member], units: Mapping[str, Unit], units_by_name: Mapping[str, str]
+) -> Iterator[Member]:
+    """Those who are not alive, and that only the ledger knows: a unit that is still there may start them again."""
+    here = {member.name for member in members}
+    taken = {member.unit.name for member in members if member.unit is not None}
+    for name, unit_name in units_by_name.items():
+        unit = units.get(unit_name)
+        if name not in here and unit_name not in taken and unit is not None and unit.load_state != "not-found":
+            yield Member(name, "", "", unit)
 
 
 def _reading_of(read: Callable[[], float | None]) -> Reading[None]:

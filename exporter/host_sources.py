@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -56,6 +56,7 @@ class Interest:
     quadlets: Callable[[], tuple[Quadlet, ...]] = tuple
     processes: Callable[[], ProcessTable | None] = lambda: None
     unit_facts: Callable[[], tuple[Unit, ...]] = tuple
+    remembered_units: Callable[[], Collection[str]] = tuple
 
     def units(self) -> frozenset[str]:
         """Every service and slice that a container of root's lives in, or is expected in."""
@@ -63,6 +64,8 @@ class Interest:
         names = {unit_of(path) for path in paths} | {slice_of(path) for path in paths}
         names |= {container.unit for container in self.containers() if not container.user}
         names |= {quadlet.unit for quadlet in self.quadlets()}
+        # Where one lives that is between two lives, and that no quadlet describes.
+        names |= set(self.remembered_units())
         return frozenset(name for name in names if name and not name.startswith("libpod-"))
 
     def empty_slices(self) -> frozenset[str]:
@@ -177,6 +180,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     build = build_of(config)
     neighbours = Neighbours(podman, process, systemd, quadlet, host, tree)
     books = HostLedger(config, root, sources.cgroup, sources.podman, neighbours)
+    sources.interest.remembered_units = lambda: books.ledger.units().values()
     cgroup_before: Reading[tuple[ContainerCgroups, ...]] = Failed("has not answered yet", 0.0)
 
     def snapshot() -> Snapshot:

@@ -161,6 +161,49 @@ def test_until_systemd_was_asked_for_the_units_of_all_quadlets_nobody_is_known_t
     host.close()
 
 
+WRITTEN_BY_HAND = replace(UNIT, name="dns.service", slice="services-web.slice")
+
+
+def after_a_start_of_dns(host: Host, *units: Unit) -> Host:
+    """The host whose agent has heard of a container of WRITTEN_BY_HAND, and was started again while that is dead."""
+    host.podman.hear(ContainerEvent(1, "d" * 64, "dns", "start", WRITTEN_BY_HAND.name))
+    host.books.keeper.settle()
+    host.close()
+    again = Host(host.root, (CONTAINER,), units)
+    again.live(CONTAINER.id)
+    return again
+
+
+def tenants(host: Host) -> frozenset[str]:
+    known = host.books.household()
+    assert known is not None
+    return known.tenants[SLICE]
+
+
+def test_one_between_two_lives_that_no_quadlet_describes_lives_where_its_unit_says(host: Host) -> None:
+    again = after_a_start_of_dns(host, UNIT, WRITTEN_BY_HAND)
+    assert again.books.ledger.units() == {"dns": "dns.service"}
+    assert tenants(again) == {CONTAINER.name, "dns"}
+    again.books.keeper.settle()
+    (again.root / f"sys/fs/cgroup{SLICE}/memory.events").write_text("oom 1\noom_kill 1\n")
+    again.books.keeper.settle()
+    assert kills(again) == {CONTAINER.name: 0, "dns": 0}
+    again.close()
+
+
+def test_one_whose_unit_is_gone_or_anothers_lives_nowhere(host: Host) -> None:
+    gone = after_a_start_of_dns(host, UNIT, replace(WRITTEN_BY_HAND, load_state="not-found", slice=""))
+    assert tenants(gone) == {CONTAINER.name}
+    again = after_a_start_of_dns(gone, UNIT)
+    assert tenants(again) == {CONTAINER.name}
+    again.units._reading = Read((UNIT, WRITTEN_BY_HAND), 200.0, 0.0)
+    again.quadlets._reading = Read(
+        (Quadlet("dns.service", "resolver", "/etc/containers/systemd/dns.container", wanted=True),), 100.0, 0.0
+    )
+    assert tenants(again) == {CONTAINER.name, "resolver"}
+    again.close()
+
+
 def test_without_systemd_or_quadlets_nobody_waits_for_them(host: Host) -> None:
     host.quadlets._reading = Absent("no quadlets")
     first = host.books.household()

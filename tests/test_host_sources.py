@@ -2,11 +2,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from exporter import host_sources
 from exporter.assess.report import Report, WaiverReport, WaiverState
-from exporter.host_sources import telling_waivers
+from exporter.config import Config
+from exporter.facts.evidence import ContainerEvent
+from exporter.host_ledger import HostLedger
+from exporter.host_sources import Sources, build_agent, build_sources, telling_waivers
+from exporter.ledger import Ledger, Now, Store
+from exporter.ledger.ledger import Batch
 
 
 def with_waiver(state: WaiverState) -> Report:
@@ -27,3 +35,32 @@ def test_an_ailing_waiver_is_told_once_each_time_that_it_begins(caplog: pytest.L
     assert told[:5] == [[], unmatched, [], [], unmatched]
     assert told[5][0].startswith("a waiver has expired")
     assert vars(caplog.records[0])["container"] == "old*"
+
+
+def test_systemd_is_asked_for_units_that_only_the_ledger_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state"
+    before = Ledger(Store(state))
+    started = ContainerEvent(1, "d" * 64, "dns", "start", "dns.service")
+    before.settle(Batch(evidence=(started,)), Now("b" * 32, 1, 1.0))
+    before.close()
+    (tmp_path / "proc/sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "proc/sys/kernel/random/boot_id").write_text("65e0bb86-b9e7-4ad0-94bd-cb6ea4444883\n")
+    sources: list[Sources] = []
+    books: list[HostLedger] = []
+
+    def build(config: Config, root: Path) -> Sources:
+        sources.append(build_sources(config, root))
+        return sources[0]
+
+    class Kept(HostLedger):
+        def __init__(self, *parts: Any) -> None:
+            super().__init__(*parts)
+            books.append(self)
+
+    monkeypatch.setattr(host_sources, "build_sources", build)
+    monkeypatch.setattr(host_sources, "HostLedger", Kept)
+    build_agent(Config(state_dir=state), tmp_path)
+    assert sources[0].interest.units() == {"dns.service"}
+    sources[0].podman.close()
+    books[0].counter.close()
+    books[0].ledger.close()

@@ -25,7 +25,7 @@ from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits, 
 from exporter.ledger.hints import hear_hint
 from exporter.ledger.kills import hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
-from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now
+from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now, State
 from exporter.ledger.store import Store
 
 log = logging.getLogger("bulkhead")
@@ -78,6 +78,7 @@ class Ledger:
         self._journal_silent_since_us: int | None = None
         # What was known before is served from the first page on: a total that came late would look like a rise.
         self._totals = self._publish(now or Now("", 0, 0.0))
+        self._units = _units(self._state)
 
     def cursor(self, source: str) -> str:
         """Where to read on; "" for a source that was never read."""
@@ -87,6 +88,10 @@ class Ledger:
         """Slices to read: those of the last settlement (one that cannot be found has ended), and homes of kills."""
         known = frozenset([book.path for book in self._state.slices.values() if not book.closed])
         return known | slices_to_ask(self._state)
+
+    def units(self) -> Mapping[str, str]:
+        """The unit of each container's last start, by the container's name; another mapping once it has changed."""
+        return self._units
 
     def totals(self) -> Totals:
         """As of the last settlement."""
@@ -104,6 +109,8 @@ class Ledger:
                 self._heard = _by_container(self._state.events_seen)
             raise
         self._totals = self._publish(now)
+        if (units := _units(self._state)) != self._units:
+            self._units = units
         return self._totals
 
     def _settle(self, batch: Batch, now: Now) -> None:
@@ -307,6 +314,10 @@ def _by_container(events: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
         at, container_id, action = event.split(":", 2)
         heard.setdefault(container_id, []).append((int(at), action))
     return heard
+
+
+def _units(state: State) -> Mapping[str, str]:
+    return {name: account.unit for name, account in state.accounts.items() if account.unit}
 
 
 def _counts(account: Account, now: Now) -> Counts:
