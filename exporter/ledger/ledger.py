@@ -203,7 +203,8 @@ class Ledger:
                 hear_stop(state, told)
             case "restart" if before and before[0][1] == "died":
                 hear_podman_restart(state, told, now)
-            case "died":
+            # podman 5.4 tells it again, later, of one whose conmon was killed before it could clean up.
+            case "died" if not any(action == "died" for _, action in before):
                 asked = was_asked_for(before, told.time_nanoseconds)
                 hear_end(state, told, now, stopped=asked, unhealthy=told.container_id in self._unhealthy)
                 self._unhealthy.discard(told.container_id)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from exporter.facts.evidence import ContainerEvent, Evidence, KernelKill, UnitFailed, UnitStopping
@@ -35,6 +37,9 @@ class Agent:
         at = int((START_SECONDS + self.seconds - ago) * 1e9)
         return ContainerEvent(at, ID, "web", action, UNIT, code, health)
 
+    def life(self, code: int, ago: float = 0.0) -> tuple[ContainerEvent, ContainerEvent]:
+        return self.event("start", ago=ago + 0.5), self.event("died", code, ago=ago)
+
     def kill(self, ago: float = 0.0) -> KernelKill:
         us = self.us - int(ago * 1e6)
         return KernelKill(BOOT, us, us, 7, PATH, PATH, START_SECONDS + self.seconds - ago)
@@ -61,7 +66,7 @@ def test_a_kill_of_now_is_the_reason_and_one_of_long_ago_is_not() -> None:
     agent.settle(agent.kill())
     agent.after(1).settle(agent.event("died", 137))
     assert agent.exits() == {"oom": 1}
-    agent.after(3600).settle(agent.event("died", 137))
+    agent.after(3600).settle(*agent.life(137))
     assert agent.exits() == {"oom": 1, "signal": 1}
 
 
@@ -92,7 +97,7 @@ def test_the_result_of_one_life_is_not_that_of_the_next() -> None:
     agent = Agent()
     agent.settle(agent.event("died", 143))
     agent.after(1).settle(UnitFailed(BOOT, agent.us, UNIT, "watchdog"))
-    agent.after(1).settle(agent.event("died", 1))
+    agent.after(1).settle(*agent.life(1))
     agent.after(1).settle(UnitFailed(BOOT, agent.us, UNIT, "exit-code"))
     assert agent.exits() == {"watchdog": 1, "error": 1}
 
@@ -102,7 +107,7 @@ def test_a_stop_job_that_began_before_the_end_asked_for_it() -> None:
     agent.settle(UnitStopping(BOOT, agent.us, UNIT))
     agent.after(80).settle(agent.event("died", 137))  # it took its TimeoutStopSec
     assert agent.exits() == {"stopped": 1}
-    agent.after(100).settle(agent.event("died", 137))
+    agent.after(100).settle(*agent.life(137))
     assert agent.exits() == {"stopped": 1, "signal": 1}
 
 
@@ -166,8 +171,20 @@ def test_an_unhealthy_container_that_is_killed_and_one_that_was_healthy_again() 
     agent.after(1).settle(agent.event("died", 137))
     agent.after(30).settle(agent.event("health_status", health="unhealthy"))
     agent.after(1).settle(agent.event("health_status", health="healthy"))
-    agent.after(1).settle(agent.event("died", 137))
+    agent.after(1).settle(*agent.life(137))
     assert agent.exits() == {"health": 1, "signal": 1}
+
+
+# podman 5.4, of an attached `podman run` in a unit whose ExecStop= could not be spawned, so that all of it was killed:
+# create, init, start, attach; died 0; 43 s later, by the podman that was asked for its list next, died 0.
+def test_an_end_that_podman_tells_twice_is_one_end() -> None:
+    agent = Agent()
+    agent.settle(agent.event("start"))
+    agent.after(67).settle(agent.event("died", 0))
+    agent.after(43).settle(agent.event("died", 0))
+    assert agent.exits() == {"success": 1}
+    agent.after(10).settle(*agent.life(0))
+    assert agent.exits() == {"success": 2}
 
 
 def test_an_event_that_is_told_again_counts_once_also_after_a_restart_of_the_agent() -> None:
@@ -201,8 +218,7 @@ def test_a_stop_is_the_reason_of_one_end_and_not_of_those_after_it() -> None:
     agent = Agent()
     agent.after(100)
     # The agent was down: what podman told comes first, then the journal.
-    told = [agent.event("died", 137, ago=ago) for ago in (80.0, 50.0, 20.0)]
-    agent.settle(*told)
+    agent.settle(*itertools.chain.from_iterable(agent.life(137, ago) for ago in (80.0, 50.0, 20.0)))
     agent.settle(UnitStopping(BOOT, agent.us - 85_000_000, UNIT))
     assert agent.exits() == {"signal": 2, "stopped": 1}
 
@@ -210,6 +226,6 @@ def test_a_stop_is_the_reason_of_one_end_and_not_of_those_after_it() -> None:
 def test_a_result_is_of_the_end_that_was_nearest() -> None:
     agent = Agent()
     agent.after(200)
-    agent.settle(agent.event("died", 0, ago=190.0), agent.event("died", 1, ago=30.0))
+    agent.settle(*agent.life(0, ago=190.0), *agent.life(1, ago=30.0))
     agent.settle(UnitFailed(BOOT, agent.us - 29_000_000, UNIT, "watchdog"))
     assert agent.exits() == {"success": 1, "watchdog": 1}

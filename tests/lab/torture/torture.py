@@ -196,7 +196,7 @@ def torment(rounds: int, seed: int) -> dict[str, object]:
         "by_hand": torment.by_hand,
         "restarts_of_podmans": restarts_of_podmans() + torment.lost_restarts_of_podmans,
         "scheduled": {name: scheduled(name, int(began)) for name in KINDS},
-        "events": {action: events(action, int(began)) for action in ("create", "start", "died")},
+        "events": {action: events(action, int(began)) for action in ("create", "start")} | {"died": ends(int(began))},
     }
 
 
@@ -222,10 +222,35 @@ def scheduled(name: str, since: int) -> int:
 
 def events(action: str, since: int) -> dict[str, int]:
     """How often podman told of it, by container."""
-    filters = ["--filter", f"event={action}", "--filter", "type=container"]
-    said = run("podman", "events", "--stream=false", "--since", str(since), *filters, "--format", "{{.Name}}")
-    counted = collections.Counter(said.split())
+    counted = collections.Counter(name for name, _, _ in told_by_podman(since, action))
     return {name: counted[name] for name in [*KINDS, PODMANS]}
+
+
+def ends(since: int) -> dict[str, int]:
+    """How many lives ended, by container; podman may tell twice of the end of one."""
+    counted: collections.Counter[str] = collections.Counter()
+    last: dict[str, str] = {}
+    for name, container_id, action in told_by_podman(since, "start", "died"):
+        counted[name] += action == "died" and last.get(container_id) != "died"
+        last[container_id] = action
+    return {name: counted[name] for name in [*KINDS, PODMANS]}
+
+
+def told_by_podman(since: int, *actions: str) -> list[list[str]]:
+    """Name, id and action of each of these events, in order."""
+    filters = [f"--filter=event={action}" for action in actions]
+    columns = "{{.Name}} {{.ID}} {{.Status}}"
+    said = run(
+        "podman",
+        "events",
+        "--stream=false",
+        f"--since={since}",
+        "--filter=type=container",
+        *filters,
+        "--format",
+        columns,
+    )
+    return [line.split() for line in said.splitlines()]
 
 
 if __name__ == "__main__":
