@@ -15,6 +15,8 @@ how many, others tell of whom, and what they tell is matched against it, never a
                    with its number; podman's RestartCount   the journal has lost
                    by container id for its own policy
     starts, exits  podman's events, by time, id and action  systemd's unit results and stop jobs tell the reason
+                   (an end told twice is one: a start lies
+                   between two ends)
     SELinux        audit's time and serial number, told by    the label's MCS categories, and the process' cgroup, say
     denials        kernel's log, journal and audit.log        of whom (see `denials`)
     host           oom_kill of /proc/vmstat, boot by boot

@@ -17,7 +17,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALLED = ("exporter", "alerts", "dashboards", "systemd")
 HOME = "/opt/bulkhead"
 URL = "http://127.0.0.1:9946"
-USAGE = "bulkhead_container_memory_usage_bytes"
 
 Page = dict[str, list[tuple[Mapping[str, str], float]]]
 """Samples by the name they have on the page: labels and value, in the page's order."""
@@ -87,22 +86,6 @@ def by_container(page: Page, name: str) -> dict[str, float]:
 def by_collector(page: Page, name: str) -> dict[str, float]:
     """The one value of each collector under that name."""
     return {labels["collector"]: value for labels, value in page.get(name, [])}
-
-
-def steady(before: Page, after: Page) -> set[str]:
-    """Who lived from the one page to the other: containers that start anew meanwhile may be missing between them."""
-    return {name for name, _ in _alive(before) & _alive(after)}
-
-
-def _alive(page: Page) -> set[tuple[str, str]]:
-    using = by_container(page, USAGE)
-    ids = {(labels["container"], labels["id"]) for labels, _ in page["bulkhead_container_info"]}
-    return {(name, identity) for name, identity in ids if identity and name in using}
-
-
-def known(page: Page) -> set[str]:
-    """Every container that the page has a state of, alive or not."""
-    return {labels["container"] for labels, _ in page["bulkhead_container_state"]}
 
 
 def packed() -> bytes:

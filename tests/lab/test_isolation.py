@@ -193,7 +193,10 @@ def test_a_denial_made_on_purpose_is_counted_once_whoever_is_down(denied: tuple[
     page = metrics(lab)
     unattributed, of_others = page["bulkhead_unattributed_avc_denials_total"], by_container(page, DENIALS)
     lab.run("podman exec t-denied cat /data/secret")
-    page = seen(lab, "all denials", lambda page: told_of(page) == told_by_auditd(lab, label) > at_start)
+    seen(lab, "all denials", lambda page: told_of(page) == told_by_auditd(lab, label) > at_start)
+    lab.run("sleep 5")
+    page = metrics(lab)
+    assert told_of(page) == told_by_auditd(lab, label) > at_start
     assert by_container(page, DENIALS) | {"t-denied": 0} == of_others | {"t-denied": 0}
 
     # Nobody looks, and the container is gone when somebody does.

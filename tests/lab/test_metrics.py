@@ -65,19 +65,10 @@ class Moment:
 
 @pytest.fixture(scope="module")
 def moment(agent: Machine) -> Moment:
-    said: dict[str, Any] = {}
-    page: Page = {}
-    names: dict[str, str] = {}
-
-    def knows_all() -> bool:
-        nonlocal said, page, names
-        said = json.loads(agent.ssh("python3 -", stdin=AROUND_A_SCRAPE.encode(), timeout_seconds=180))
-        page = parse(said["page"])
-        names = {labels["id"]: labels["container"] for labels, _ in page["bulkhead_container_info"] if labels["id"]}
-        return set(said["before"]) <= set(names)
-
-    # One that has started in the last seconds is found at the next walk.
-    agent.wait(knows_all, "page that knows every container that runs", timeout_seconds=120, pause_seconds=3)
+    said = json.loads(agent.ssh("python3 -", stdin=AROUND_A_SCRAPE.encode(), timeout_seconds=180))
+    page = parse(said["page"])
+    names = {labels["id"]: labels["container"] for labels, _ in page["bulkhead_container_info"] if labels["id"]}
+    assert set(said["before"]) <= set(names), "a running container that the page does not know"
     return Moment(page, {names[one]: (said["before"][one], said["after"][one]) for one in said["before"]})
 
 
