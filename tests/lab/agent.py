@@ -25,8 +25,22 @@ LAUNCHER = f"""\
 #!/bin/sh
 exec env PYTHONPATH={HOME} PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m exporter "$@"
 """
-# A little shorter than the defaults, so that a test sees soon what it did; the guest is slow, so only a little.
-CONFIG = """\
+
+# Shorter than the defaults, so that a test sees soon what it did.
+QUICK_CLOCKS = """\
+[clocks]
+podman_seconds = 10
+process_seconds = 5
+systemd_seconds = 5
+quadlet_seconds = 10
+zfs_seconds = 20
+zfs_mounted_seconds = 5
+volume_seconds = 5
+host_seconds = 10
+firewall_seconds = 20
+"""
+# In software emulation an answer takes seconds.
+SLOW_CLOCKS = """\
 [clocks]
 podman_seconds = 30
 zfs_seconds = 60
@@ -34,16 +48,21 @@ zfs_seconds = 60
 START_SECONDS = 240
 
 
+def config(lab: Machine) -> str:
+    """The agent's configuration in this guest."""
+    return QUICK_CLOCKS if lab.engine.slowness == 1 else SLOW_CLOCKS
+
+
 def install_agent(lab: Machine) -> None:
     """Have this working tree run in the guest as bulkhead.service, ready; costs one command if it already does."""
     tree = packed()
-    digest = hashlib.sha256(tree + (LAUNCHER + CONFIG).encode()).hexdigest()
+    digest = hashlib.sha256(tree + (LAUNCHER + config(lab)).encode()).hexdigest()
     running = f'test "$(cat {HOME}/digest)" = {digest} && curl -sfo /dev/null -m 60 {URL}/-/ready'
     if lab.run(running, check=False).returncode == 0:
         return
     lab.run(f"rm -rf {HOME} && mkdir -p {HOME} && tar -C {HOME} --no-same-owner -x", stdin=tree)
     lab.run("install -D -m 755 /dev/stdin /usr/bin/bulkhead", stdin=LAUNCHER.encode())
-    lab.run("install -d -m 700 /etc/bulkhead && cat >/etc/bulkhead/config.toml", stdin=CONFIG.encode())
+    lab.run("install -d -m 700 /etc/bulkhead && cat >/etc/bulkhead/config.toml", stdin=config(lab).encode())
     lab.run(f"install -m 644 {HOME}/systemd/bulkhead.service /etc/systemd/system/bulkhead.service")
     # Compiled once: otherwise each start in the emulated guest compiles everything again.
     lab.run(f"python3 -m compileall -q {HOME}/exporter && systemctl daemon-reload", timeout_seconds=300)

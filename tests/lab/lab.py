@@ -1,14 +1,16 @@
-"""The lab: a real host in software emulation, for tests. `python3 tests/lab/lab.py up` builds and boots it.
+"""The lab: a real host for tests, as a guest of this machine. `make lab` builds what is missing and boots it.
 
-Commands: up [--fresh] [--core], build, stop, status, shell, run COMMAND..., push LOCAL REMOTE, fetch REMOTE LOCAL,
-record DIRECTORY. `--name NAME` (or BULKHEAD_LAB_NAME) chooses one of several guests; BULKHEAD_LAB_CACHE the place
-of everything that is kept.
+    python3 tests/lab/lab.py up [--fresh] [--core]     build what is missing, boot, wait for the containers
+    python3 tests/lab/lab.py build | engine | status | shell | reboot | stop [--all]
+    python3 tests/lab/lab.py run COMMAND... | push LOCAL REMOTE | fetch REMOTE LOCAL | record DIRECTORY
+
+Variables: LAB_ENGINE (kvm, uml, tcg), LAB_NAME (which guest), LAB_RELEASE (Debian's release in it), LAB_CACHE (where
+everything is kept), LAB_READY (a folder with ready-made parts), LAB_MIRROR (Debian's packages).
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import sys
 import time
@@ -19,16 +21,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.lab import build
+from tests.lab.artefacts import alone, cache_directory
+from tests.lab.build import Base
 from tests.lab.containers import ALL, CORE
-from tests.lab.machine import LabError, Machine, cache_directory
-
-STEPS = 6
+from tests.lab.engine import Engine, LabError, chosen
+from tests.lab.machine import Machine
 
 
 @contextmanager
-def _step(number: int, what: str) -> Iterator[None]:
-    """Announce a step before it, with the time it takes, and say after it how long it took."""
-    print(f"[{number}/{STEPS}] {what}", flush=True)
+def _step(what: str) -> Iterator[None]:
+    """Announce a step before it, and say after it how long it took."""
+    print(f"lab: {what}", flush=True)
     began = time.monotonic()
     yield
     took = time.monotonic() - began
@@ -36,32 +39,26 @@ def _step(number: int, what: str) -> Iterator[None]:
         print(f"      done in {took:.0f} s", flush=True)
 
 
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Two at once would write the same files: the second waits, and then finds them made."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("waiting for another `lab.py up`", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
-    """Have a running guest with its containers started: build what is missing, boot unless it runs, wait."""
-    if fresh:
-        lab.stop()
-    with _alone(lab.directory):
+    """Have a running guest with its containers started: build what is missing, boot unless it runs, wait.
+
+    Whatever ends this before the guest answers, Ctrl-C too, ends the guest that it started.
+    """
+    with alone(lab.directory):
+        if fresh:
+            lab.stop()
         running = lab.pid is not None
         if running:
-            print("already running, as it was built then; `up --fresh` boots the guest of the present tree", flush=True)
+            print(f"lab: guest {lab.name} already runs; `up --fresh` boots one of the present tree", flush=True)
         else:
-            emulator, base = _build()
-            with _step(5, "booting (about 1 min)"):
-                lab.start(emulator, base)
-                lab.wait(lab.answers, "answer over ssh", timeout_seconds=900)
+            engine, base = _built()
+            with _step(f"booting guest {lab.name} with {engine.about}"):
+                try:
+                    lab.start(engine, base)
+                    lab.wait(lab.answers, "answer over ssh", timeout_seconds=900)
+                except BaseException:
+                    lab.stop()
+                    raise
     absent = _wait_for_containers(lab, core=core)
     if absent and running:
         print(f"      not running in it, as somebody left it: {', '.join(absent)}", flush=True)
@@ -69,21 +66,12 @@ def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
         raise LabError(f"in the guest, {', '.join(absent)} did not start: see `lab.py run journalctl -u NAME`")
 
 
-def _build() -> tuple[Path, Path]:
-    """The emulator, and the base image that it boots."""
-    with _alone(cache_directory()):
-        with _step(1, "programs of the building host, and the emulator"):
-            build.host_packages(lambda text: print(f"      {text}", flush=True))
-            build.ssh_key()
-            emulator = build.emulator()
-        with _step(2, "the root tree, Debian 13 with podman and ZFS (about 3 min the first time, cached after)"):
-            tree = build.root_tree()
-        with _step(3, f"the ZFS module for {build.kernel_of(tree)} (about 8 min the first time, cached after)"):
-            modules = build.zfs_module(tree)
-        with _step(
-            4, "the base image: labels, pool, datasets, images (about 3 min, again after a change of the guest)"
-        ):
-            return emulator, build.base_image(emulator, tree, modules)
+def _built() -> tuple[Engine, Base]:
+    """The engine for this machine, and the base image that it boots."""
+    engine, refused = chosen()
+    print(f"lab: engine {engine.name}: {engine.about}", *refused, sep="\n      ", flush=True)
+    with alone(cache_directory()), _step("what it boots: looked for, and made where it is missing"):
+        return engine, build.base_for(engine)
 
 
 def _wait_for_containers(lab: Machine, *, core: bool) -> list[str]:
@@ -99,8 +87,8 @@ def _wait_for_containers(lab: Machine, *, core: bool) -> list[str]:
             print(f"      {states.count('active')} of {len(wanted)}", flush=True)
         return booted in {"running", "degraded"} or (core and states.count("active") == len(wanted))
 
-    with _step(6, f"containers, {len(wanted)} of them (about 2 min)"):
-        lab.wait(started, "end of the boot", timeout_seconds=1800, pause_seconds=3)
+    with _step(f"waiting for its {len(wanted)} containers"):
+        lab.wait(started, "end of the boot", timeout_seconds=1800, pause_seconds=1)
     return [name for name, state in zip(wanted, states, strict=True) if state != "active"]
 
 
@@ -109,8 +97,8 @@ def status(lab: Machine) -> None:
     if lab.pid is None:
         print("not running")
         return
-    print(f"running: pid {lab.pid}, ssh 127.0.0.1:{lab.ssh_port} as root with key {lab.key}")
-    print(f"guest port 9946 is http://127.0.0.1:{lab.web_port}; console in {lab.serial_log}")
+    print(f"guest {lab.name}: engine {lab.engine.name}, pid {lab.pid}; console in {lab.serial_log}")
+    print(f"its port 9946 is http://127.0.0.1:{lab.forward(9946)}; a shell: make lab-shell LAB_NAME={lab.name}")
 
 
 def record(lab: Machine, directory: Path) -> None:
@@ -121,17 +109,20 @@ def record(lab: Machine, directory: Path) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", help="which guest; default BULKHEAD_LAB_NAME, else main")
+    parser.add_argument("--name", help="which guest; default LAB_NAME, else main")
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("up", help="build what is missing, boot, and wait for the containers")
     starting.add_argument("--fresh", action="store_true", help="end a running guest and begin from the base image")
     starting.add_argument("--core", action="store_true", help="do not wait for the bad-* containers")
     plain = {
         "build": "make what `up` boots, and no more",
-        "stop": "end the guest; its disks are thrown away",
+        "engine": "the name of the engine that this machine can run",
         "status": "where it is; exits 3 if it does not run",
         "shell": "a shell in the guest",
+        "reboot": "reboot the guest as an admin does, and wait for it",
     }
+    stopping = commands.add_parser("stop", help="end the guest; its disks are thrown away")
+    stopping.add_argument("--all", action="store_true", help="every guest")
     for name, help_text in plain.items():
         commands.add_parser(name, help=help_text)
     commands.add_parser("run", help="run a command in the guest").add_argument("words", nargs=argparse.REMAINDER)
@@ -143,35 +134,55 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _do(arguments: argparse.Namespace, lab: Machine) -> int:
+    """Do what the command line asks; the exit code."""
+    match arguments.command:
+        case "up":
+            up(lab, fresh=arguments.fresh, core=arguments.core)
+            status(lab)
+        case "build":
+            _built()
+        case "engine":
+            print(chosen()[0].name)
+        case "stop":
+            for machine in Machine.all() if arguments.all else [lab]:
+                machine.stop()
+        case "status":
+            status(lab)
+            return 0 if lab.pid else 3
+        case "reboot":
+            lab.reboot()
+        case "record":
+            record(lab, arguments.directory)
+        case _:
+            return _pass_on(arguments, lab)
+    return 0
+
+
+def _pass_on(arguments: argparse.Namespace, lab: Machine) -> int:
+    """Commands and files, to and from the guest."""
+    match arguments.command:
+        case "push":
+            lab.push(arguments.local, arguments.remote)
+        case "fetch":
+            lab.fetch(arguments.remote, arguments.local)
+        case _:
+            command = lab.ssh_command(*(arguments.words if arguments.command == "run" else []))
+            os.execvp(command[0], command)
+    return 0
+
+
 def main() -> int:
-    """Do what the command line asks; 0 if it was done, else 1 and one sentence."""
+    """Do what the command line asks; else one sentence, and an exit code that is not 0."""
     arguments = _arguments()
-    lab = Machine.named(arguments.name)
     try:
-        match arguments.command:
-            case "up":
-                up(lab, fresh=arguments.fresh, core=arguments.core)
-                status(lab)
-            case "build":
-                _build()
-            case "stop":
-                lab.stop()
-            case "status":
-                status(lab)
-                return 0 if lab.pid else 3
-            case "shell" | "run":
-                command = lab.ssh_command(*(arguments.words if arguments.command == "run" else []))
-                os.execvp(command[0], command)
-            case "push":
-                lab.push(arguments.local, arguments.remote)
-            case "fetch":
-                lab.fetch(arguments.remote, arguments.local)
-            case "record":
-                record(lab, arguments.directory)
+        return _do(arguments, Machine.named(arguments.name))
     except LabError as problem:
         print(f"lab: {problem}", file=sys.stderr)
         return 1
-    return 0
+    except KeyboardInterrupt:
+        print("lab: interrupted; nothing that was begun is left running", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

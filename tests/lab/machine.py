@@ -1,10 +1,14 @@
-"""The lab's virtual machine: start it, end it, and speak with it over ssh. Needs no KVM: emulation is enough."""
+"""A guest of the lab: start it, end it, and speak with it over ssh, whatever engine runs it.
+
+Its state lies in a directory of its own below the cache: which process it is, its throw-away disk layers, its console.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,26 +16,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-SSH_GUEST_PORT = 22
-WEB_GUEST_PORT = 9946
-MEMORY_MIB = 4096
+from tests.lab.artefacts import cache_directory
+from tests.lab.build import DISKS, Base
+from tests.lab.engine import Boot, Disk, Engine, LabError, by_name
+
 # It outlives whoever starts it: one that is collected while its process runs would be a ResourceWarning.
 _STARTED: list[subprocess.Popen[bytes]] = []
-DISKS = ("root", "tank")
-"""Names of the disks, in the order in which the guest sees them: vda, vdb."""
-
-
-class LabError(Exception):
-    """Something about the lab did not work; the text is one sentence for a person."""
-
-
-def cache_directory() -> Path:
-    """Where every slow part is kept, outside the repository."""
-    chosen = os.environ.get("BULKHEAD_LAB_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bulkhead-lab"
+NAME = "LAB_NAME"
+END_SECONDS = 20
+SOCKET_PATH_BYTES = 108
+NOT_RUNNING = "the guest is not running: start it with `make lab`"
 
 
 def free_port() -> int:
@@ -39,38 +35,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def emulator_program(emulator: Path, name: str) -> list[str]:
-    """The command that runs a program of the emulator's tree with the tree's own libraries, whatever this host is."""
-    libraries = emulator / "usr/lib/x86_64-linux-gnu"
-    return [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries), str(emulator / "usr/bin" / name)]
-
-
-def qemu_command(
-    emulator: Path,
-    boot: Path,
-    disks: list[tuple[Path, str]],
-    serial: Path,
-    *,
-    forwards: str,
-    append: str,
-    monitor: Path | None = None,
-) -> list[str]:
-    """The emulator's command line; `boot` holds vmlinuz and initrd, disks are (path, format), in order vda, vdb."""
-    command = emulator_program(emulator, "qemu-system-x86_64")
-    command += [part for name in ("qemu", "seabios") for part in ("-L", str(emulator / "usr/share" / name))]
-    command += ["-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35"]
-    command += ["-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-no-reboot", "-serial", f"file:{serial}"]
-    command += ["-monitor", f"unix:{monitor},server=on,wait=off" if monitor else "none"]
-    command += ["-kernel", str(boot / "vmlinuz"), "-initrd", str(boot / "initrd"), "-append", append]
-    for path, kind in disks:
-        # A broken guest is thrown away, never repaired: its disks need not survive a crash of the host.
-        command += ["-drive", f"file={path},if=virtio,format={kind},cache=unsafe"]
-    return [*command, "-nic", f"user,model=virtio-net-pci{forwards}", "-device", "virtio-rng-pci"]
-
-
-KERNEL_ARGUMENTS = "console=ttyS0 root=/dev/vda rw selinux=1 security=selinux enforcing=0 net.ifnames=0 loglevel=4"
 
 
 def _shown(command: str) -> str:
@@ -94,99 +58,143 @@ class Machine:
 
     @classmethod
     def named(cls, name: str | None = None) -> Machine:
-        """The machine of that name, else of BULKHEAD_LAB_NAME, else `main`."""
-        return cls(cache_directory() / "machines" / (name or os.environ.get("BULKHEAD_LAB_NAME") or "main"))
+        """The machine of that name, else of LAB_NAME, else `main`."""
+        return cls(cache_directory() / "machines" / (name or os.environ.get(NAME) or "main"))
+
+    @classmethod
+    def all(cls) -> list[Machine]:
+        """Every machine that was ever started, running or not."""
+        return [cls(directory) for directory in sorted((cache_directory() / "machines").glob("*"))]
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
 
     @property
     def serial_log(self) -> Path:
+        """The guest's console since its first start."""
         return self.directory / "serial.log"
-
-    @property
-    def monitor(self) -> Path:
-        """Socket of the emulator's own console, which answers when the guest does not."""
-        return self.directory / "monitor.sock"
 
     @property
     def key(self) -> Path:
         return cache_directory() / "key"
 
-    def _state(self) -> dict[str, int]:
+    def _state(self) -> dict[str, Any]:
         try:
-            state: dict[str, int] = json.loads((self.directory / "state.json").read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            state: dict[str, Any] = json.loads((self.directory / "state.json").read_text())
+        except (OSError, json.JSONDecodeError):
             return {}
         return state
 
+    def _keep(self, **more: Any) -> None:
+        partial = self.directory / "state.json.partial"
+        partial.write_text(json.dumps(self._state() | more))
+        partial.rename(self.directory / "state.json")
+
     @property
     def pid(self) -> int | None:
-        """The emulator's process, None if it does not run."""
+        """The guest's process, None if it does not run."""
         state = self._state()
-        return state["pid"] if state and state["start"] == _start_of(state["pid"]) else None
+        return state["pid"] if "pid" in state and state["start"] == _start_of(state["pid"]) else None
 
     @property
-    def ssh_port(self) -> int:
-        return self._state()["ssh_port"]
+    def engine(self) -> Engine:
+        """The engine that it was started with."""
+        state = self._state()
+        if "engine" not in state:
+            raise LabError(NOT_RUNNING)
+        return by_name(state["engine"])
 
-    @property
-    def web_port(self) -> int:
-        """Port of this host, on 127.0.0.1, that leads to port 9946 of the guest."""
-        return self._state()["web_port"]
+    # --- its life ---
 
-    def start(self, emulator: Path, base: Path) -> None:
-        """Boot from new throw-away layers over the base image in `base`; returns before the guest answers."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "parts.json").write_text(json.dumps([str(emulator), str(base)]))
-        for name in DISKS:
-            create = [*emulator_program(emulator, "qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw"]
-            create += ["-b", str(base / f"{name}.img"), str(self.directory / f"{name}.qcow2")]
-            subprocess.run(create, check=True)
-        self._boot()
+    def start(self, engine: Engine, base: Base) -> None:
+        """Boot from new throw-away layers over the base image; returns before the guest answers."""
+        self._make_directory()
+        state = {"engine": engine.name, "base": str(base.directory), "added": 0}
+        self._keep(**state, emulator=base.emulator and str(base.emulator))
+        self.serial_log.unlink(missing_ok=True)
+        engine.make_layers(self._boot())
+        self._start()
+
+    def _make_directory(self) -> None:
+        """Sockets of the guest lie in it, and ssh adds 17 characters to the name of its own."""
+        longest = len(os.fsencode(self.directory / "uml/mconsole")) + 17
+        if longest >= SOCKET_PATH_BYTES:
+            raise LabError(f"{self.directory} is too long a path for sockets: set LAB_CACHE to a shorter folder")
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            (self.directory / "state.json").unlink(missing_ok=True)
+            shutil.rmtree(self.directory / "uml", ignore_errors=True)
+        except OSError as problem:
+            raise LabError(f"the guest's folder cannot be written: {problem}") from problem
+
+    def _boot(self, port: int = 0) -> Boot:
+        state = self._state()
+        base = Path(state["base"])
+        disks = tuple(Disk(self.directory / f"{name}.layer", base / f"{name}.img") for name in DISKS)
+        emulator = Path(state["emulator"]) if state["emulator"] else None
+        return Boot(self.directory, base, emulator, disks, port=port)
+
+    def _start(self) -> None:
+        (self.directory / "ssh.sock").unlink(missing_ok=True)
+        port = free_port()
+        command = self.engine.command(self._boot(port))
+        with (self.directory / "engine.log").open("wb") as log:
+            guest = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        _STARTED.append(guest)
+        self._keep(pid=guest.pid, start=_start_of(guest.pid), port=port)
 
     def cut_power(self) -> None:
-        """End the emulator at once and boot again from the same disks: what the guest had not flushed is gone."""
-        pid = self.pid
-        if pid is None:
-            raise LabError("the lab is not running: start it with `python3 tests/lab/lab.py up`")
-        os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while self.pid is not None and time.monotonic() < deadline:
-            time.sleep(0.1)
-        self._boot()
+        """End the guest at once and boot again from the same disks: what it had not flushed is gone."""
+        if self.pid is None:
+            raise LabError(NOT_RUNNING)
+        self._kill()
+        self._start()
 
-    def _boot(self) -> None:
-        emulator, base = map(Path, json.loads((self.directory / "parts.json").read_text()))
-        (self.directory / "ssh.sock").unlink(missing_ok=True)
-        disks = [(self.directory / f"{name}.qcow2", "qcow2") for name in DISKS]
-        ports = {"ssh_port": free_port(), "web_port": free_port()}
-        forwards = "".join(
-            f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
-            for host, guest in ((ports["ssh_port"], SSH_GUEST_PORT), (ports["web_port"], WEB_GUEST_PORT))
-        )
-        # Its kernel may be asked where it stands, see vitals.py; the base image was made without that word.
-        append = f"{KERNEL_ARGUMENTS} sysrq_always_enabled"
-        command = qemu_command(
-            emulator, base, disks, self.serial_log, forwards=forwards, append=append, monitor=self.monitor
-        )
-        with (self.directory / "qemu.log").open("wb") as log:
-            qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        _STARTED.append(qemu)
-        (self.directory / "state.json").write_text(json.dumps({"pid": qemu.pid, "start": _start_of(qemu.pid), **ports}))
+    def reboot(self, *, timeout_seconds: float = 900) -> None:
+        """Have the guest reboot as an admin does, and wait until it answers in its next life."""
+        boot_id = "/proc/sys/kernel/random/boot_id"
+        before = self.ssh(f"cat {boot_id}")
+        self.run("systemctl reboot", check=False)
+
+        def is_another() -> bool:
+            return self.answers() and self.ssh(f"cat {boot_id}", check=False).strip() not in {"", before.strip()}
+
+        self.wait(is_another, "answer after a reboot", timeout_seconds=timeout_seconds)
 
     def stop(self) -> None:
-        """End the emulator and throw its disks away; the guest is not asked: its containers take minutes."""
+        """End the guest and throw its disks away; the guest is not asked: its containers take minutes."""
+        self._kill()
+        for name in DISKS:
+            (self.directory / f"{name}.layer").unlink(missing_ok=True)
+        for added in self.directory.glob("added-*.img"):
+            added.unlink()
+
+    def _kill(self) -> None:
         pid = self.pid
         if pid is None:
             return
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 20
-        while self.pid is not None and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if self.pid is not None:
-            os.kill(pid, signal.SIGKILL)
-        for name in DISKS:
-            (self.directory / f"{name}.qcow2").unlink(missing_ok=True)
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + END_SECONDS
+        while self.pid is not None:
+            if time.monotonic() > deadline:
+                raise LabError(f"the guest's process {pid} did not end within {END_SECONDS} s of being killed")
+            time.sleep(0.05)
 
-    def wait(self, done: Callable[[], bool], what: str, *, timeout_seconds: float, pause_seconds: float = 1) -> None:
+    def add_disk(self, mib: int) -> str:
+        """Plug an empty disk into the running guest; the name of its device there."""
+        number = self._state()["added"]
+        disk = self.directory / f"added-{number}.img"
+        with disk.open("wb") as file:
+            file.truncate(mib << 20)
+        device = self.engine.add_disk(self.directory, disk, number)
+        self._keep(added=number + 1)
+        self.wait(
+            lambda: self.run(f"test -b {device}", check=False).returncode == 0, f"disk {device}", timeout_seconds=60
+        )
+        return device
+
+    def wait(self, done: Callable[[], bool], what: str, *, timeout_seconds: float, pause_seconds: float = 0.5) -> None:
         """Poll until `done`; a LabError that names `what` and the serial log if the guest ends or the time is up."""
         deadline = time.monotonic() + timeout_seconds
         while not done():
@@ -206,7 +214,8 @@ class Machine:
     # --- commands and files ---
 
     def _options(self) -> list[str]:
-        """One connection is shared by all commands: a handshake costs the emulated guest a second or more."""
+        """One connection is shared by all commands: a handshake costs an emulated guest a second or more."""
+        state = self._state()
         options = {
             "IdentityFile": str(self.key),
             "IdentitiesOnly": "yes",
@@ -216,21 +225,37 @@ class Machine:
             "BatchMode": "yes",
             "ConnectTimeout": "20",
             "ControlPath": str(self.directory / "ssh.sock"),
-            "Port": str(self.ssh_port),
+            "Port": str(state["port"]),
         }
+        proxy = self.engine.proxy_command(state["pid"])
+        if proxy is not None:
+            options |= {"ProxyCommand": proxy, "ProxyUseFdpass": "yes"}
         return [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
 
     def ssh_command(self, *command: str) -> list[str]:
         """The command line that runs `command` in the guest, for whoever wants to start it in a way of their own."""
+        self._connect()
+        return ["ssh", *self._options(), "root@127.0.0.1", *command]
+
+    def _connect(self) -> None:
+        """Have the shared connection; started apart from any command, so that nobody waits for it to close pipes."""
         if self.pid is None:
-            raise LabError("the lab is not running: start it with `python3 tests/lab/lab.py up`")
+            raise LabError(NOT_RUNNING)
         check = ["ssh", *self._options(), "-O", "check", "root@127.0.0.1"]
         if subprocess.run(check, check=False, capture_output=True).returncode:
-            # Started apart from any command, so that nobody waits for the shared connection to close their pipes.
             master = ["ssh", *self._options(), "-M", "-N", "-f", "root@127.0.0.1"]
             nowhere = subprocess.DEVNULL
             subprocess.run(master, check=False, stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=60)
-        return ["ssh", *self._options(), "root@127.0.0.1", *command]
+
+    def forward(self, guest_port: int) -> int:
+        """A port of this machine's 127.0.0.1 that leads to that port of the guest's, while both run."""
+        self._connect()
+        port = free_port()
+        ask = ["ssh", *self._options(), "-O", "forward", "-L", f"127.0.0.1:{port}:127.0.0.1:{guest_port}"]
+        done = subprocess.run([*ask, "root@127.0.0.1"], check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise LabError(f"no port leads to the guest's {guest_port}: {done.stderr.strip()}")
+        return port
 
     def run(
         self, command: str, *, timeout_seconds: float = 120, stdin: bytes = b"", check: bool = True

@@ -2,8 +2,8 @@
 
 Shipped files are used as they are, but for what a test cannot wait for or the emulation cannot do:
 - alertmanager.yml: group_wait and group_interval are seconds instead of up to 5 minutes;
-- prometheus.yml: a scrape every 30 s that may take as long, instead of 15 s and 10 s: the emulated guest can take
-  longer than that for a page. Rules are evaluated every 15 s, as shipped.
+- prometheus.yml: a scrape and an evaluation every 5 s, instead of 15 s; in software emulation, which can take longer
+  than that for a page, a scrape every 30 s.
 
 There are three Alertmanagers: one as everybody has it, told by Prometheus and by the agent itself, and one for each of
 the two alone, so that neither can hide that the other says nothing, or something else.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.agent import CONFIG, REPOSITORY, curl, wait_until_ready
+from tests.lab.agent import REPOSITORY, config, curl, wait_until_ready
 from tests.lab.machine import Machine
 
 ALERTS = REPOSITORY / "alerts"
@@ -54,7 +54,7 @@ instance = "localhost:9946"
 
 # An agent that is not there until somebody starts it, so that the other one can be watched meanwhile.
 DEAD, DEAD_UNIT = "localhost:9947", "lab-dead-agent"
-SCRAPE_SECONDS = 30
+SCRAPE_SECONDS = 5  # of an engine at the machine's own speed
 START_SECONDS = 180
 TELL_SECONDS = 600
 # The rules look back 10 minutes, and are not shortened; then a scrape, an evaluation and a group in a slow guest.
@@ -94,7 +94,7 @@ class Pager:
             return bool(last) and last[0][1]["status"] == status
 
         what = f"{status} {alert} of {container} ({way})"
-        self.lab.wait(has_status, what, timeout_seconds=timeout_seconds, pause_seconds=5)
+        self.lab.wait(has_status, what, timeout_seconds=timeout_seconds, pause_seconds=1)
         return last[0][1]
 
 
@@ -150,40 +150,48 @@ def stop_pager(lab: Machine) -> None:
 
 
 def have_the_agent_tell(lab: Machine) -> None:
-    configure_agent(lab, CONFIG + AGENT_TELLS)
+    configure_agent(lab, config(lab) + AGENT_TELLS)
 
 
 def have_the_agent_be_silent(lab: Machine) -> None:
-    configure_agent(lab, CONFIG)
+    configure_agent(lab, config(lab))
 
 
-def configure_agent(lab: Machine, config: str) -> None:
+def configure_agent(lab: Machine, text: str) -> None:
     """Have the agent run with that configuration, ready."""
-    lab.run("cat >/etc/bulkhead/config.toml && systemctl restart bulkhead", stdin=config.encode(), timeout_seconds=300)
+    lab.run("cat >/etc/bulkhead/config.toml && systemctl restart bulkhead", stdin=text.encode(), timeout_seconds=300)
     wait_until_ready(lab)
 
 
-def started(lab: Machine) -> Pager:
-    """Receiver, Alertmanagers and Prometheus, which has the agent's page."""
-    patient = substituted(
-        prometheus_config(),
-        r"( +)scrape_interval: \w+",
-        rf"\1scrape_interval: {SCRAPE_SECONDS}s\n\1scrape_timeout: {SCRAPE_SECONDS}s",
-    )
+def quick(lab: Machine, text: str) -> str:
+    """The configuration of Prometheus with scrapes and evaluations as often as this guest bears."""
+    seconds = SCRAPE_SECONDS * lab.engine.slowness
+    scrapes = rf"\1scrape_interval: {seconds}s\n\1scrape_timeout: {seconds}s"
+    text = substituted(text, r"( +)scrape_interval: \w+", scrapes).decode()
+    return substituted(text, r"evaluation_interval: \w+", f"evaluation_interval: {min(15, seconds)}s").decode()
+
+
+def started(lab: Machine, prometheus: str) -> Pager:
+    """Receiver, Alertmanagers and a Prometheus of that configuration, which has the agent's page."""
     lab.run(f"mkdir -p {HERE} && touch {NOTIFICATIONS}")
     lab.push(Path(__file__).parent / "pager", HERE)
     lab.push(ALERTS / "rules", f"{HERE}/rules")
     lab.push(ALERTS / "bulkhead.tmpl", f"{HERE}/bulkhead.tmpl")
     configure_alertmanagers(lab, group_wait="5s", group_interval="5s")
-    lab.run(f"cat >{HERE}/prometheus.yml", stdin=patient)
+    lab.run(f"cat >{HERE}/prometheus.yml", stdin=prometheus.encode())
+    start_units(lab)
+    since_seconds = guest_seconds(lab)
+    # A rate needs two pages, an increase of what changes now and then one more.
+    several = 'count_over_time(up{job="bulkhead"}[10m]) >= 3'
+    lab.wait(lambda: bool(ask(lab, several)[0]), "third scrape", timeout_seconds=START_SECONDS, pause_seconds=1)
+    return Pager(lab, since_seconds)
+
+
+def start_units(lab: Machine) -> None:
+    """Start what has its configuration, and wait until Prometheus scrapes the agent."""
     for unit, command in UNITS.items():
         lab.run(f"systemd-run --quiet --unit={unit} {command}")
     for url in READY:
         lab.wait(lambda url=url: curl(lab, url) is not None, f"answer of {url}", timeout_seconds=START_SECONDS)  # type: ignore[misc]
     up = 'up{job="bulkhead"} == 1'
-    lab.wait(lambda: bool(ask(lab, up)[0]), "scrape of the agent", timeout_seconds=START_SECONDS, pause_seconds=5)
-    since_seconds = guest_seconds(lab)
-    # A rate needs two pages, an increase of what changes now and then one more.
-    several = 'count_over_time(up{job="bulkhead"}[10m]) >= 3'
-    lab.wait(lambda: bool(ask(lab, several)[0]), "third scrape", timeout_seconds=START_SECONDS, pause_seconds=5)
-    return Pager(lab, since_seconds)
+    lab.wait(lambda: bool(ask(lab, up)[0]), "scrape of the agent", timeout_seconds=START_SECONDS, pause_seconds=1)

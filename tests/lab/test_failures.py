@@ -9,7 +9,7 @@ import pytest
 from tests.lab.agent import Page, by_collector, by_container, metrics, wait_until_ready
 from tests.lab.machine import Machine
 
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.core
 
 SUCCESS = "bulkhead_scrape_collector_success"
 PRESENT = "bulkhead_scrape_collector_present"
@@ -31,7 +31,7 @@ def page_when(lab: Machine, holds: Callable[[Page], bool], what: str) -> Page:
         last = metrics(lab)
         return holds(last)
 
-    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=3)
+    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=1)
     return last
 
 
@@ -44,7 +44,7 @@ def assert_same_containers(lab: Machine, before: Page, page: Page) -> None:
     differing = set(by_container(before, USAGE)) ^ set(by_container(page, USAGE))
     if differing:
         what = f"word of a life that began or ended, of {', '.join(sorted(differing))}"
-        lab.wait(lambda: differing <= moved(before, metrics(lab)), what, timeout_seconds=60, pause_seconds=3)
+        lab.wait(lambda: differing <= moved(before, metrics(lab)), what, timeout_seconds=60, pause_seconds=1)
 
 
 def moved(before: Page, after: Page) -> set[str]:

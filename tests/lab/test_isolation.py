@@ -9,8 +9,6 @@ import pytest
 from tests.lab.agent import Page, by_container, metrics, wait_until_ready
 from tests.lab.machine import Machine
 
-pytestmark = pytest.mark.lab
-
 IMAGE = "localhost/lab:1"
 DENIALS = "bulkhead_container_avc_denials_total"
 LEFT = "bulkhead_userns_containers_left"
@@ -41,7 +39,7 @@ def seen(lab: Machine, what: str, holds: Callable[[Page], bool]) -> Page:
         pages[:] = [metrics(lab)]
         return holds(pages[0])
 
-    lab.wait(on_page, what, timeout_seconds=SEEN_SECONDS, pause_seconds=3)
+    lab.wait(on_page, what, timeout_seconds=SEEN_SECONDS, pause_seconds=1)
     return pages[0]
 
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.lab.machine import Machine
 from tests.sources.quadlet.generator import FILES, Comparable, generated, ours
-
-pytestmark = pytest.mark.lab
 
 GENERATOR = "/usr/lib/systemd/system-generators/podman-system-generator --dryrun"
 DEPLOYED = "/etc/containers/systemd"

@@ -12,7 +12,7 @@ from tests.lab.agent import URL, Page, by_collector, by_container, metrics, pars
 from tests.lab.containers import ALL
 from tests.lab.machine import Machine
 
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.core
 
 SLACK_BYTES = 2 << 20
 """The kernel charges memory to a cgroup in batches of 64 pages for each CPU, and a shell forks now and then."""
@@ -192,7 +192,7 @@ def test_quota_figures_equal_zfs_get_for_every_dataset_that_a_container_mounts(a
 
     # The page shows what ZFS said some seconds ago; between two writes of the pool both say the same.
     try:
-        agent.wait(same, "same figures", timeout_seconds=120, pause_seconds=3)
+        agent.wait(same, "same figures", timeout_seconds=120, pause_seconds=1)
     finally:
         assert told == shown
     assert ("tank/containers/objects02", "quota") in shown

@@ -34,9 +34,12 @@ from tests.lab.pagers import (
     have_the_agent_be_silent,
     have_the_agent_tell,
     prometheus_config,
+    quick,
     started,
     stop_pager,
 )
+
+pytestmark = pytest.mark.core
 
 QUERIES_AT_ONCE = 40
 
@@ -47,7 +50,7 @@ def pager(agent: Machine) -> Iterator[Pager]:
     stop_pager(lab)
     have_the_agent_tell(lab)
     try:
-        yield started(lab)
+        yield started(lab, quick(lab, prometheus_config()))
     finally:
         stop_pager(lab)
         have_the_agent_be_silent(lab)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.agent import Page, by_collector, by_container, metrics, wait_until_ready
+from tests.lab.counts import KILLS, RESTARTS
 from tests.lab.lab import up
 from tests.lab.machine import Machine
 
-KILLS = "bulkhead_container_oom_kills_total"
-RESTARTS = "bulkhead_container_restarts_total"
+pytestmark = pytest.mark.core
+
 HOST = "bulkhead_host_oom_kills_total"
 SLICE = "/sys/fs/cgroup/services.slice/services-oomloop.slice/memory.events"
 

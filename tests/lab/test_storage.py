@@ -12,8 +12,6 @@ from tests.lab.agent import Page, by_collector, metrics
 from tests.lab.machine import Machine
 from tests.lab.test_failures import SUCCESS, another_agent
 
-pytestmark = pytest.mark.lab
-
 URL = "http://127.0.0.1:9948"
 CONFIG_PATH = "/run/bulkhead-storage.toml"
 # Quick clocks, so that a step costs seconds; state of its own, beside that of the installed agent.
@@ -137,7 +135,7 @@ def page_when(lab: Machine, holds: Callable[[Page], bool], what: str) -> Page:
         last = metrics(lab, URL)
         return holds(last)
 
-    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=2)
+    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=1)
     return last
 
 

@@ -10,8 +10,6 @@ from tests.lab.agent import by_container, curl, metrics, parse
 from tests.lab.machine import Machine
 from tests.lab.test_failures import CHECK, USAGE, another_agent, assert_same_containers, succeeds
 
-pytestmark = pytest.mark.lab
-
 AS_NOBODY = "http://127.0.0.1:9948"
 
 

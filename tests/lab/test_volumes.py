@@ -12,8 +12,6 @@ import pytest
 from tests.lab.agent import Page, by_collector, metrics
 from tests.lab.machine import Machine
 
-pytestmark = pytest.mark.lab
-
 DEADLINE_SECONDS = 240
 LABEL = "bulkhead_container_volume_label"
 CHECK = "bulkhead_container_hardening_check"
@@ -48,7 +46,7 @@ def page_when(lab: Machine, holds: Callable[[Page], bool], what: str) -> Page:
         last = metrics(lab)
         return holds(last)
 
-    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=3)
+    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=1)
     return last
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import pytest
 
 from tests.lab.agent import metrics
-from tests.lab.machine import LabError, Machine
+from tests.lab.engine import LabError
+from tests.lab.machine import Machine
 
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.core
 
 DEADLINE_SECONDS = 240
 RUN = "podman run -d --rm --network none --read-only --cap-drop all --security-opt no-new-privileges -m 64m --cpus 1"
@@ -92,7 +93,7 @@ def look_when(lab: Machine, holds: Callable[[Look], bool], what: str) -> Look:
         return holds(last)
 
     with contextlib.suppress(LabError):
-        lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=3)
+        lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=1)
     return last
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import socket
 import time
 from pathlib import Path
 
-from tests.lab.machine import LabError, Machine
+from tests.lab.engine import LabError
+from tests.lab.machine import Machine
 
 LINES = 40
 ANSWER_SECONDS = 60
@@ -26,12 +27,13 @@ SYSRQ = "9wlm"
 
 
 def vitals(lab: Machine) -> str:
-    """The emulator's and the guest's state as text; takes up to two minutes for a guest that does not answer."""
+    """The state of the guest and of its process as text; takes up to two minutes for a guest that does not answer."""
     pid = lab.pid
-    told = [f"load of the machine that emulates: {Path('/proc/loadavg').read_text().strip()}"]
+    told = [f"load of the machine that runs it: {Path('/proc/loadavg').read_text().strip()}"]
     if pid is None:
-        return "\n".join([*told, "the emulator has ended:", *_tail(lab.directory / "qemu.log"), *_tail(lab.serial_log)])
-    told.append(f"the emulator uses {_processors(pid):.2f} processors")
+        logs = [*_tail(lab.directory / "engine.log"), *_tail(lab.serial_log)]
+        return "\n".join([*told, "the guest's process has ended:", *logs])
+    told.append(f"the guest uses {_processors(pid):.2f} processors")
     try:
         told += lab.ssh(LOOK, timeout_seconds=ANSWER_SECONDS, check=False).splitlines()
     except LabError as problem:
@@ -42,8 +44,13 @@ def vitals(lab: Machine) -> str:
 
 def _processors(pid: int, seconds: float = 2) -> float:
     def ticks() -> int:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
+        """Of all processes of its session, which is what one guest consists of."""
+        total = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12]) if fields[3] == str(pid) else 0
+        return total
 
     before = ticks()
     time.sleep(seconds)
@@ -51,16 +58,12 @@ def _processors(pid: int, seconds: float = 2) -> float:
 
 
 def _ask_kernel(lab: Machine) -> None:
-    """Press the keys that have the kernel write to its console; see Documentation/admin-guide/sysrq.rst."""
+    """Have the kernel write to its console where it stands."""
     try:
-        with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.settimeout(10)
-            monitor.connect(str(lab.monitor))
-            for key in SYSRQ:
-                monitor.sendall(f"sendkey alt-sysrq-{key}\n".encode())
-                time.sleep(3)
-    except OSError as problem:
-        print(f"the emulator does not answer either: {problem}")
+        lab.engine.press_sysrq(lab.directory, SYSRQ)
+        time.sleep(3)
+    except (OSError, LabError) as problem:
+        print(f"the guest's kernel does not answer either: {problem}")
 
 
 def _tail(path: Path) -> list[str]:

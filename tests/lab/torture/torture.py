@@ -1,6 +1,6 @@
 """Runs in the guest: kills containers for memory while the agent and those it listens to are killed, too.
 
-    python3 torture.py ROUNDS SEED >result.json
+    python3 torture.py ROUNDS SEED SLOWNESS >result.json
 
 Ten containers, each dying or losing a worker in a way of its own. At the end all of them are stopped, and what the
 kernel, systemd, podman and the containers themselves counted is printed as JSON.
@@ -22,10 +22,13 @@ QUADLETS = Path("/etc/containers/systemd")
 COUNTED = Path("/var/lib/torture")
 CGROUP = Path("/sys/fs/cgroup")
 DIES = "/bin/sh -c 'sleep 1; exec tail /dev/zero'"
-# Each worker's death is written down by the container itself. The pauses keep the guest answering: one that is busy all
-# the time has journald killed by its watchdog, and podman's commands end after minutes.
+# Each worker's death is written down by the container itself. The pauses keep the guest answering: a guest that is busy
+# all the time has journald killed by its watchdog, and podman's commands end after minutes.
+SLOWNESS = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+PAUSE_SECONDS, RESTART_SECONDS, AGENT_LIVES_SECONDS = (2, 8, 6) if SLOWNESS == 1 else (5, 25, 15)
 LOSES_WORKERS = (
-    "/bin/sh -c 'trap \"exit 0\" TERM; while :; do tail /dev/zero; echo $? >>/counted; sleep 5 & wait $!; done'"
+    "/bin/sh -c 'trap \"exit 0\" TERM; while :; do tail /dev/zero; echo $? >>/counted;"
+    f" sleep {PAUSE_SECONDS} & wait $!; done'"
 )
 KINDS = {
     # name: (slice, command)
@@ -57,7 +60,7 @@ PodmanArgs=--memory=16m --memory-swap=16m
 [Service]
 Slice={slice}
 Restart=always
-RestartSec=25s
+RestartSec={restart}s
 TimeoutStartSec=300
 """
 POD = "[Pod]\nPodName=tpod\nPodmanArgs=--network=none\n[Service]\nSlice=services-tpod.slice\n"
@@ -90,7 +93,8 @@ def set_up() -> None:
         (COUNTED / name).write_text("")
         (COUNTED / name).chmod(0o666)
         network = "Pod=tpod.pod" if "pod" in name else "Network=none"
-        text = UNIT.format(name=name, image=IMAGE, command=command, counted=COUNTED, network=network, slice=home)
+        fields = {"name": name, "image": IMAGE, "command": command, "network": network, "slice": home}
+        text = UNIT.format(**fields, counted=COUNTED, restart=RESTART_SECONDS)
         (QUADLETS / f"{name}.container").write_text(text)
     run("systemctl", "daemon-reload", check=True)
 
@@ -173,7 +177,7 @@ def torment(rounds: int, seed: int) -> dict[str, object]:
         for number in range(KILLS_A_ROUND):
             if number == 0:
                 wait_until_it_counts()
-            time.sleep(torment.chance.uniform(1, 15))
+            time.sleep(torment.chance.uniform(1, AGENT_LIVES_SECONDS))
             run("systemctl", "kill", "-s", "KILL", "bulkhead")
         torment.done["agent killed"] = (turn + 1) * KILLS_A_ROUND
         torment.evil(order[turn % len(order)])

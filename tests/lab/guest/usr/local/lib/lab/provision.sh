@@ -3,7 +3,7 @@
 set -eux
 modprobe zfs
 zgenhostid -f 00bab10c
-zpool create -f -o cachefile=/etc/zfs/zpool.cache -O xattr=sa -O acltype=posix -O mountpoint=/data tank /dev/vdb
+zpool create -f -o cachefile=/etc/zfs/zpool.cache -O xattr=sa -O acltype=posix -O mountpoint=/data tank @POOL_DISK@
 zfs create tank/containers
 for shared in shared shared-no-idmap; do
     zfs create -o quota=64M "tank/$shared"
@@ -18,7 +18,8 @@ chmod 0777 /data/shared /data/shared-no-idmap /data/containers/* /srv/bad-no-dat
 podman load --input /usr/local/lib/lab/image.tar
 install -d -m 0700 -o alice -g alice /run/user/1000
 cd /
-runuser -u alice -- env HOME=/home/alice XDG_RUNTIME_DIR=/run/user/1000 podman load --input /usr/local/lib/lab/image.tar
+# Not runuser: its PAM session has logind mount another /run/user/1000 meanwhile.
+setpriv --reuid alice --regid alice --init-groups env HOME=/home/alice XDG_RUNTIME_DIR=/run/user/1000 podman load --input /usr/local/lib/lab/image.tar
 # A pod's pause image is built at the first use.
 podman pod create --name first --network none
 podman pod rm first
