@@ -27,7 +27,7 @@ DIES = "/bin/sh -c 'sleep 1; exec tail /dev/zero'"
 SLOWNESS = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 PAUSE_SECONDS, RESTART_SECONDS, AGENT_LIVES_SECONDS = (2, 8, 6) if SLOWNESS == 1 else (5, 25, 15)
 LOSES_WORKERS = (
-    "/bin/sh -c 'trap \"exit 0\" TERM; while :; do tail /dev/zero; echo $? >>/counted;"
+    '/bin/sh -c \'trap "exit 0" TERM; while :; do tail /dev/zero; echo $? >>/counted;'
     f" sleep {PAUSE_SECONDS} & wait $!; done'"
 )
 KINDS = {
