@@ -3,16 +3,30 @@
 Reading a kept-open file with pread(2) at offset 0 makes the kernel write its text anew, and costs a
 fraction of open, read, close. A file that was removed, with its cgroup or with its controller,
 answers ENODEV for ever, also when the same path comes back: hence the inode, and opening anew.
+
+Files come after their cgroup: a service passes its controllers down when its payload's cgroup is there already, and
+the kernel names a controller in cgroup.controllers before it shows the files of it, one after the other. So what
+cgroup.controllers says is compared with what it said when the missing files were last looked for.
+
+Looks again: for the files that were missing, in the same read, when cgroup.controllers has changed, when a file was
+removed, while a file is missing that its controller always brings, and once more after each look that found a file.
+For all others (no kernel has every file, and a cgroup may switch pressure off) at each walk of the tree.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _READ_SIZE = 16384  # memory.stat is 2 KiB, io.stat 100 bytes a device
 _ALIVE = "cgroup.controllers"  # no controller brings it, so it lives as long as its cgroup
+_SURE = (
+    *("memory.current", "memory.stat", "memory.max", "memory.high", "memory.events"),
+    *("cpu.max", "io.stat", "pids.max", "pids.current"),
+)
+"""Files that every kernel has where their controller is on."""
 _REMOVED = frozenset({errno.ENODEV, errno.ENOENT})
 # EOPNOTSUPP: pressure files of a kernel with psi=0, or of a cgroup with cgroup.pressure=0.
 _ABSENT = frozenset({errno.ENOENT, errno.EOPNOTSUPP})
@@ -43,7 +57,8 @@ class CgroupFiles:
         self.names = (*(name for name in names if name != _ALIVE), _ALIVE)  # last: alive after all the others
         self._directory = directory
         self._stale = False
-        self._controllers: bytes | None = None
+        self._look_is_due = False
+        self._controllers: bytes | None = None  # before the missing files were last looked for
         self._denied: dict[str, str] = {}
         self._descriptors: dict[str, int] = {}
         self._kept = open_files_max >= len(self.names)
@@ -62,9 +77,13 @@ class CgroupFiles:
         return len(self._descriptors)
 
     def serves(self, inode: int, names: tuple[str, ...], open_files_max: int) -> bool:
-        """Whether a new one would be no better: the same cgroup and files, none come or gone, open if they may be."""
+        """Whether a new one would be no better: the same cgroup and files, none removed, open if they may be."""
         same = self.inode == inode and set(names) <= set(self.names)
         return same and not self._stale and self._kept is (open_files_max >= len(self.names))
+
+    def look_again(self) -> None:
+        """Have the next read look for the files that were missing. May be called from any thread."""
+        self._look_is_due = True
 
     def read(self) -> Texts:
         """What each file that is there says now. Raises Vanished; OSError when this process has no file left."""
@@ -84,25 +103,69 @@ class CgroupFiles:
 
     def _read(self) -> Texts:
         found: dict[str, bytes] = {}
-        failures = dict(self._denied)
-        for name, descriptor in self._descriptors.items():
+        failures: dict[str, str] = {}
+        self._take(tuple(self._descriptors), found, failures)
+        controllers = found.get(_ALIVE, b"")
+        if len(self._descriptors) < len(self.names) and (self._look_is_due or self._may_have_more(controllers)):
+            self._controllers = controllers
+            late = self._look(failures)
+            # A removed cgroup loses its files one by one: that it is alive counts when it is read after the others.
+            found.pop(_ALIVE, None)
+            self._take((*(name for name in late if name != _ALIVE), _ALIVE), found, failures)
+        failures |= self._denied
+        if _ALIVE not in found and _ALIVE not in failures:
+            raise Vanished(self._directory)
+        return Texts(found, failures)
+
+    def _take(self, names: Iterable[str], found: dict[str, bytes], failures: dict[str, str]) -> None:
+        """Read the named files, as far as they are open."""
+        for name in names:
+            descriptor = self._descriptors.get(name)
+            if descriptor is None:
+                continue
             try:
                 found[name] = _text(descriptor)
             except OSError as error:
                 if error.errno in _REMOVED:
-                    self._stale = True
+                    os.close(self._descriptors.pop(name))
+                    self._stale = self._look_is_due = True
                 elif error.errno not in _ABSENT:
                     failures[name] = os.strerror(error.errno or 0)
-        if _ALIVE not in found and _ALIVE not in failures:
-            raise Vanished(self._directory)
-        # A controller that was switched on brought files that were not there to be opened.
-        controllers = found.get(_ALIVE)
-        self._stale |= self._controllers not in {None, controllers}
-        self._controllers = controllers
-        return Texts(found, failures)
+
+    def _may_have_more(self, controllers: bytes) -> bool:
+        """Whether a file that was missing at the last look may be there now."""
+        if controllers != self._controllers:
+            return True
+        on = controllers.decode(errors="replace").split()
+        missing = (name for name in _SURE if name in self.names and name not in self._descriptors)
+        return any(name.partition(".")[0] in on for name in missing)
+
+    def _look(self, failures: dict[str, str]) -> tuple[str, ...]:
+        """Open the missing files that are there by now, and say which."""
+        self._look_is_due = False
+        before = frozenset(self._descriptors)
+        try:
+            self._open_missing()
+        except OSError as error:
+            if not self._kept or error.errno not in _TOO_MANY_FILES:
+                raise
+            failures[next(name for name in self.names if name not in before)] = os.strerror(error.errno)
+            self._stale = True  # the next walk knows how many files may be open now
+        late = tuple(name for name in self._descriptors if name not in before)
+        self._look_is_due |= bool(late)
+        if _ALIVE in before:
+            self._descriptors[_ALIVE] = self._descriptors.pop(_ALIVE)  # last, as in `names`
+        return late
 
     def _open(self) -> None:
-        self._denied = {}
+        """Open all that is there by now."""
+        try:
+            self._open_missing()
+        except OSError:
+            self.close()
+            raise
+
+    def _open_missing(self) -> None:
         try:
             directory = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -110,11 +173,10 @@ class CgroupFiles:
         try:
             if os.fstat(directory).st_ino != self.inode:
                 raise Vanished(self._directory)
+            self._denied = {}
             for name in self.names:
-                self._open_one(directory, name)
-        except OSError:
-            self.close()
-            raise
+                if name not in self._descriptors:
+                    self._open_one(directory, name)
         finally:
             os.close(directory)
 

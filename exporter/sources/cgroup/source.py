@@ -2,6 +2,9 @@
 
 `discover` walks the tree and opens files in the background; `read` asks the open files again at every
 scrape. A level that several containers share, as services.slice, is open once and read once.
+
+Looks again: for containers and levels at each walk (`cgroup_tree_seconds`, and at each event of podman), for files that
+were not there yet as `files` says.
 """
 
 from __future__ import annotations
@@ -105,6 +108,7 @@ class CgroupSource:
             names = PAYLOAD_FILES if path in payloads else LEVEL_FILES
             known = self._files.get(path)
             if known is not None and known.serves(inode, names, budget):
+                known.look_again()
                 files[path] = known
             else:
                 with contextlib.suppress(Vanished):
