@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -169,3 +170,57 @@ def test_a_waker_ends_the_wait_and_a_descriptor_that_was_closed_does_not(tmp_pat
     assert drained == [1]
     assert not source.wait(0)
     os.close(waker)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_counts_that_come_after_their_cgroup_are_read_from_then_on(tmp_path: Path, level: int) -> None:
+    web = container(tmp_path, "web", WEB)
+    path = web.places[level][0].path
+    for name in ("memory.events", "memory.events.local"):
+        (tmp_path / path[1:] / name).unlink()
+    source = source_of(tmp_path, web)
+    assert path not in kills(source)
+    cgroup(tmp_path, path, 3)
+    assert kills(source)[path] == 3
+    source.close()
+
+
+def test_a_cgroups_own_events_that_come_after_the_others_are_read_from_then_on(tmp_path: Path) -> None:
+    web = container(tmp_path, "web", WEB)
+    path = web.places[0][0].path
+    (tmp_path / path[1:] / "memory.events.local").unlink()
+    source = source_of(tmp_path, web)
+
+    def own_ooms() -> int:
+        return next(count.local_oom for count in source.read().counts if count.path == path)
+
+    assert own_ooms() == 0
+    cgroup(tmp_path, path, 1, oom=2)
+    assert own_ooms() == 2
+    source.close()
+    # Of another cgroup under the same path nothing is taken.
+    (tmp_path / path[1:] / "memory.events.local").unlink()
+    source.read()
+    (tmp_path / path[1:]).rename(tmp_path / "old-life")
+    cgroup(tmp_path, path, 5, oom=9)
+    assert path not in kills(source)
+    source.close()
+
+
+def test_counts_of_a_controller_that_went_and_came_back_are_read_on_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = container(tmp_path, "web", WEB, kills=1)
+    source = source_of(tmp_path, web)
+    before = kills(source)
+    pread, failures = os.pread, [OSError(errno.ENODEV, os.strerror(errno.ENODEV))]
+
+    def pread_of_old_files(descriptor: int, size: int, offset: int) -> bytes:
+        if failures:
+            raise failures.pop()
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", pread_of_old_files)
+    assert kills(source) == before
+    assert source.problems == ()
+    source.close()

@@ -6,6 +6,9 @@ that is killed takes its cgroup with it, and what is open can be read until the 
 
     memory.events of services-web.slice    max 50 oom 1 oom_kill 1
     memory.events.local                    max 50 oom 1 oom_kill 0: its own limit fired, the victim lived below
+
+Looks again: at each read for each file that was not there, as before a service has passed the memory controller down,
+and within the same read when an open file was removed. The next read is never later than the keeper's tick.
 """
 
 from __future__ import annotations
@@ -112,9 +115,17 @@ class KillCountSource:
                 yield path
 
     def _events(self, path: str, inode: int) -> tuple[MemoryEvents, MemoryEvents | None]:
-        if (path, inode) not in self._files:
-            self._files[path, inode] = self._opened(path, inode)
-        events, local = self._files[path, inode]
+        was_open = (path, inode) in self._files
+        try:
+            return self._texts_of(path, inode)
+        except OSError as error:
+            if not was_open or error.errno not in _GONE:
+                raise
+        # With the memory controller its files go, and come anew when it is back in the same cgroup.
+        return self._texts_of(path, inode)
+
+    def _texts_of(self, path: str, inode: int) -> tuple[MemoryEvents, MemoryEvents | None]:
+        events, local = self._opened(path, inode)
         try:
             return (
                 parse_memory_events(os.pread(events, _TEXT_BYTES, 0)),
@@ -125,16 +136,23 @@ class KillCountSource:
             raise
 
     def _opened(self, path: str, inode: int) -> tuple[int, int | None]:
-        flags = os.O_RDONLY | os.O_CLOEXEC
-        events = os.open(f"{self._root}{path}/memory.events", flags)
-        if os.stat(f"{self._root}{path}").st_ino != inode:  # noqa: PTH116 - as above
-            os.close(events)
-            raise OSError(errno.ENOENT, "another cgroup has its name now")
-        local: int | None = None
-        with contextlib.suppress(OSError):  # kernel 5.3 and later
-            local = os.open(f"{self._root}{path}/memory.events.local", flags)
-        with contextlib.suppress(OSError):  # no file of the kernel's: a recorded tree
-            self._poll.register(events, select.POLLPRI)
+        """The two files; the second is of kernel 5.3 and later."""
+        events, local = self._files.get((path, inode), (None, None))
+        if events is not None and local is not None:
+            return events, local
+        directory = os.open(f"{self._root}{path}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if os.fstat(directory).st_ino != inode:
+                raise OSError(errno.ENOENT, "another cgroup has its name now")
+            if events is None:
+                events = _open_in(directory, "memory.events")
+                with contextlib.suppress(OSError):  # no file of the kernel's: a recorded tree
+                    self._poll.register(events, select.POLLPRI)
+            with contextlib.suppress(OSError):
+                local = _open_in(directory, "memory.events.local")
+        finally:
+            os.close(directory)
+        self._files[path, inode] = events, local
         return events, local
 
     def _close(self, path: str, inode: int) -> None:
@@ -148,6 +166,10 @@ class KillCountSource:
     def _close_others(self, seen: set[tuple[str, int]]) -> None:
         for path, inode in self._files.keys() - seen:
             self._close(path, inode)
+
+
+def _open_in(directory: int, name: str) -> int:
+    return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
 
 
 def _printable(path: str) -> str:

@@ -5,6 +5,8 @@ descendants met with. `services-web.slice` lies at `services.slice/services-web.
 
     oom 3
     oom_kill 3
+
+Looks again: for each slice and its file at each read, nothing is kept.
 """
 
 from __future__ import annotations
