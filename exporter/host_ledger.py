@@ -74,7 +74,7 @@ class HostLedger:
             max_containers=config.ledger.max_containers,
         )
         self.counter = KillCountSource(root / "sys/fs/cgroup", cgroup.found, self._slices)
-        self._kernel_log, self._kernel_log_reading = self._open_kernel_log(boot_id)
+        self._kernel_log = self._open_kernel_log(boot_id)
         self.keeper = Keeper(
             self.ledger,
             boot_id,
@@ -102,30 +102,31 @@ class HostLedger:
 
     def journal_reading(self) -> Reading[None]:
         """Whether the journal is being followed, and up to when it was heard."""
-        return _reading_of(self.journal.read)
+        return _reading_of(self.journal.read, self.journal.well_at_seconds)
 
     def audit_log_reading(self) -> Reading[None]:
-        """Whether auditd's log is being followed."""
-        return _reading_of(self.audit_log.read)
+        """Whether auditd's log is being followed, and when it was last read to its end."""
+        return _reading_of(self.audit_log.read, self.audit_log.well_at_seconds)
 
     def kernel_log_reading(self) -> Reading[None]:
-        """Whether the kernel's log is being read."""
-        return self._kernel_log_reading
+        """Whether the kernel's log is being read, and when it was last read to its end."""
+        return _reading_of(self._kernel_log.check, self._kernel_log.well_at_seconds)
 
     def ledger_reading(self) -> Reading[None]:
-        """Whether the totals are kept on disk."""
+        """Whether the totals are kept on disk, and when they were last settled."""
+        silent_seconds = self.keeper.silent_seconds
+        settled: Read[None] = Read(None, time.time() - silent_seconds, 0.0)
         problem = self.ledger.totals().problem
-        if self.keeper.silent_seconds > _PATIENCE_SECONDS + _SILENCE_SECONDS:
-            problem = f"nothing was counted for {self.keeper.silent_seconds:.0f} s; see the log, and report it"
-        return Failed(problem, 0.0) if problem else Read(None, time.time(), 0.0)
+        if silent_seconds > _PATIENCE_SECONDS + _SILENCE_SECONDS:
+            problem = f"nothing was counted for {silent_seconds:.0f} s; see the log, and report it"
+        return Failed(problem, 0.0, settled) if problem else settled
 
     def event_counts(self) -> tuple[EventCount, ...]:
         """What came over the two streams."""
-        kernel_log = self._kernel_log
         return (
             EventCount("journal", self.journal.events, self.journal.events_lost),
             EventCount("audit_log", self.audit_log.events, self.audit_log.events_lost),
-            EventCount("kernel_log", *((kernel_log.events, kernel_log.events_lost) if kernel_log else (0, 0))),
+            EventCount("kernel_log", self._kernel_log.events, self._kernel_log.events_lost),
         )
 
     def household(self) -> Household | None:
@@ -276,17 +277,19 @@ class HostLedger:
     def _hear_podman(self, told: ContainerEvent) -> None:
         self.keeper.hear((told,))
 
-    def _open_kernel_log(self, boot_id: str) -> tuple[KernelLogSource | None, Reading[None]]:
+    def _open_kernel_log(self, boot_id: str) -> KernelLogSource:
         boot, _, sequence = self.ledger.cursor(_KMSG).partition(":")
-        read_before = int(sequence) if boot == boot_id and sequence.isdigit() else -1
-        source = KernelLogSource(self._root / "dev/kmsg", self._root / "proc", boot_id, read_before)
-        try:
-            self.counter.wake_on(source.open(), _nothing)
-        except NotHere as error:
-            return None, Absent(str(error))
-        except SourceError as error:
-            return None, Failed(str(error), 0.0)
-        return source, Read(None, time.time(), 0.0)
+        source = KernelLogSource(
+            self._root / "dev/kmsg",
+            self._root / "proc",
+            boot_id,
+            int(sequence) if boot == boot_id and sequence.isdigit() else -1,
+            opened=lambda descriptor: self.counter.wake_on(descriptor, _nothing),
+            closing=self.counter.wake_no_more,
+        )
+        with contextlib.suppress(SourceError):  # the keeper's reads try again
+            source.open()
+        return source
 
 
 def _remembered(
@@ -301,15 +304,16 @@ def _remembered(
             yield Member(name, "", "", unit)
 
 
-def _reading_of(read: Callable[[], float | None]) -> Reading[None]:
-    """What a source that is followed says of itself: up to when it was heard, None is now."""
+def _reading_of(check: Callable[[], object], well_at_seconds: float | None) -> Reading[None]:
+    """The reading of a source that is followed: its age counts from when it was last known to be well."""
+    last: Read[None] | None = None if well_at_seconds is None else Read(None, well_at_seconds, 0.0)
     try:
-        heard_until_seconds = read()
+        check()
     except NotHere as error:
         return Absent(str(error))
     except SourceError as error:
-        return Failed(str(error), 0.0)
-    return Read(None, time.time() if heard_until_seconds is None else heard_until_seconds, 0.0)
+        return Failed(str(error), 0.0, last)
+    return last or Failed("has not answered yet", 0.0)
 
 
 def _nothing() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +15,7 @@ from exporter.config import Config
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Failed, Read
+from exporter.facts.reading import Absent, Failed, Read, Reading, last_read
 from exporter.facts.unit import Quadlet, Unit
 from exporter.host_ledger import HostLedger, Neighbours
 from exporter.sources.cgroup import CgroupSource
@@ -279,4 +282,105 @@ def test_a_denial_in_auditds_log_is_the_containers_whose_label_it_has(host: Host
 def test_without_auditd_its_log_is_absent(host: Host) -> None:
     host.books.audit_log.catch_up()
     assert isinstance(host.books.audit_log_reading(), Absent)
+    host.close()
+
+
+def last_well(reading: Reading[None]) -> float:
+    read = last_read(reading)
+    assert read is not None
+    return read.read_at_seconds
+
+
+@pytest.fixture
+def kmsg(tmp_path: Path) -> Iterator[int]:
+    """The other end of the host's /dev/kmsg, which is a pipe with a name."""
+    (tmp_path / "dev").mkdir()
+    os.mkfifo(tmp_path / "dev/kmsg")
+    writer = os.open(tmp_path / "dev/kmsg", os.O_RDWR)
+    yield writer
+    with contextlib.suppress(OSError):
+        os.close(writer)
+
+
+@pytest.mark.usefixtures("kmsg")
+def test_a_quiet_kernel_log_stays_young_for_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_seconds = 1000.0
+    monkeypatch.setattr("time.time", lambda: now_seconds)
+    host = Host(tmp_path, (CONTAINER,), (UNIT,))
+    assert isinstance(host.books.kernel_log_reading(), Read)
+    for _ in range(10):
+        now_seconds += 660
+        host.books.keeper.settle()
+        reading = host.books.kernel_log_reading()
+        assert isinstance(reading, Read)
+        assert last_well(reading) == now_seconds
+    # A keeper that hangs reads nothing, quiet or not.
+    now_seconds += 660
+    assert last_well(host.books.kernel_log_reading()) == now_seconds - 660
+    host.close()
+
+
+def test_a_kernel_log_that_was_closed_fails_and_keeps_the_time_at_which_it_was_well(
+    kmsg: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_seconds = 1000.0
+    monkeypatch.setattr("time.time", lambda: now_seconds)
+    host = Host(tmp_path, (CONTAINER,), (UNIT,))
+    host.books.keeper.settle()
+    os.close(kmsg)
+    now_seconds += 5
+    host.books.keeper.settle()
+    reading = host.books.kernel_log_reading()
+    assert isinstance(reading, Failed)
+    assert last_well(reading) == 1000.0
+    assert not host.books.counter.wait(0)  # nobody waits for a descriptor that was given back
+    host.close()
+
+
+def test_without_its_device_the_kernel_log_is_absent(host: Host) -> None:
+    host.books.keeper.settle()
+    assert isinstance(host.books.kernel_log_reading(), Absent)
+    host.close()
+
+
+def test_a_line_of_the_kernel_wakes_the_keeper(kmsg: int, tmp_path: Path) -> None:
+    host = Host(tmp_path, (CONTAINER,), (UNIT,))
+    assert not host.books.counter.wait(0)
+    os.write(kmsg, b"6,1,1,-;usb 1-1: new device\n")
+    assert host.books.counter.wait(0)
+    host.books.keeper.settle()
+    assert not host.books.counter.wait(0)
+    host.close()
+
+
+def test_the_ledgers_age_counts_from_its_last_settlement(host: Host) -> None:
+    host.books.keeper.settle()
+    host.books.keeper._settled_us -= 40_000_000
+    reading = host.books.ledger_reading()
+    assert isinstance(reading, Read)
+    assert 40 <= time.time() - last_well(reading) < 60
+    host.books.keeper._settled_us -= 60_000_000
+    reading = host.books.ledger_reading()
+    assert isinstance(reading, Failed)
+    assert 100 <= time.time() - last_well(reading) < 120
+    host.close()
+
+
+def test_a_journal_and_an_audit_log_that_nobody_follows_have_no_age(host: Host) -> None:
+    for reading in (host.books.journal_reading(), host.books.audit_log_reading()):
+        assert isinstance(reading, Failed)
+        assert reading.last is None
+    host.close()
+
+
+def test_a_follower_that_has_died_makes_its_log_old(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_seconds = 1000.0
+    monkeypatch.setattr("time.time", lambda: now_seconds)
+    (host.root / "var/log/audit").mkdir(parents=True)
+    (host.root / "var/log/audit/audit.log").touch()
+    host.books.audit_log.catch_up()
+    now_seconds += 700
+    reading = host.books.audit_log_reading()
+    assert isinstance(reading, Read)
+    assert now_seconds - last_well(reading) == 700
     host.close()

@@ -157,6 +157,24 @@ def test_a_log_that_may_not_be_read_is_told(log: Log, monkeypatch: pytest.Monkey
         log.source.read()
 
 
+def test_a_quiet_log_stays_young_while_it_is_read_to_its_end_and_grows_old_when_it_is_not(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_seconds = 1000.0
+    monkeypatch.setattr("time.time", lambda: now_seconds)
+    for _ in range(3):
+        now_seconds += 700
+        log.source.catch_up()
+        assert log.source.well_at_seconds == now_seconds
+    log.current.rename(log.directory / "elsewhere")
+    now_seconds += 700
+    log.source.catch_up()
+    assert log.source.well_at_seconds == now_seconds - 700
+    log.current.touch()
+    log.source.catch_up()
+    assert log.source.well_at_seconds == now_seconds
+
+
 def test_a_cursor_that_makes_no_sense_is_none(tmp_path: Path) -> None:
     log = Log(tmp_path, "nonsense")
     log.write(record(1))

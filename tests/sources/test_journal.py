@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import sys
 import threading
 import time
@@ -220,6 +221,58 @@ def test_a_journal_that_is_never_quiet_has_caught_up_all_the_same(journalctl: Jo
     with followed(journalctl.plays(busy)) as (source, _):
         until(lambda: source.has_caught_up)
         source.read()
+
+
+def test_a_quiet_journal_stays_young_while_journalctl_waits_for_it(journalctl: Journalctl) -> None:
+    with followed(journalctl.plays("time.sleep(60)")) as (source, _):
+        until(lambda: source.has_caught_up)
+        before = source.read()
+        until(lambda: source.read() > before)
+
+
+def test_a_journal_whose_journalctl_was_stopped_grows_old(
+    journalctl: Journalctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float | None] = []
+    waits = journal._waits
+
+    def looking(pid: int) -> bool:
+        looks.append(source.well_at_seconds)
+        return waits(pid)
+
+    monkeypatch.setattr(journal, "_waits", looking)
+    stops_itself = "import signal; os.kill(os.getpid(), signal.SIGSTOP)"
+    with followed(journalctl.plays(stops_itself)) as (source, _):
+        until(lambda: len(looks) > 3 and looks[-1] == looks[-3])
+        assert source.read() == looks[-3]
+
+
+def test_a_journal_that_does_not_come_to_the_end_of_what_was_left_unread_grows_old(
+    journalctl: Journalctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls: list[float | None] = []
+    poll_of = select.poll
+
+    class CountingPoll:
+        def __init__(self) -> None:
+            self._poll = poll_of()
+            self.register = self._poll.register
+
+        def poll(self, timeout: float) -> object:
+            polls.append(source.well_at_seconds)
+            return self._poll.poll(timeout)
+
+    monkeypatch.setattr(select, "poll", CountingPoll)
+    with followed(journalctl.plays("time.sleep(60)", unread="time.sleep(60)")) as (source, _):
+        until(lambda: len(polls) > 3)
+        assert not source.has_caught_up
+        assert polls[0] is not None
+        assert source.read() == polls[0]
+
+
+def test_a_process_that_is_not_there_does_not_wait() -> None:
+    assert journal._waits(os.getpid())
+    assert not journal._waits(2**22 + 1)
 
 
 def test_one_that_is_refused_says_why(journalctl: Journalctl) -> None:

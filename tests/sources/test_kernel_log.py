@@ -165,6 +165,134 @@ def test_a_host_without_the_device_is_no_failure(tmp_path: Path) -> None:
         KernelLogSource(Path("/proc/self/mem/x"), tmp_path, "boot1", -1).open()
 
 
+class Device:
+    """/dev/kmsg that can be opened: a pipe with a name, quiet while somebody holds its other end."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = directory / "kmsg"
+        self.clock_us = 0
+        self.now_seconds = 1000.0
+        self.told: list[str] = []
+        self._writer: int | None = None
+        monkeypatch.setattr("time.time", lambda: self.now_seconds)
+        self.source = KernelLogSource(
+            self.path,
+            directory,
+            "boot1",
+            -1,
+            lambda: self.clock_us,
+            opened=lambda _: self.told.append("opened"),
+            closing=lambda _: self.told.append("closing"),
+        )
+
+    def appear(self) -> None:
+        os.mkfifo(self.path)
+        self._writer = os.open(self.path, os.O_RDWR)
+
+    def say(self, text: str) -> None:
+        assert self._writer is not None
+        os.write(self._writer, text.encode())
+
+    def end(self) -> None:
+        assert self._writer is not None
+        os.close(self._writer)
+        self._writer = None
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.clock_us += int(seconds * 1e6)
+        self.now_seconds += seconds
+
+    @property
+    def age_seconds(self) -> float:
+        assert self.source.well_at_seconds is not None
+        return self.now_seconds - self.source.well_at_seconds
+
+    def close(self) -> None:
+        self.source.close()
+        if self._writer is not None:
+            self.end()
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
+    made = Device(tmp_path, monkeypatch)
+    yield made
+    made.close()
+
+
+def test_a_quiet_log_stays_young_while_it_is_read(device: Device) -> None:
+    device.appear()
+    device.source.open()
+    for _ in range(100):
+        device.pass_seconds(30)
+        assert device.source.read() == ()
+        device.source.check()
+        assert device.age_seconds == 0
+
+
+def test_a_log_that_nobody_reads_grows_old(device: Device) -> None:
+    device.appear()
+    device.source.open()
+    device.source.read()
+    device.pass_seconds(700)
+    assert device.age_seconds == 700
+
+
+def test_a_log_that_never_comes_to_its_end_grows_old(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    device.appear()
+    device.source.open()
+
+    def overwritten(_descriptor: int, _size: int) -> bytes:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    device.pass_seconds(700)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", overwritten)
+        device.source.read()
+    assert device.age_seconds == 700
+    device.source.read()
+    assert device.age_seconds == 0
+
+
+def test_a_log_that_has_ended_fails_grows_old_and_is_opened_again(device: Device) -> None:
+    device.appear()
+    device.source.open()
+    device.say(f"6,7,1,-;{first()}\n")
+    assert len(device.source.read()) == 1
+    device.end()
+    device.pass_seconds(20)
+    assert device.source.read() == ()
+    with pytest.raises(Unreadable, match="cannot be read any more"):
+        device.source.check()
+    assert device.told == ["opened", "closing"]
+    device.path.unlink()
+    device.appear()
+    device.pass_seconds(20)
+    device.source.read()
+    assert device.age_seconds == 40
+    device.pass_seconds(20)
+    device.source.read()
+    device.source.check()
+    assert (device.age_seconds, device.told) == (0, ["opened", "closing", "opened"])
+    device.say(f"6,7,1,-;{first()}\n")  # as the device does, it begins with the oldest record that it has
+    assert device.source.read() == ()
+    device.say(f"6,8,2,-;{first()}\n")
+    assert len(device.source.read()) == 1
+
+
+def test_a_device_that_comes_later_is_opened_then(device: Device) -> None:
+    with pytest.raises(NotHere):
+        device.source.open()
+    device.appear()
+    assert device.source.read() == ()
+    with pytest.raises(NotHere):
+        device.source.check()
+    device.pass_seconds(31)
+    device.source.read()
+    device.source.check()
+    assert (device.age_seconds, device.told) == (0, ["opened"])
+
+
 @pytest.mark.parametrize(
     ("text", "victim"),
     [

@@ -52,6 +52,12 @@ class KillCountSource:
         self._poll.register(descriptor, select.POLLIN)
         self._wakers[descriptor] = drain
 
+    def wake_no_more(self, descriptor: int) -> None:
+        """Forget a descriptor of `wake_on`, before it is closed: its number may be another file's next."""
+        self._wakers.pop(descriptor, None)
+        with contextlib.suppress(KeyError):
+            self._poll.unregister(descriptor)
+
     def wait(self, timeout_seconds: float) -> bool:
         """Until a count changed or a waker woke, at most so long; whether one did."""
         events = self._poll.poll(timeout_seconds * _MILLISECONDS)

@@ -3,6 +3,9 @@
 It is looked at each second, from where it was read before: the cursor is `INODE:OFFSET`. auditd renames it to
 audit.log.1 and so on when it is full; what of the old files was not read yet is read first, oldest first. A file that
 is gone was older than all that are left.
+
+Looks again: for the log, for its file of now and for what is new in it, each second. A log that is quiet is well: what
+counts is that the file which has its name now was read to its end.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +41,8 @@ class AuditLogSource:
         self._hear = hear
         self._directory = directory
         self._problem: SourceError | None = Unreadable("has not been read yet")
+        self.well_at_seconds: float | None = None
+        """Unix time at which it was last read to its end; None before."""
         self.events = 0
         """Denials told of, of whomever."""
         self.events_lost = 0
@@ -65,6 +71,7 @@ class AuditLogSource:
             self._problem = Unreadable(reason)
         else:
             self._problem = None
+            self.well_at_seconds = time.time()
 
     def _read_on(self) -> bool:
         """Hear a piece of one file; whether there may be more."""

@@ -11,6 +11,10 @@ if it ends. Message ids are those of sd-messages.h. An entry, shortened:
 
 An entry of audit itself (systemd-journald-audit.socket) has `_TRANSPORT` audit, and the serial number in `_AUDIT_ID`.
 A kernel's line has `_TRANSPORT` kernel and `_SOURCE_MONOTONIC_TIMESTAMP`, the stamp that /dev/kmsg shows, too.
+
+Looks again: journalctl waits for new entries, and is started again at the last cursor when it ends, after a second and
+then less often, a minute at most. A journal that is quiet is well while journalctl waits for it: once a second it is
+looked whether that process is there and neither stopped nor stuck in the kernel.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from msgspec import MsgspecError, Struct, field, json
 
@@ -166,14 +171,17 @@ class JournalSource:
         """Times that the cursor was no longer in the journal, or an entry could not be read."""
         self.has_caught_up = False
         """Whether all was heard that was there, and the journal is being followed."""
-        self._heard_until_seconds: float | None = None
+        self.well_at_seconds: float | None = None
+        """Unix time until which all was heard; before the first entry the time at which journalctl was started."""
         self._problem = "has not answered yet"
 
     def read(self) -> float:
-        """Up to when it was heard, unix time: now, once it is followed. Raises NotHere, Unreadable while it is not."""
+        """Up to when it was heard, unix time. Raises NotHere, Unreadable while it is not followed."""
         if self._problem:
             raise (NotHere if "not installed" in self._problem else Unreadable)(self._problem)
-        return time.time() if self.has_caught_up else self._heard_until_seconds or time.time()
+        if self.well_at_seconds is None:
+            raise Unreadable("has not answered yet")
+        return self.well_at_seconds
 
     def follow(self, stop: threading.Event) -> None:
         """Hear every entry, until `stop` is set; starts anew whenever journalctl ends."""
@@ -224,6 +232,7 @@ class JournalSource:
         self._hear_all_of(stop)
         if not stop.is_set():
             self.has_caught_up, self._problem = True, ""
+            self.well_at_seconds = time.time()
             self._hear_all_of(stop, "--follow", "--no-tail")
 
     def _hear_all_of(self, stop: threading.Event, *options: str) -> None:
@@ -237,6 +246,8 @@ class JournalSource:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        if self.well_at_seconds is None:
+            self.well_at_seconds = time.time()
         for lines in self._batches(self._child, stop):
             self._take(lines)
         if not stop.is_set() and self._child.poll() is not None and self._child.stderr is not None:
@@ -260,6 +271,8 @@ class JournalSource:
                 self._problem = ""
                 if child.poll() is not None:
                     return
+                if self.has_caught_up and _waits(child.pid):
+                    self.well_at_seconds = time.time()
                 continue
             chunk = os.read(descriptor, 1 << 16)
             self._problem = "" if chunk else self._problem
@@ -284,7 +297,9 @@ class JournalSource:
             event = event_of(entry)
             if event is not None:
                 events.append(event)
-            self._heard_until_seconds = _number(entry.realtime_us) / 1e6
+            if realtime_us := _number(entry.realtime_us):
+                # A clock that was set back since must not make it well for hours to come.
+                self.well_at_seconds = min(time.time(), realtime_us / 1e6)
         self.events += len(events)
         if self._cursor:
             self._hear(tuple(events), self._cursor)
@@ -300,6 +315,15 @@ class JournalSource:
             if pipe is not None:
                 pipe.close()
         self._child = None
+
+
+def _waits(pid: int) -> bool:
+    """Whether a process is neither stopped nor stuck in the kernel, by its state in /proc/PID/stat (proc(5))."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
+    except OSError:
+        return False
+    return state in (b"S", b"R")
 
 
 def _number(text: object) -> int:

@@ -5,10 +5,15 @@ EPIPE when records were overwritten before they were read.
 
     6,2498,404870105,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),...
     3,2499,404870905,-;Memory cgroup out of memory: Killed process 1856 (tail) total-vm:33044kB, ...
+
+A log that is quiet is well: a read that finds nothing more (EAGAIN) has come to its end just now.
+
+Looks again: for a device that is not there, may not be opened or has failed, at the first read half a minute later.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -18,12 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.facts.evidence import Denial, KernelKill
-from exporter.facts.reading import NotHere, Unreadable
+from exporter.facts.reading import NotHere, SourceError, Unreadable
 from exporter.sources.log.denial import located, parse_denial
 from exporter.sources.log.kill import parse_kill
 
 _RECORD_BYTES = 8192
 _RECORDS_A_READ = 10_000
+_OPEN_AGAIN_US = 30_000_000
 _RECORD = re.compile(rb"^(\d{1,5}),(\d{1,19}),(\d{1,19}),[^;]*;(.*?)(?:\n|$)", re.DOTALL)
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -48,8 +54,15 @@ def parse_record(raw: bytes) -> Record:
     return Record(int(found[1]) >> 3, int(found[2]), int(found[3]), text)
 
 
+def _ignore(_: int) -> None:
+    """Nobody waits for the descriptor."""
+
+
 class KernelLogSource:
-    """Reads the records that are new. `sequence` is the last one of `boot_id` that was read before, -1 for none."""
+    """Reads the records that are new. `sequence` is the last one of `boot_id` that was read before, -1 for none.
+
+    `opened` is called with each descriptor that can be waited for, `closing` before it is given back.
+    """
 
     def __init__(
         self,
@@ -58,16 +71,25 @@ class KernelLogSource:
         boot_id: str,
         sequence: int,
         clock_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
+        *,
+        opened: Callable[[int], None] = _ignore,
+        closing: Callable[[int], None] = _ignore,
     ) -> None:
         self._device = device
         self._proc = proc
         self._boot_id = boot_id
         self._clock_us = clock_us
+        self._opened = opened
+        self._closing = closing
         self._descriptor: int | None = None
+        self._problem: SourceError | None = Unreadable("has not been opened yet")
+        self._tried_at_us = 0
         self._told: set[int] = set()  # pids of the lines that name cgroups, to tell which second lines are alone
         self._has_caught_up = False
         self.sequence = sequence
         """The last record that was read."""
+        self.well_at_seconds: float | None = None
+        """Unix time at which it was last opened, or read to its end; None before."""
         self.events = 0
         """Kills and denials told of."""
         self.events_lost = 0
@@ -75,28 +97,49 @@ class KernelLogSource:
 
     def open(self) -> int:
         """The descriptor, to be waited for. Raises NotHere, Unreadable."""
+        self._tried_at_us = self._clock_us()
         try:
             self._descriptor = os.open(self._device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise NotHere(f"{self._device} is not here: OOM kills are told by cgroups and journal alone") from error
+            self._problem = NotHere(f"{self._device} is not here: OOM kills are told by cgroups and journal alone")
+            raise self._problem from error
         except OSError as error:
-            raise Unreadable(f"{self._device} cannot be read ({error.strerror}): grant CAP_SYSLOG") from error
+            self._problem = Unreadable(f"{self._device} cannot be read ({error.strerror}): grant CAP_SYSLOG")
+            raise self._problem from error
+        self._problem = None
+        # What was written since the last descriptor is of its own time.
+        self._has_caught_up = False
+        self.well_at_seconds = time.time()
+        self._opened(self._descriptor)
         return self._descriptor
 
+    def check(self) -> None:
+        """Pass while the device is open. Raises NotHere, Unreadable while it is not."""
+        if self._problem is not None:
+            raise self._problem
+
     def read(self) -> tuple[KernelKill | Denial, ...]:
-        """The kills and denials that were told of since the last read. Never waits."""
+        """The kills and denials that were told of since the last read. Never waits, never raises: see `check`."""
+        if self._descriptor is None and self._clock_us() - self._tried_at_us >= _OPEN_AGAIN_US:
+            with contextlib.suppress(SourceError):
+                self.open()
+        if self._descriptor is None:
+            return ()
         told: list[KernelKill | Denial] = []
         for _ in range(_RECORDS_A_READ):
             try:
-                raw = os.read(self._descriptor, _RECORD_BYTES) if self._descriptor is not None else b""
+                raw = os.read(self._descriptor, _RECORD_BYTES)
             except OSError as error:
                 if error.errno == errno.EPIPE:
                     self.events_lost += 1
                     continue
-                if error.errno != errno.EAGAIN:
-                    self.close()
+                if error.errno == errno.EAGAIN:
+                    self.well_at_seconds = time.time()
+                else:
+                    self._fail(str(error.strerror))
                 break
             if not raw:
+                self._fail("it has ended")
                 break
             if (event := self._take(raw)) is not None:
                 told.append(event)
@@ -107,8 +150,14 @@ class KernelLogSource:
     def close(self) -> None:
         """Give the descriptor back."""
         if self._descriptor is not None:
+            self._closing(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _fail(self, reason: str) -> None:
+        self.close()
+        self._tried_at_us = self._clock_us()
+        self._problem = Unreadable(f"{self._device} cannot be read any more ({reason}): it is opened again")
 
     def _take(self, raw: bytes) -> KernelKill | Denial | None:
         try:
