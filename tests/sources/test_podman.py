@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -170,6 +171,60 @@ def test_an_unreadable_config_json_is_told_as_long_as_it_lasts(
         assert all(one.inspected for one in source.read())
         assert "config.json could not be read" in source.problems[0]
         assert "run as root" in source.problems[0]
+
+
+def test_a_config_json_that_was_not_whole_yet_is_read_at_the_next_look(
+    podman: PodmanService, source_of: Opens, tmp_path: Path
+) -> None:
+    one = podman.id_of("objects02")
+    podman.containers = [listed for listed in podman.containers if listed["Id"] == one]
+    path = json.loads(podman.inspects[one])["OCIConfigPath"]
+    written = (HOST / path.lstrip("/")).read_bytes()
+    place = tmp_path / path.lstrip("/")
+    place.parent.mkdir(parents=True)
+    place.write_bytes(written[: len(written) // 2])
+    source = source_of(podman.path, root=tmp_path)
+    (half,) = source.read()
+    assert (half.inspected, half.security.seccomp) == (True, None)
+    place.write_bytes(written)
+    (whole,) = source.read()
+    assert (whole.security.seccomp, source.problems) == ("default", ())
+    podman.asked.clear()
+    source.read()
+    assert podman.asked == [LIST]
+
+
+def test_a_container_that_was_asked_before_it_ran_is_asked_again_at_each_step(
+    podman: PodmanService, source_of: Opens
+) -> None:
+    one = podman.id_of("objects02")
+    podman.containers = [listed for listed in podman.containers if listed["Id"] == one]
+    listed, said = podman.containers[0], podman.inspects[one]
+    before = {**json.loads(said), "OCIConfigPath": "", "ProcessLabel": "", "NetworkSettings": {"Networks": None}}
+    before["HostConfig"] = {**before["HostConfig"], "IDMappings": None}
+    running = {key: listed[key] for key in ("State", "Pid", "StartedAt")}
+    source = source_of(podman.path)
+    expected = source.read()
+    podman.inspects[one] = json.dumps(before).encode()
+    for state, pid in (("created", 0), ("initialized", 0), ("initialized", running["Pid"])):
+        listed.update(State=state, Pid=pid, StartedAt=-62135596800)
+        (early,) = source.read()
+        assert (early.state, early.networks, early.security.uid_map) == (state, (), ())
+    podman.inspects[one] = said
+    listed.update(running)
+    assert source.read() == expected
+
+
+def test_a_network_that_was_not_known_is_asked_for_again_when_a_container_of_it_is_inspected_anew(
+    podman: PodmanService, source_of: Opens
+) -> None:
+    networks = podman.networks
+    podman.networks = b"[]"
+    source = source_of(podman.path)
+    source.read()
+    podman.networks = networks
+    next(one for one in podman.containers if one["Names"] == ["objects02"])["StartedAt"] += 1
+    assert next(one for one in source.read() if one.name == "objects02").networks[0].driver == "macvlan"
 
 
 def _wait(podman: PodmanService) -> None:

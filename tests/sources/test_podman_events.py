@@ -127,6 +127,19 @@ def test_a_container_that_was_changed_or_connected_anew_is_inspected_again(podma
         ]
 
 
+def test_after_a_gap_every_container_is_inspected_again_once(podman: PodmanService) -> None:
+    with followed(podman.path) as (source, pokes):
+        source.read()
+        podman.events.put(b"no event")
+        pokes.reach(2)
+        podman.asked.clear()
+        source.read()
+        assert podman.times_asked("/json") == len(podman.containers) + 1
+        podman.asked.clear()
+        source.read()
+        assert podman.times_asked("/json") == 1
+
+
 def test_an_idle_stream_outlives_the_read_deadline(podman: PodmanService) -> None:
     with followed(podman.path, timeout_seconds=0.1) as (source, pokes):
         pokes.reach(1)

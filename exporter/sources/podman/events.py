@@ -2,6 +2,9 @@
 
 `GET /libpod/events?stream=true&since=SECONDS` sends one JSON object a line. After a break it is asked for everything
 since the last event; if that last event is not among what comes back, some may be missing: a gap, counted as such.
+
+Looks again: a stream that ends or cannot be opened is opened anew after a second and then less often, a minute at most.
+After each new connection and each gap the containers are read again, after a gap every one is inspected.
 """
 
 from __future__ import annotations
@@ -55,7 +58,10 @@ Key = tuple[int, str, str]
 
 
 class EventStream:
-    """The events of one podman, followed for ever. `clock` is the wall clock, in seconds."""
+    """The events of one podman, followed for ever. `clock` is the wall clock, in seconds.
+
+    `hear` is called with each event, `miss` after each gap.
+    """
 
     def __init__(
         self,
@@ -63,6 +69,7 @@ class EventStream:
         is_news: Callable[[Event], bool],
         *,
         hear: Callable[[Event], None] = lambda _: None,
+        miss: Callable[[], None] = lambda: None,
         first_delay_seconds: float = FIRST_DELAY_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -74,6 +81,7 @@ class EventStream:
         self._api = api
         self._is_news = is_news
         self._hear = hear
+        self._miss = miss
         self._first_delay_seconds = first_delay_seconds
         self._clock = clock
         self._seen: dict[Key, None] = {}
@@ -153,7 +161,7 @@ class EventStream:
         try:
             event = parse_event(line or b"")
         except SourceError:
-            self.events_lost += 1
+            self._lose()
             return True
         key = (event.time_nanoseconds, event.id, event.action)
         if key == self._awaited:
@@ -165,13 +173,17 @@ class EventStream:
             del self._seen[next(iter(self._seen))]
         if self._awaited is not None and key > self._awaited:
             self._awaited = None
-            self.events_lost += 1
+            self._lose()
         if event.action == "log-rotation":
-            self.events_lost += 1
+            self._lose()
         self.events += 1
         self._newest = max(self._newest or key, key)
         self._hear(event)
         return event.action in ACTIONS and self._is_news(event)
+
+    def _lose(self) -> None:
+        self.events_lost += 1
+        self._miss()
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes | None]:

@@ -1,8 +1,12 @@
 """The containers of one podman: one request for all of them, one more for each that is new or has changed.
 
 Inspect takes 3 to 5 ms and a lock of the container, and its answer stays the same until the container changes state or
-is updated: it is asked again when state, start or pid changed, after an `update` event, and every ten minutes.
-What is kept of a container goes with it.
+is updated. What is kept of a container goes with it.
+
+Looks again: the list is asked at each read. A container is inspected again when its state, start or pid has changed (so
+what was asked before it ran is asked when it runs), after an `update` event or one of its networks, after events were
+missed, and every ten minutes; at the next read when inspect failed or its config.json could not be read. Networks are
+asked for again when a container that is inspected names one that is not known, and every five minutes.
 """
 
 from __future__ import annotations
@@ -48,7 +52,12 @@ class _Inspected:
     at_seconds: float
     declared: Declared | None  # None: it did not answer
     why_no_config: str = ""
-    failures: int = 0  # in a row
+    failures: int = 0  # in a row, to read all of it
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it could be read."""
+        return self.declared is not None and not self.why_no_config
 
 
 class Podman:
@@ -67,6 +76,7 @@ class Podman:
         self._networks: Mapping[str, Network] = {}
         self._networks_at_seconds = float("-inf")
         self._unknown_networks: frozenset[str] = frozenset()
+        self._has_missed_events = False
         self._health: Mapping[str, str] = {}
         self._updated: deque[str] = deque(maxlen=UPDATES_LIMIT)
 
@@ -80,6 +90,10 @@ class Podman:
             self._updated.append(event.id)
         # Every probe of a health check makes an event.
         return event.action != "health_status" or not event.health or self._health.get(event.id) != event.health
+
+    def miss(self) -> None:
+        """Take it that an `update` may have gone unheard. Called by the thread that follows the events."""
+        self._has_missed_events = True
 
     def read(self) -> tuple[Container, ...]:
         """Every container of this podman. Raises NotHere or Unreadable; what is amiss with one is in `problems`."""
@@ -100,6 +114,7 @@ class Podman:
     def _inspect(self, listings: Iterable[Listing]) -> list[str]:
         """Learn what is not known yet, and forget who has gone."""
         now = self._clock()
+        has_missed_events, self._has_missed_events = self._has_missed_events, False
         updated = {self._updated.popleft() for _ in range(len(self._updated))}
         known: dict[str, _Inspected] = {}
         due: list[tuple[Listing, _Inspected]] = []
@@ -108,8 +123,9 @@ class Podman:
             before = self._inspected.get(listing.id)
             if (
                 before is not None
-                and before.declared is not None
+                and before.is_whole
                 and before.sign == sign
+                and not has_missed_events
                 and now - before.at_seconds < AGAIN_SECONDS
                 and listing.id not in updated
             ):
@@ -131,7 +147,10 @@ class Podman:
                 known[listing.id] = replace(before, failures=before.failures + 1)
                 failed.append(f"{(listing.names or [listing.id])[0][:64]}: {error}")
             else:
-                known[listing.id] = replace(before, declared=declared, why_no_config=why_no_config, failures=0)
+                failures = before.failures + 1 if why_no_config else 0
+                known[listing.id] = replace(before, declared=declared, why_no_config=why_no_config, failures=failures)
+                # The networks `host` and `none` are modes, and in no list.
+                self._unknown_networks -= {net.name for net in declared.networks} - {declared.network_mode}
         self._inspected = known
         without_config = [one.why_no_config for one in known.values() if one.why_no_config]
         return [

@@ -2,6 +2,9 @@
 
 Each is read in a thread of its own, so that one that hangs, or a user's own that answers a byte a minute, holds up no
 other. Root's word counts: a container whose id was already told by a socket before is not taken from the next.
+
+Looks again: every socket is tried at each read (`podman_seconds`, and at each event), but for one that has not answered
+the read before; `service` says when each container is.
 """
 
 from __future__ import annotations
@@ -52,6 +55,7 @@ class PodmanSource:
                 Api(podman.where, timeout_seconds),
                 podman.is_news,
                 hear=partial(self._tell, podman.where.user),
+                miss=podman.miss,
                 first_delay_seconds=first_delay_seconds,
             )
             for podman in self._podmans
