@@ -236,6 +236,17 @@ def test_a_unit_that_vanishes_between_list_and_read_takes_no_other_down(bus: Bus
     assert units["objects02.service"].restarts == 0
 
 
+def test_a_unit_that_was_gone_for_a_moment_is_read_again_at_the_next_look(bus: BusOfSystemd) -> None:
+    systemd, pokes = source_on(bus), Pokes()
+    with following(systemd, pokes):
+        pokes.wait(1)
+        bus.refuses[OOMLOOP] = "org.freedesktop.DBus.Error.UnknownObject"
+        systemd.read()
+        bus.refuses.clear()
+        units = {unit.name: unit for unit in systemd.read()}
+        assert units["oomloop.service"].restarts == 2
+
+
 def test_names_that_are_no_unit_s_are_not_asked_for(bus: BusOfSystemd) -> None:
     names = frozenset({"a\nb.service", "é.service", "web.socket", "", ".service", "x" * 300 + ".service", "../x.slice"})
     assert source_on(bus, names).read() == ()

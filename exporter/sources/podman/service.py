@@ -54,10 +54,10 @@ class _Inspected:
     why_no_config: str = ""
     failures: int = 0  # in a row, to read all of it
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of it could be read."""
-        return self.declared is not None and not self.why_no_config
+    def stands(self, sign: tuple[str, int, int], now_seconds: float) -> bool:
+        """Whether it need not be asked again: all of it was read, of the same run, and not long ago."""
+        is_whole = self.declared is not None and not self.why_no_config
+        return is_whole and self.sign == sign and now_seconds - self.at_seconds < AGAIN_SECONDS
 
 
 class Podman:
@@ -121,14 +121,8 @@ class Podman:
         for listing in listings:
             sign = (listing.state, listing.started_at, listing.pid)
             before = self._inspected.get(listing.id)
-            if (
-                before is not None
-                and before.is_whole
-                and before.sign == sign
-                and not has_missed_events
-                and now - before.at_seconds < AGAIN_SECONDS
-                and listing.id not in updated
-            ):
+            is_doubtful = has_missed_events or listing.id in updated
+            if before is not None and before.stands(sign, now) and not is_doubtful:
                 known[listing.id] = before
             else:
                 known[listing.id] = _Inspected(sign, now, None, failures=before.failures if before else 0)

@@ -1,4 +1,10 @@
-"""Reads units in as few calls as possible, and follows the signals that tell which of them have changed."""
+"""Reads units in as few calls as possible, and follows the signals that tell which of them have changed.
+
+Looks again: the states of all units are asked for at each read (`systemd_seconds`, and at each signal). The properties
+of a unit are read again when its state has changed (not-found, loaded, activating, active), when a signal has named it,
+after a daemon-reload, when nobody follows the signals, when it was gone while it was read, and after `resync_seconds`,
+for `systemctl set-property` sends no signal.
+"""
 
 from __future__ import annotations
 
@@ -123,10 +129,15 @@ class SystemdSource:
             or (known.state, known.version) != (state, version)
             or now - known.read_at_seconds > self._resync_seconds
         ):
-            known = self._known[path] = _Known(state, version, now, parse_unit(row, self._properties(row)))
+            properties = self._properties(row)
+            if properties is None:
+                self._known.pop(path, None)
+                return parse_unit(row, {})
+            known = self._known[path] = _Known(state, version, now, parse_unit(row, properties))
         return known.unit
 
-    def _properties(self, row: tuple[Any, ...]) -> dict[str, object]:
+    def _properties(self, row: tuple[Any, ...]) -> dict[str, object] | None:
+        """What systemd says of a unit; None when it has gone since the list."""
         name, load_state, path = row[0], row[2], row[6]
         interface = INTERFACES.get(name[name.rfind(".") :])
         if load_state == "not-found" or interface is None:
@@ -135,7 +146,7 @@ class SystemdSource:
             every = self._call(path, PROPERTIES, "GetAll", ("(s)", (interface,)), "(a{sv})").get_child_value(0)
             invocation = self._call(path, PROPERTIES, "Get", ("(ss)", (_UNIT, "InvocationID")), "(v)").unpack()[0]
         except Gone:
-            return {}
+            return None
         taken = {key: value.unpack() for key in TAKEN if (value := every.lookup_value(key, None)) is not None}
         return taken | {"InvocationID": invocation}
 
