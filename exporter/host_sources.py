@@ -22,8 +22,9 @@ from exporter.facts.container import Container, full_name
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Failed, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
-from exporter.facts.volume import VolumeMounts
+from exporter.facts.volume import Volume, VolumeMounts
 from exporter.host_alerts import HostAlerts
 from exporter.host_ledger import HostLedger, Neighbours
 from exporter.sources.cgroup import CgroupSource, SliceSource
@@ -187,7 +188,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         nonlocal cgroup_before
         empty_slices = sources.slices.read()
         cgroup_before = read_once(sources.cgroup.read, no_problems, cgroup_before)
-        cgroup_before = _with_problems(cgroup_before, sources.slices.problems)
+        cgroup_before = _with_problems(cgroup_before, (*_trouble_of_walks(tree), *sources.slices.problems))
         return Snapshot(
             taken_at_seconds=time.time(),
             podman=podman.reading(),
@@ -218,14 +219,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         for poller in (tree, podman, process, systemd):
             poller.poke()
 
-    # A container that has just started is not to be unknown until the volumes' own clock comes round.
-    see_mounts = poking_when_new(volume, sources.interest.mounts)
-
-    def processes_answered() -> None:
-        see_mounts()
-        if alerts is not None:
-            alerts.poke()
-
+    _look_when_new(sources.interest, neighbours, volume, zfs_mounted)
     make_report = telling_waivers(lambda: assess(snapshot(), config.thresholds, build, config.waivers))
     followers = [
         lambda stop: sources.podman.follow(containers_changed, stop),
@@ -239,9 +233,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         books.keeper.on_totals = alerts.notifier.see_totals
         followers += [alerts.notifier.run, lambda stop: alerts.follow(agent, stop)]
         systemd.on_answer = alerts.poke
-    process.on_answer = processes_answered
-    # Which slice a new quadlet's container has, its unit alone tells while it is not alive.
-    quadlet.on_answer = poking_when_new(systemd, lambda: frozenset(one.unit for one in quadlet.value() or ()))
+        process.on_answer = _each(process.on_answer, alerts.poke)
     agent = Agent(
         pollers=(host, tree, quadlet, podman, process, systemd, zfs_mounted, zfs, firewall, volume, traffic),
         followers=tuple(followers),
@@ -250,13 +242,47 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     return agent
 
 
+def _look_when_new(
+    interest: Interest, near: Neighbours, volume: Poller[tuple[Volume, ...]], zfs_mounted: Poller[tuple[Dataset, ...]]
+) -> None:
+    """Have each source read when another has found something new for it to ask about.
+
+    An event pokes all at once, and each asks about what it knew then: a container that has just started would be
+    unknown until the clock of each comes round.
+    """
+    # A container that is not alive has the slice that its unit names: for a new quadlet, too, the unit is asked.
+    see_units = poking_when_new(near.systemd, interest.units)
+    near.podman.on_answer = near.quadlet.on_answer = see_units
+    near.tree.on_answer = _each(poking_when_new(near.process, lambda: frozenset(interest.cgroup_paths())), see_units)
+    near.process.on_answer = _each(
+        poking_when_new(volume, interest.mounts), poking_when_new(zfs_mounted, interest.datasets)
+    )
+
+
+def _each(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call_all() -> None:
+        for call in calls:
+            call()
+
+    return call_all
+
+
+def _trouble_of_walks(tree: Poller[None]) -> tuple[str, ...]:
+    """Why new containers may not be among those that are read: their files answer, and nobody finds more of them."""
+    match tree.reading():
+        case Failed(reason=reason) if tree.answered():
+            return (f"new containers are not found: {reason}",)
+        case _:
+            return ()
+
+
 def _with_problems(
-    reading: Reading[tuple[ContainerCgroups, ...]], of_slices: tuple[str, ...]
+    reading: Reading[tuple[ContainerCgroups, ...]], others: tuple[str, ...]
 ) -> Reading[tuple[ContainerCgroups, ...]]:
     if not isinstance(reading, Read):
         return reading
     of_files = tuple(reason for tree in reading.value for reason in tree.unreadable)
-    return replace(reading, problems=(of_files + of_slices)[:5])
+    return replace(reading, problems=(*others, *of_files)[:5])
 
 
 def poking_when_new(poller: Poller[T], known: Callable[[], frozenset[object]]) -> Callable[[], None]:

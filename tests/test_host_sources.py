@@ -2,19 +2,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter import host_sources
+from exporter.agent import Poller
 from exporter.assess.report import Report, WaiverReport, WaiverState
 from exporter.config import Config
 from exporter.facts.evidence import ContainerEvent
+from exporter.facts.process import ProcessTable
+from exporter.facts.reading import Failed, Read
+from exporter.facts.unit import Quadlet
 from exporter.host_ledger import HostLedger
 from exporter.host_sources import Sources, build_agent, build_sources, telling_waivers
 from exporter.ledger import Ledger, Now, Store
 from exporter.ledger.ledger import Batch
+from tests.assess.secure import CONTAINER, PROCESSES
+from tests.sources.host_trees import add_cgroup, cgroup_mount, payload_path
 
 
 def with_waiver(state: WaiverState) -> Report:
@@ -35,6 +42,90 @@ def test_an_ailing_waiver_is_told_once_each_time_that_it_begins(caplog: pytest.L
     assert told[:5] == [[], unmatched, [], [], unmatched]
     assert told[5][0].startswith("a waiver has expired")
     assert vars(caplog.records[0])["container"] == "old*"
+
+
+class Built:
+    """An agent of the host below `root`, built and not started, with all that it was built of."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (root / "proc/sys/kernel/random").mkdir(parents=True)
+        (root / "proc/sys/kernel/random/boot_id").write_text("65e0bb86-b9e7-4ad0-94bd-cb6ea4444883\n")
+        sources: list[Sources] = []
+        books: list[HostLedger] = []
+
+        def build(config: Config, root: Path) -> Sources:
+            sources.append(build_sources(config, root))
+            return sources[0]
+
+        class Kept(HostLedger):
+            def __init__(self, *parts: Any) -> None:
+                super().__init__(*parts)
+                books.append(self)
+
+        monkeypatch.setattr(host_sources, "build_sources", build)
+        monkeypatch.setattr(host_sources, "HostLedger", Kept)
+        self.agent = build_agent(Config(state_dir=root / "state"), root)
+        (self.sources,), (self.books,) = sources, books
+        self.pollers: dict[str, Poller[Any]] = {poller.name: poller for poller in self.agent._pollers}
+
+    def poked(self) -> set[str]:
+        """The clocks that were poked since the last time."""
+        names = {name for name, poller in self.pollers.items() if poller._wake.is_set()}
+        for poller in self.pollers.values():
+            poller._wake.clear()
+        return names
+
+    def close(self) -> None:
+        self.sources.podman.close()
+        self.sources.cgroup.close()
+        self.books.counter.close()
+        self.books.ledger.close()
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Built]:
+    cgroup_mount(tmp_path / "sys/fs/cgroup")
+    made = Built(tmp_path, monkeypatch)
+    yield made
+    made.close()
+
+
+def answer(poller: Poller[Any], value: object) -> None:
+    poller._reading = Read(value, 1.0, 0.0)
+    poller._answered.set()
+    poller.on_answer()
+
+
+def test_what_is_new_to_one_source_makes_those_be_read_that_ask_about_it(built: Built, tmp_path: Path) -> None:
+    add_cgroup(tmp_path / "sys/fs/cgroup", payload_path("web"))
+    built.sources.cgroup.discover()
+    answer(built.pollers["cgroup_tree"], None)
+    assert built.poked() == {"process", "systemd"}
+    answer(built.pollers["cgroup_tree"], None)
+    assert built.poked() == set()
+    answer(built.pollers["podman"], (replace(CONTAINER, unit="new.service"),))
+    assert built.poked() == {"systemd"}
+    answer(built.pollers["quadlet"], (Quadlet("other.service", "other", "/o.container", wanted=True),))
+    assert built.poked() == {"systemd"}
+    assert built.sources.interest.units() >= {"web.service", "services-web.slice", "new.service", "other.service"}
+    answer(built.pollers["process"], ProcessTable((PROCESSES,), ()))
+    assert "zfs_mounted" in built.poked()
+    answer(built.pollers["process"], built.pollers["process"].value())
+    assert built.poked() == set()
+
+
+def test_a_walk_that_fails_is_a_problem_of_the_cgroups_that_are_read_all_the_same(built: Built, tmp_path: Path) -> None:
+    add_cgroup(tmp_path / "sys/fs/cgroup", payload_path("web"))
+
+    def problems() -> str:
+        report = built.agent.report()
+        return next(one.reason for one in report.collectors if one.name == "cgroup")
+
+    assert problems() == ""
+    tree = built.pollers["cgroup_tree"]
+    tree._reading = Failed("no answer for 40 s", 40.0)
+    tree._answered.set()
+    assert problems() == "new containers are not found: no answer for 40 s"
 
 
 def test_systemd_is_asked_for_units_that_only_the_ledger_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
