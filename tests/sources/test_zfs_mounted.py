@@ -216,6 +216,38 @@ def test_where_pyzfs_is_missing_the_command_lists_the_names(kstat: Path, tmp_pat
     )
 
 
+def test_a_pyzfs_that_is_installed_later_is_used_after_ten_minutes(kstat: Path, tmp_path: Path) -> None:
+    now_seconds = 0.0
+    tries: list[float] = []
+
+    def load() -> Any:
+        tries.append(now_seconds)
+        return Kernel("tank/shared") if len(tries) > 1 else no_library()
+
+    mounted = MountedDatasetSource(
+        lambda: frozenset({"tank/shared"}),
+        kstat,
+        commands=commands(tmp_path, f"grep shared {HOST}/zfs/zfs-list-mounted.tsv"),
+        load_library=load,
+        clock=lambda: now_seconds,
+    )
+    ways = []
+    for at_seconds in (0.0, 300.0, 600.0, 700.0):
+        now_seconds = at_seconds
+        assert [dataset.name for dataset in mounted.read()] == ["tank/shared"]
+        ways.append(mounted.way.partition(" ")[0])
+    assert ways == ["zfs", "zfs", "pyzfs", "pyzfs"]
+    assert tries == [0.0, 600.0]
+
+
+def test_a_dataset_that_comes_after_it_was_asked_for_is_read_from_then_on(kstat: Path) -> None:
+    kernel = Kernel("tank/a")
+    mounted = source(kstat, kernel, lambda: frozenset({"tank/a", "tank/later"}))
+    assert [dataset.name for dataset in mounted.read()] == ["tank/a"]
+    kernel.names.add("tank/later")
+    assert [dataset.name for dataset in mounted.read()] == ["tank/a", "tank/later"]
+
+
 def test_where_the_kernel_refuses_the_program_the_command_lists_the_names(kstat: Path, tmp_path: Path) -> None:
     kernel = Kernel()
     kernel.refuses = {"tank"}

@@ -11,6 +11,8 @@ podman-systemd.unit(5), systemd.generator(7). `/run/systemd/generator/web.servic
     ExecStart=/usr/bin/podman run --name web --cidfile=%t/%N.cid --replace --rm ... localhost/lab /bin/hold 96
 
 and `multi-user.target.wants/web.service -> ../web.service` beside it asks for it at boot.
+
+Looks again: at all directories and files at each read (`quadlet_seconds`), and within a read while units vanish.
 """
 
 from __future__ import annotations

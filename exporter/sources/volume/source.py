@@ -1,4 +1,8 @@
-"""Every volume of every container: one question for each device and part of it that is mounted, to each a deadline."""
+"""Every volume of every container: one question for each device and part of it that is mounted, to each a deadline.
+
+Looks again: at every mount at each read (`volume_seconds`, and at once when a container has a mount that it had not).
+Only a mount that hangs is not asked again before it has answered.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
 """The datasets that containers mount, on a quick clock: few properties of few datasets.
 
 Through pyzfs where it is installed and allowed, else `zfs list -Hp NAME...`.
+
+Looks again: for each named dataset at each read (`zfs_mounted_seconds`, and at once when a container mounts a dataset
+that none mounted before), also when it was not there the last time; for a pyzfs that was missing every ten minutes.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from exporter.sources.zfs.program import ChannelProgram, load_pyzfs
 from exporter.sources.zfs.rota import Rota
 
 _PROGRAM_BATCH = 20  # a program stalls its pool's sync while it runs: here a tenth of a second; a list does not
+_LOAD_AGAIN_SECONDS = 600  # a failed import searches the whole path
 
 
 class MountedDatasetSource:
@@ -51,6 +54,8 @@ class MountedDatasetSource:
         self._clock = clock
         self._load_library = load_library
         self._rota = Rota()
+        self._loaded: ChannelProgram | None = None
+        self._load_failed_at: float | None = None
         self.problems: tuple[str, ...] = ()
         self.way = "pyzfs"
 
@@ -85,14 +90,17 @@ class MountedDatasetSource:
         self.problems = bounded(reasons)
         return known
 
-    @cached_property
+    @property
     def _program(self) -> ChannelProgram | None:
         # Loaded at the first read, on the reader's thread: cffi takes its time, and many hosts have no ZFS.
-        try:
-            return ChannelProgram(self._load_library())
-        except Unreadable as error:
-            self.way = f"zfs list ({error})"
-            return None
+        failed_at = self._load_failed_at
+        if self._loaded is None and (failed_at is None or self._clock() - failed_at >= _LOAD_AGAIN_SECONDS):
+            try:
+                self._loaded = ChannelProgram(self._load_library())
+            except Unreadable as error:
+                self.way = f"zfs list ({error})"
+                self._load_failed_at = self._clock()
+        return self._loaded
 
     def _read_batch(self, pool: str, names: Sequence[str]) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
         if self._program is not None:

@@ -1,4 +1,8 @@
-"""All of ZFS, on a slow clock: `zfs list`, `zpool list`, `zpool status` of each pool, and the kernel's statistics."""
+"""All of ZFS, on a slow clock: `zfs list`, `zpool list`, `zpool status` of each pool, and the kernel's statistics.
+
+Looks again: for the module, its pools and the datasets that are mounted at each read (`zfs_seconds`), for all other
+datasets when names are listed anew (`roll`). A pool that was suspended or hung is asked again when it is so no more.
+"""
 
 from __future__ import annotations
 
