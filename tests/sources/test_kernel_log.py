@@ -280,6 +280,17 @@ def test_a_log_that_has_ended_fails_grows_old_and_is_opened_again(device: Device
     assert len(device.source.read()) == 1
 
 
+def test_a_descriptor_that_somebody_closed_fails_and_is_opened_again(device: Device) -> None:
+    device.appear()
+    os.close(device.source.open())
+    assert device.source.read() == ()
+    with pytest.raises(Unreadable, match="Bad file descriptor"):
+        device.source.check()
+    device.pass_seconds(31)
+    device.source.read()
+    device.source.check()
+
+
 def test_a_device_that_comes_later_is_opened_then(device: Device) -> None:
     with pytest.raises(NotHere):
         device.source.open()

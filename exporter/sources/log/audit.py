@@ -49,9 +49,9 @@ class AuditLogSource:
         """Times that it was shorter than what was read of it before."""
 
     def read(self) -> None:
-        """Nothing: it is followed. Raises NotHere, Unreadable while it is not."""
+        """Nothing: it is followed, up to `well_at_seconds`. Raises NotHere, Unreadable while it is not."""
         if self._problem is not None:
-            raise self._problem
+            raise self._problem.with_traceback(None)  # which would grow with each scrape
 
     def follow(self, stop: threading.Event) -> None:
         """Hear every denial, until `stop` is set."""

@@ -116,7 +116,7 @@ class KernelLogSource:
     def check(self) -> None:
         """Pass while the device is open. Raises NotHere, Unreadable while it is not."""
         if self._problem is not None:
-            raise self._problem
+            raise self._problem.with_traceback(None)  # which would grow with each scrape
 
     def read(self) -> tuple[KernelKill | Denial, ...]:
         """The kills and denials that were told of since the last read. Never waits, never raises: see `check`."""
@@ -151,7 +151,8 @@ class KernelLogSource:
         """Give the descriptor back."""
         if self._descriptor is not None:
             self._closing(self._descriptor)
-            os.close(self._descriptor)
+            with contextlib.suppress(OSError):  # somebody else closed it
+                os.close(self._descriptor)
             self._descriptor = None
 
     def _fail(self, reason: str) -> None:
