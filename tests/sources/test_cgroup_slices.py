@@ -33,6 +33,16 @@ def test_a_slice_without_containers_tells_what_its_dead_met_with(tmp_path: Path)
     assert level.memory_events == MemoryEvents(high=1, max=50, oom=4, oom_kill=3)
 
 
+def test_a_slice_that_gets_its_memory_controller_later_is_read_from_then_on(tmp_path: Path) -> None:
+    directory = tmp_path / "web.slice"
+    source = SliceSource(tmp_path, lambda: frozenset({"web.slice"}))
+    assert source.read() == ()
+    directory.mkdir()
+    assert (source.read(), source.problems) == ((), ())
+    (directory / "memory.events").write_bytes(RAW)
+    assert [level.path for level in source.read()] == ["/web.slice"]
+
+
 def test_a_slice_whose_file_makes_no_sense_is_left_out_and_told(tmp_path: Path) -> None:
     directory = tmp_path / "web.slice"
     directory.mkdir()
