@@ -61,8 +61,11 @@ def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
                     raise
     absent = _wait_for_containers(lab, core=core)
     if absent and running:
-        print(f"      not running in it, as somebody left it: {', '.join(absent)}", flush=True)
-    elif absent:
+        # Somebody left it so, or podman did: 5.4 panics at times while it cleans up after a power cut.
+        print(f"      started once more: {', '.join(absent)}", flush=True)
+        lab.run(f"systemctl reset-failed; systemctl start {' '.join(absent)}", check=False, timeout_seconds=600)
+        absent = _wait_for_containers(lab, core=core)
+    if absent:
         raise LabError(f"in the guest, {', '.join(absent)} did not start: see `lab.py run journalctl -u NAME`")
 
 

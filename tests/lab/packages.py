@@ -42,6 +42,7 @@ GUEST_PACKAGES = [
     "udev",
     "kmod",
     "uidmap",
+    "e2fsprogs",
     "openssh-server",
     "nftables",
     "busybox-static",

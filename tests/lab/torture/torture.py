@@ -25,7 +25,7 @@ DIES = "/bin/sh -c 'sleep 1; exec tail /dev/zero'"
 # Each worker's death is written down by the container itself. The pauses keep the guest answering: a guest that is busy
 # all the time has journald killed by its watchdog, and podman's commands end after minutes.
 SLOWNESS = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-PAUSE_SECONDS, RESTART_SECONDS, AGENT_LIVES_SECONDS = (2, 8, 6) if SLOWNESS == 1 else (5, 25, 15)
+PAUSE_SECONDS, RESTART_SECONDS, AGENT_LIVES_SECONDS = (5, 15, 6) if SLOWNESS == 1 else (5, 25, 15)
 LOSES_WORKERS = (
     '/bin/sh -c \'trap "exit 0" TERM; while :; do tail /dev/zero; echo $? >>/counted;'
     f" sleep {PAUSE_SECONDS} & wait $!; done'"
