@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -49,6 +50,19 @@ NoNewPrivs:\t1
 Seccomp:\t2
 Seccomp_filters:\t1
 """
+
+
+def open_files() -> frozenset[tuple[str, str]]:
+    """Number and name of each file that this process has open.
+
+    Take those of before away from those of after, and do not compare how many there are: the garbage collector may
+    close a file of another test in between.
+    """
+    found = []
+    for descriptor in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # the one by which the directory was listed
+            found.append((descriptor.name, str(descriptor.readlink())))
+    return frozenset(found)
 
 
 def cgroup_mount(root: Path) -> Path:

@@ -10,6 +10,7 @@ import pytest
 from exporter.facts.cgroup import Level
 from exporter.sources.cgroup.kill_counts import KillCountSource
 from exporter.sources.cgroup.tree import FoundContainer, Place
+from tests.sources.host_trees import open_files
 
 WEB, DB = "a" * 64, "b" * 64
 SLICE = "/services.slice/services-web.slice"
@@ -148,11 +149,11 @@ def test_names_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_all_files_are_closed(tmp_path: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
     source = source_of(tmp_path, container(tmp_path, "web", WEB))
     source.read()
     source.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not open_files() - before
 
 
 def test_a_waker_ends_the_wait_and_a_descriptor_that_was_closed_does_not(tmp_path: Path) -> None:

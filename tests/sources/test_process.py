@@ -15,7 +15,16 @@ from exporter.sources.cgroup import CgroupSource
 from exporter.sources.process import ProcessSource
 from exporter.sources.process.directory import ProcessDirectory
 from exporter.sources.process.source import PROCESSES_MAX
-from tests.sources.host_trees import CONTAINER_ID, HOST, OTHER_ID, add_process, conmon_line, payload_path, stat_text
+from tests.sources.host_trees import (
+    CONTAINER_ID,
+    HOST,
+    OTHER_ID,
+    add_process,
+    conmon_line,
+    open_files,
+    payload_path,
+    stat_text,
+)
 
 RUNTIME = "0::/services.slice/services-web.slice/web.service/runtime\n"
 
@@ -312,6 +321,6 @@ def test_no_proc_is_not_here_and_members_that_fail_fail_the_reading(tmp_path: Pa
 def test_no_file_stays_open(tmp_path: Path) -> None:
     add_process(tmp_path, 7)
     conmon(tmp_path, 5, conmon_line(CONTAINER_ID, "web"))
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
     read(tmp_path, 6, 7)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not open_files() - before

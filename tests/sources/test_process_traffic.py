@@ -16,7 +16,7 @@ from exporter.sources.process import ProcessSource, TrafficSource
 from exporter.sources.process.directory import ProcessDirectory
 from exporter.sources.process.parse import parse_traffic
 from exporter.sources.process.traffic import INTERFACES_MAX
-from tests.sources.host_trees import CONTAINER_ID, HOST, OTHER_ID, add_process
+from tests.sources.host_trees import CONTAINER_ID, HOST, OTHER_ID, add_process, open_files
 
 HEAD = (HOST / "proc/766/net/dev").read_text().partition("    lo:")[0]
 HOST_NAMESPACE = 4026531000
@@ -151,6 +151,6 @@ def test_without_processes_there_is_no_traffic(tmp_path: Path) -> None:
 def test_no_file_stays_open_because_it_would_keep_the_namespace_alive(tmp_path: Path) -> None:
     proc = host_at(tmp_path, p10=77)
     table = containers_at(proc, {CONTAINER_ID: 10})
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
     TrafficSource(str(proc), lambda: table).read()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not open_files() - before
