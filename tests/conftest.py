@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
-# A machine that is busy with other work must not fail a property.
-settings.register_profile("bulkhead", deadline=None)
-settings.load_profile("bulkhead")
+from tests.effort import register_profiles
+
+register_profiles()
 
 GOLDEN = Path(__file__).parent / "golden"
 

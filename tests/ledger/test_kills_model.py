@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.facts.evidence import KernelKill, KillCount, KillCounts, UnitOutOfMemory
 from exporter.ledger import Batch, Household, Ledger, Now, Store
+from tests.effort import examples, steps
 
 SHARED = "/system.slice"
 TOP = "/services.slice"
@@ -176,5 +177,5 @@ class Host(RuleBasedStateMachine):
         assert in_shared == sum(self.kernel.killed[name] for name in IN_SHARED)
 
 
-Host.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Host.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=steps(40), deadline=None)
 TestWhateverComes = Host.TestCase

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from exporter.facts.evidence import KernelKill, KillCount, KillCounts, UnitOutOfMemory
 from exporter.ledger import Batch, Household, Ledger, Now, Store
+from tests.effort import examples, steps
 
 SHARED = "/system.slice"
 TOP = "/services.slice"
@@ -280,5 +281,5 @@ def test_what_is_pending_of_a_boot_long_ago_does_not_wait_for_its_clock() -> Non
     host.teardown()
 
 
-Host.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Host.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=steps(40), deadline=None)
 TestThroughReboots = Host.TestCase

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from exporter.facts.evidence import RestartScheduled
 from exporter.ledger import Batch, Household, Ledger, Now, RestartCount, Store
+from tests.effort import examples, steps
 
 UNIT = "web.service"
 LATE_US = 40_000_000
@@ -100,5 +101,5 @@ class Restarts(RuleBasedStateMachine):
             assert self.counted == self.happened
 
 
-Restarts.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+Restarts.TestCase.settings = settings(max_examples=examples(300), stateful_step_count=steps(30), deadline=None)
 TestRestarts = Restarts.TestCase

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.facts.counts import Totals
 from exporter.notify import delivery
+from tests.effort import examples
 from tests.notify.host import ONE, RESEND, TWO, Host
 from tests.notify.totals import totals
 
@@ -214,7 +215,7 @@ def wrong_with(host: Host, peer: str) -> Iterator[str]:
             yield "an alert was told again after its end"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(steps, max_size=14))
 def test_no_interleaving_loses_a_kill_or_tells_one_twice(story: list[tuple[str, str | float | None]]) -> None:
     with TemporaryDirectory() as directory:

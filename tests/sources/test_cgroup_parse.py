@@ -25,6 +25,7 @@ from exporter.sources.cgroup.parse import (
     parse_pressure,
     parse_unreclaimable,
 )
+from tests.effort import examples
 
 PARSERS: tuple[Callable[[bytes], object], ...] = (
     parse_controllers,
@@ -85,7 +86,7 @@ def test_a_period_of_zero_is_unreadable() -> None:
         parse_cpu_max(b"100000 0\n")
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     known=st.fixed_dictionaries(
         {},

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.sources.podman.create_command import parse_create_command
+from tests.effort import examples
 
 OBJECTS02 = shlex.split(
     "/usr/bin/podman run --name objects02 --cidfile=/run/objects02.cid --replace --rm --cgroups=split --ip 10.99.0.10"
@@ -73,7 +74,7 @@ PATHS = st.text(st.characters(codec="ascii", exclude_characters=":\\,/\0"), min_
 FLAGS = st.lists(st.sampled_from(["Z", "z", "U", "ro", "rw", "idmap", "O", "nosuid"]), unique=True)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.dictionaries(PATHS, FLAGS, max_size=5), st.booleans())
 def test_what_was_typed_comes_back(mounts: dict[str, list[str]], joined: bool) -> None:  # noqa: FBT001 - from hypothesis
     words = ["podman", "run", "--rm"]

@@ -23,6 +23,7 @@ from exporter.sources.podman.replies import (
     parse_networks,
     parse_oci_config,
 )
+from tests.effort import examples
 from tests.sources.podman_service import EVENTS, HOST, RECORDED
 
 LISTINGS = {one.names[0]: one for one in parse_list((RECORDED / "list.json").read_bytes())[0] if one.names}
@@ -266,7 +267,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("parse", PARSERS)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(body=st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_break_a_parser(parse: Any, body: bytes) -> None:
     with suppress(SourceError):
@@ -288,7 +289,7 @@ def _fields(kind: Any) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(names), JSON, max_size=4)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(_fields("objects02"))
 def test_an_odd_host_config_is_read_or_refused(host_config: dict[str, Any]) -> None:
     try:
@@ -310,7 +311,7 @@ def test_no_text_breaks_a_size_or_a_map(text: str) -> None:
     parse_id_map([text])
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.tuples(*[st.integers(0, 2**32 - 1)] * 3), max_size=20))
 def test_id_maps_come_back(ranges: list[tuple[int, int, int]]) -> None:
     lines = [f"{inside}:{outside}:{count}" for inside, outside, count in ranges]

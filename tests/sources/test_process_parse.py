@@ -21,6 +21,7 @@ from exporter.sources.process.parse import (
     parse_start_ticks,
     parse_status,
 )
+from tests.effort import examples
 from tests.sources.host_trees import CONTAINER_ID, OTHER_ID, STATUS, conmon_line, payload_path, stat_text
 
 PARSERS: tuple[Callable[[bytes], object], ...] = (
@@ -101,7 +102,7 @@ def test_an_id_map_is_its_lines(ranges: list[tuple[int, int, int]]) -> None:
     assert parse_id_map(raw.encode()) == tuple(IdRange(*numbers) for numbers in ranges)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     mounts=st.lists(
         st.tuples(PATHS, PATHS, st.lists(WORDS, min_size=1, max_size=4), WORDS, PATHS, st.lists(WORDS, max_size=2)),

@@ -12,6 +12,7 @@ from exporter.assess.report import ContainerReport, LabelKind, Report, Verdict
 from exporter.assess.storage import quota_ratio
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.example.script import FILLING, INTRUDED, KILLED, LOOPING
+from tests.effort import examples
 
 BEGAN = 1_800_000_000.0
 RECORDING = load_recording()
@@ -36,7 +37,7 @@ def test_the_recorded_host_is_the_labs() -> None:
     assert len(names) > 25
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(MOMENTS, MOMENTS)
 def test_counters_never_go_back(one: float, other: float) -> None:
     earlier, later = report_after(min(one, other)), report_after(max(one, other))
@@ -50,7 +51,7 @@ def test_counters_never_go_back(one: float, other: float) -> None:
             assert after.restarts >= before.restarts
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(MOMENTS)
 def test_no_level_ever_holds_more_than_its_limit(seconds: float) -> None:
     for report in report_after(seconds).containers:
@@ -59,7 +60,7 @@ def test_no_level_ever_holds_more_than_its_limit(seconds: float) -> None:
                 assert (level.memory_current_bytes or 0) <= level.memory_max_bytes
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(MOMENTS)
 def test_every_container_is_named_by_podman_or_by_its_conmon(seconds: float) -> None:
     named = {container.name for container in report_after(seconds).containers}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from exporter.facts.container import Container, IdRange
 from exporter.facts.quadlet_file import QuadletFile
 from exporter.sources.quadlet.files import read_quadlets
+from tests.effort import examples
 
 IMAGE = "[Container]\nImage=localhost/lab\n"
 
@@ -247,7 +248,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(content=st.lists(PIECES, max_size=30).map(b"".join))
 def test_any_file_is_read_or_told(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     directory = tmp_path_factory.mktemp("any")
