@@ -1,4 +1,4 @@
-# Two commands matter to a newcomer: `make run` and `make test`. Both set up what they need.
+# Two commands matter to a newcomer: `make run` and `make check`. Both set up what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
@@ -7,6 +7,8 @@ STAMP := $(VENV)/.ready
 LISTEN ?= 127.0.0.1:9946
 # Tests of one file share what is slow to start, and many wait for deadlines: three workers keep two cores busy.
 AT_ONCE := -n 3 --dist loadfile
+# Images of containers often set it: each worker would then compile all tests anew, which is a tenth of their time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test lint fast-test format lock bench golden lab lab-build lab-shell lab-soak lab-stop lab-test lab-test-full test-lowest clean
 help: ## say what there is
@@ -21,13 +23,25 @@ setup: $(STAMP) ## install what the project needs (Debian packages by apt, Pytho
 run: $(STAMP) ## start the agent: this host's containers, or the embedded example host where there is no podman
 	@$(VENV)/bin/bulkhead serve --listen $(LISTEN) --auto-example
 
+# The alerts' lint says nothing unless it fails, so it can run beside the tests; the rest of lint is done in seconds.
+.PHONY: check quick-test lint-code lint-alerts
+check: lint-code ## lint and the fast tests with few examples of each property: the loop while you work (under 90 s)
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going lint-alerts quick-test
+
+quick-test: $(STAMP)
+	$(PY) -m pytest --ignore=tests/lab $(AT_ONCE) -q --hypothesis-profile=small
+
 test: lint fast-test test-lowest ## lint and all fast tests, with the newest and the lowest dependencies
 
-lint: $(STAMP) ## every policy: ruff, mypy strict, import contracts, promtool, amtool
+lint: lint-code lint-alerts ## every policy: ruff, mypy strict, import contracts, promtool, amtool
+
+lint-code: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
+
+lint-alerts: $(STAMP)
 	@bash tests/lint-alerts.sh
 
 fast-test: $(STAMP) ## the fast tests alone
