@@ -1,4 +1,4 @@
-# Two commands matter to a newcomer: `make run` and `make check`. Both set up what they need.
+# Two commands matter to a newcomer: `make run` and `make test`. Both set up what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
@@ -7,6 +7,8 @@ STAMP := $(VENV)/.ready
 LISTEN ?= 127.0.0.1:9946
 # Tests of one file share what is slow to start, and many wait for deadlines: three workers keep two cores busy.
 AT_ONCE := -n 3 --dist loadfile
+# Else files of few tests come last, and they are those that wait longest. The lowest xdist does not know the option.
+IN_ORDER := --no-loadscope-reorder
 # Images of containers often set it: each worker would then compile all tests anew, which is a tenth of their time.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -23,13 +25,9 @@ setup: $(STAMP) ## install what the project needs (Debian packages by apt, Pytho
 run: $(STAMP) ## start the agent: this host's containers, or the embedded example host where there is no podman
 	@$(VENV)/bin/bulkhead serve --listen $(LISTEN) --auto-example
 
-# The alerts' lint says nothing unless it fails, so it can run beside the tests; the rest of lint is done in seconds.
-.PHONY: check quick-test lint-code lint-alerts
+.PHONY: check lint-code lint-alerts
 check: lint-code ## lint and the fast tests with few examples of each property: the loop while you work (under 90 s)
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going lint-alerts quick-test
-
-quick-test: $(STAMP)
-	$(PY) -m pytest --ignore=tests/lab $(AT_ONCE) -q --hypothesis-profile=small
+	@bash tests/check.sh $(PY) -m pytest --ignore=tests/lab $(AT_ONCE) $(IN_ORDER) -q --hypothesis-profile=small
 
 test: lint fast-test test-lowest ## lint and all fast tests, with the newest and the lowest dependencies
 
@@ -45,7 +43,7 @@ lint-alerts: $(STAMP)
 	@bash tests/lint-alerts.sh
 
 fast-test: $(STAMP) ## the fast tests alone
-	$(PY) -m pytest --ignore=tests/lab $(AT_ONCE)
+	$(PY) -m pytest --ignore=tests/lab $(AT_ONCE) $(IN_ORDER)
 
 test-lowest: $(VENV)-lowest/.ready
 	$(VENV)-lowest/bin/python -m pytest --ignore=tests/lab $(AT_ONCE) -q
