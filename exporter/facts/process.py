@@ -42,6 +42,7 @@ class Process:
     gid_map: tuple[IdRange, ...]  # /proc/PID/gid_map
     security_label: str | None  # /proc/PID/attr/current; None when no LSM answers
     namespaces: tuple[tuple[str, int], ...] = ()  # /proc/PID/ns/*: kind, inode; () could not be read
+    has_executed: bool = True  # field 9 of /proc/PID/stat without PF_FORKNOEXEC: not a copy of its parent any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,11 @@ class ContainerProcesses:
 
     container_id: str
     processes: tuple[Process, ...]
-    mounts: tuple[MountPoint, ...]  # of the first process; () could not be read
+    mounts: tuple[MountPoint, ...]  # of the first process; () could not be read, or the process is the runtime's
     unreadable: tuple[str, ...] = ()  # "PID: [file:] why" of what lives and could not be read; the gone are left out
     interfaces: tuple[str, ...] = ()  # names in /proc/PID/net/dev of the first process, without lo
+    started_at_seconds: float | None = None  # unix time at which the first process was made; a recording has none
+    is_runtimes: bool = False  # young, and all its processes are still the runtime's (runtime.py)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 HOST = Path(__file__).parents[1] / "host"
@@ -87,13 +88,26 @@ def payload_path(name: str, container_id: str = CONTAINER_ID) -> str:
     return f"/services.slice/services-{name}.slice/{name}.service/libpod-payload-{container_id}"
 
 
-def add_process(proc: Path, pid: int, *, start_ticks: int | None = None, comm: str = "hold", **texts: str) -> Path:
+def ticks_ago(seconds: float) -> int:
+    """The start of a process that was made so long ago."""
+    return int((time.clock_gettime(time.CLOCK_BOOTTIME) - seconds) * os.sysconf("SC_CLK_TCK"))
+
+
+def add_process(
+    proc: Path,
+    pid: int,
+    *,
+    start_ticks: int | None = None,
+    comm: str = "hold",
+    has_executed: bool = True,
+    **texts: str,
+) -> Path:
     """A process of CONTAINER_ID; `texts` replace files by name, __ for the slash."""
     start = pid if start_ticks is None else start_ticks
     directory = proc / str(pid)
     label = "system_u:system_r:container_t:s0:c1,c2\0"
     files = {
-        "stat": stat_text(pid, comm, start),
+        "stat": stat_text(pid, comm, start, has_executed=has_executed),
         "status": STATUS.format(comm=comm, pid=pid),
         "comm": f"{comm}\n",
         "cmdline": f"{comm}\0",
@@ -111,9 +125,10 @@ def add_process(proc: Path, pid: int, *, start_ticks: int | None = None, comm: s
     return directory
 
 
-def stat_text(pid: int, comm: str, start_ticks: int) -> str:
+def stat_text(pid: int, comm: str, start_ticks: int, *, has_executed: bool = True) -> str:
     """The text of /proc/PID/stat."""
-    return f"{pid} ({comm}) S 1 {pid} {pid} 0 -1 4194560 1 0 0 0 0 7 0 0 20 0 1 0 {start_ticks} 10747904 2360 0\n"
+    flags = 4194560 if has_executed else 4194624  # as crun's clone and its payload had them on a host
+    return f"{pid} ({comm}) S 1 {pid} {pid} 0 -1 {flags} 1 0 0 0 0 7 0 0 20 0 1 0 {start_ticks} 10747904 2360 0\n"
 
 
 def conmon_line(container_id: str, name: str, session_id: str = "") -> str:

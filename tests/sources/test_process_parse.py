@@ -13,6 +13,7 @@ from exporter.facts.reading import SourceError, Unreadable
 from exporter.sources.process.conmon import in_container, parse_command_line
 from exporter.sources.process.parse import (
     Status,
+    parse_has_executed,
     parse_id_map,
     parse_interfaces,
     parse_mountinfo,
@@ -27,6 +28,7 @@ from tests.sources.host_trees import CONTAINER_ID, OTHER_ID, STATUS, conmon_line
 PARSERS: tuple[Callable[[bytes], object], ...] = (
     in_container,
     parse_command_line,
+    parse_has_executed,
     parse_id_map,
     parse_interfaces,
     parse_mountinfo,
@@ -205,3 +207,8 @@ def test_a_process_is_in_a_container_when_a_payload_is_on_its_path() -> None:
     assert in_container(f"0::/machine.slice/libpod-{CONTAINER_ID}.scope/container\n".encode())
     assert not in_container(f"0::/machine.slice/libpod-conmon-{CONTAINER_ID}.scope\n".encode())
     assert not in_container(b"0::/services.slice/services-web.slice/web.service/runtime\n")
+
+
+@given(comm=COMMS, has_executed=st.booleans())
+def test_a_clone_that_executes_nothing_is_known_by_the_kernels_flag_alone(comm: str, has_executed: bool) -> None:  # noqa: FBT001 - a table
+    assert parse_has_executed(stat_text(7, comm, 7, has_executed=has_executed).encode()) is has_executed

@@ -25,6 +25,8 @@ from exporter.facts.reading import Unreadable
 
 _STATUS_KEYS = frozenset({b"Name", b"CapInh", b"CapPrm", b"CapEff", b"CapBnd", b"CapAmb", b"NoNewPrivs", b"Seccomp"})
 _START_TICKS = 19  # field 22 counts from the pid; what follows the comm begins with field 3
+_FLAGS = 6  # field 9
+_FORKED_WITHOUT_EXECUTING = 0x40  # PF_FORKNOEXEC, include/linux/sched.h: the kernel clears it at execve(2)
 _HEX = re.compile(rb"[0-9a-f]{1,16}")
 _DECIMAL = re.compile(rb"[0-9]{1,20}")
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
@@ -55,10 +57,20 @@ class Status:
 
 def parse_start_ticks(raw: bytes) -> int:
     """The start time in /proc/PID/stat: clock ticks since boot."""
+    return _decimal(_stat_fields(raw)[_START_TICKS])
+
+
+def parse_has_executed(raw: bytes) -> bool:
+    """Whether the process in /proc/PID/stat runs a program that was executed for it, and not its parent's."""
+    return not _decimal(_stat_fields(raw)[_FLAGS]) & _FORKED_WITHOUT_EXECUTING
+
+
+def _stat_fields(raw: bytes) -> list[bytes]:
+    """The fields from the third on."""
     fields = raw[raw.rfind(b")") + 1 :].split() if b")" in raw else []
     if len(fields) <= _START_TICKS:
         raise Unreadable(f"stat should hold a comm in parentheses and 50 fields, and holds {raw[:40]!r}")
-    return _decimal(fields[_START_TICKS])
+    return fields
 
 
 def parse_status(raw: bytes) -> Status:

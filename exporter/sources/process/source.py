@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
+import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
+from exporter.facts.life import RUNTIME_SECONDS_MAX
 from exporter.facts.process import ContainerProcesses, MountPoint, Process, ProcessTable
 from exporter.facts.reading import NotHere, Unreadable
+from exporter.facts.runtime import is_runtimes
 from exporter.sources.process.conmon import ConmonFinder
 from exporter.sources.process.directory import Gone, ProcessDirectory
 from exporter.sources.process.parse import (
+    parse_has_executed,
     parse_id_map,
     parse_interfaces,
     parse_mountinfo,
@@ -22,6 +27,7 @@ from exporter.sources.process.parse import (
 )
 
 T = TypeVar("T")
+Namespaces: TypeAlias = tuple[tuple[str, int], ...]
 
 # A fork bomb below pids.max must not hold up the other containers.
 PROCESSES_MAX = 512
@@ -48,14 +54,14 @@ class ProcessSource:
             raise NotHere(f"no process file system at {self._proc}: mount proc there") from error
         except OSError as error:
             raise Unreadable(f"{self._proc} cannot be listed: {error.strerror}; run as root") from error
-        containers = [self._container(container_id, pids) for container_id, pids in self._members().items()]
         namespaces, mounts = self._host()
+        containers = [self._container(container_id, pids, namespaces) for container_id, pids in self._members().items()]
         # A container whose processes have all ended has no walls to judge.
         return ProcessTable(
             tuple(found for found in containers if found.processes or found.unreadable), conmons, namespaces, mounts
         )
 
-    def _host(self) -> tuple[tuple[tuple[str, int], ...], tuple[MountPoint, ...]]:
+    def _host(self) -> tuple[Namespaces, tuple[MountPoint, ...]]:
         """Namespaces and mounts of pid 1, which are the host's own; what may not be seen is left empty."""
         denied: list[str] = []
         try:
@@ -64,7 +70,7 @@ class ProcessSource:
         except (Gone, OSError):
             return (), ()
 
-    def _container(self, container_id: str, pids: tuple[int, ...]) -> ContainerProcesses:
+    def _container(self, container_id: str, pids: tuple[int, ...], host: Namespaces) -> ContainerProcesses:
         unreadable: list[str] = []
         named = [pid for pid in pids if pid > 0]
         if len(named) < len(pids):
@@ -83,12 +89,22 @@ class ProcessSource:
             unreadable.extend(f"{pid}: {why}" for why in denied)
         # By age, not by pid: pids wrap around.
         processes.sort(key=lambda process: (process.start_ticks, process.pid))
+        age_seconds = _age_seconds(processes)
+        started_at_seconds = time.time() - age_seconds if processes else None
+        if age_seconds < RUNTIME_SECONDS_MAX and is_runtimes(processes, unreadable, host):
+            # The runtime still sees the host's mounts and interfaces: they are not the container's.
+            return ContainerProcesses(
+                container_id, tuple(processes), (), started_at_seconds=started_at_seconds, is_runtimes=True
+            )
         mounts, interfaces = self._surroundings(processes, unreadable)
-        return ContainerProcesses(container_id, tuple(processes), mounts, tuple(unreadable), interfaces)
+        return ContainerProcesses(
+            container_id, tuple(processes), mounts, tuple(unreadable), interfaces, started_at_seconds
+        )
 
     def _process(self, pid: int, container_id: str, denied: list[str]) -> Process:
         with ProcessDirectory(self._proc, pid) as directory:
-            start_ticks = parse_start_ticks(directory.text("stat"))
+            stat = directory.text("stat")
+            start_ticks, has_executed = parse_start_ticks(stat), parse_has_executed(stat)
             # The pid may be another process's since the cgroup named it.
             if container_id.encode() not in directory.text("cgroup"):
                 raise Gone
@@ -108,6 +124,7 @@ class ProcessSource:
                 gid_map=parse_id_map(directory.text("gid_map")),
                 security_label=_value(directory, "attr/current", parse_security_label, denied),
                 namespaces=_namespaces(directory, denied),
+                has_executed=has_executed,
             )
             if parse_start_ticks(directory.text("stat")) != start_ticks:
                 raise Gone
@@ -131,6 +148,13 @@ class ProcessSource:
             unreadable.extend(f"{process.pid}: {why}" for why in denied)
             return mounts or (), (interfaces or ())[:_INTERFACES_MAX]
         return (), ()
+
+
+def _age_seconds(processes: list[Process]) -> float:
+    """How long ago the oldest was made."""
+    if not processes:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - processes[0].start_ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _value(directory: ProcessDirectory, name: str, parse: Callable[[bytes], T], denied: list[str]) -> T | None:
