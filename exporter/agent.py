@@ -22,6 +22,8 @@ log = logging.getLogger("bulkhead")
 
 # A burst of events (a failing unit sends some twenty) becomes one read.
 _BURST_SECONDS = 0.2
+# An answer about something that is not finished is asked for again after this long.
+_UNFINISHED_SECONDS = 1.0
 
 
 def read_once(read: Callable[[], T], problems: Callable[[], tuple[str, ...]], previous: Reading[T]) -> Reading[T]:
@@ -78,12 +80,18 @@ class Poller(Generic[T]):
     """One source on a thread and a clock of its own."""
 
     def __init__(
-        self, name: str, read: Callable[[], T], clock: Clock, problems: Callable[[], tuple[str, ...]] = no_problems
+        self,
+        name: str,
+        read: Callable[[], T],
+        clock: Clock,
+        problems: Callable[[], tuple[str, ...]] = no_problems,
+        is_unfinished: Callable[[T], bool] = lambda _: False,
     ) -> None:
         self.name = name
         self._read = read
         self._clock = clock
         self._problems = problems
+        self._is_unfinished = is_unfinished
         self._reading: Reading[T] = Failed("has not answered yet", 0.0)
         self._answered = threading.Event()
         self._wake = threading.Event()
@@ -132,8 +140,12 @@ class Poller(Generic[T]):
             self._reading, self._asked_at = reading, None
             self._answered.set()
             self.on_answer()
-            if self._wake.wait(self._clock.interval_seconds):
+            if self._wake.wait(self._pause_seconds(reading)):
                 self._stop.wait(_BURST_SECONDS)
+
+    def _pause_seconds(self, reading: Reading[T]) -> float:
+        is_unfinished = isinstance(reading, Read) and self._is_unfinished(reading.value)
+        return min(_UNFINISHED_SECONDS, self._clock.interval_seconds) if is_unfinished else self._clock.interval_seconds
 
     def _tell_change(self, before: Reading[T], after: Reading[T], *, first: bool) -> None:
         told, tells = (None if first else _trouble(before)), _trouble(after)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from exporter import __version__
 from exporter.agent import Agent, Clock, Poller, no_problems, read_once
@@ -27,6 +27,7 @@ from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume, VolumeMounts
 from exporter.host_alerts import HostAlerts
 from exporter.host_ledger import HostLedger, Neighbours
+from exporter.host_lives import following_lives, has_starting_processes, logging_overdue_starts
 from exporter.sources.cgroup import CgroupSource, SliceSource
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource
@@ -76,9 +77,20 @@ class Interest:
             frozenset(unit.slice for unit in self.unit_facts() if unit.slice and unit.name.endswith(".service")) - alive
         )
 
+    def paths(self) -> frozenset[str]:
+        """Paths of every container's cgroups."""
+        return frozenset(self.cgroup_paths())
+
     def process_table(self) -> ProcessTable | None:
-        """Every container's processes, as they were last read."""
-        return self.processes()
+        """Every container's processes, as they were last read; not those of runtimes, which see the host's network."""
+        table = self.processes()
+        begun = tuple(one for one in table.containers if not one.is_runtimes) if table else ()
+        return replace(table, containers=begun) if table else None
+
+    def undescribed(self) -> frozenset[str]:
+        """Ids of containers that no quadlet names: a new one may have a new quadlet."""
+        described = {quadlet.container for quadlet in self.quadlets()}
+        return frozenset(one.id for one in self.containers() if not one.user and one.name not in described)
 
     def datasets(self) -> frozenset[str]:
         """Every dataset that a container mounts."""
@@ -152,7 +164,9 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     clocks = config.clocks
 
     podman = Poller("podman", sources.podman.read, Clock(clocks.podman_seconds, 150), lambda: sources.podman.problems)
-    process = Poller("process", sources.process.read, Clock(clocks.process_seconds, 30))
+    process = Poller(
+        "process", sources.process.read, Clock(clocks.process_seconds, 30), is_unfinished=has_starting_processes
+    )
     systemd = Poller("systemd", sources.systemd.read, Clock(clocks.systemd_seconds, 60))
     quadlet = Poller(
         "quadlet", sources.quadlet.read, Clock(clocks.quadlet_seconds, 30), lambda: sources.quadlet.problems
@@ -220,7 +234,9 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
             poller.poke()
 
     _look_when_new(sources.interest, neighbours, volume, zfs_mounted)
-    make_report = telling_waivers(lambda: assess(snapshot(), config.thresholds, build, config.waivers))
+    taken = following_lives(snapshot)
+    judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build, config.waivers))
+    make_report = telling_waivers(judged)
     followers = [
         lambda stop: sources.podman.follow(containers_changed, stop),
         lambda stop: sources.systemd.follow(systemd.poke, stop),
@@ -252,8 +268,11 @@ def _look_when_new(
     """
     # A container that is not alive has the slice that its unit names: for a new quadlet, too, the unit is asked.
     see_units = poking_when_new(near.systemd, interest.units)
-    near.podman.on_answer = near.quadlet.on_answer = see_units
-    near.tree.on_answer = _each(poking_when_new(near.process, lambda: frozenset(interest.cgroup_paths())), see_units)
+    near.quadlet.on_answer = see_units
+    near.podman.on_answer = _each(see_units, poking_when_new(near.quadlet, interest.undescribed))
+    # What starts is walked to first: only then its processes and its slice can be asked about. Nor do the events of
+    # every user's podman reach this agent.
+    near.tree.on_answer = _each(*(poking_when_new(one, interest.paths) for one in (near.process, near.systemd, near.podman)))
     near.process.on_answer = _each(
         poking_when_new(volume, interest.mounts), poking_when_new(zfs_mounted, interest.datasets)
     )

@@ -3,6 +3,7 @@
     host, cgroup, podman, quadlet, zfs,
     firewall                              at once
     process, systemd                      when the cgroup tree, podman and the quadlets have named whom to ask about
+    cgroup                                once more, its figures, when the processes were read
     zfs_mounted, volume, traffic          when the processes have named what they mount, and where they live
 
 A source that hangs costs its deadline, is told as a failure, and the others are read.
@@ -14,7 +15,7 @@ import time
 
 from exporter.agent import start_reading
 from exporter.facts.cgroup import ContainerCgroups
-from exporter.facts.reading import fresh
+from exporter.facts.reading import Read, fresh
 from exporter.facts.snapshot import Snapshot
 from exporter.host_sources import ZFS_DEADLINES, Sources
 
@@ -35,7 +36,7 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
     asked_zfs = start_reading(ZFS_DEADLINES * deadline_seconds, sources.zfs.read, lambda: sources.zfs.problems)
     asked_firewall = start_reading(deadline_seconds, sources.firewall.read)
 
-    cgroup, podman, quadlet = asked_cgroup(), asked_podman(), asked_quadlet()
+    walked, podman, quadlet = asked_cgroup(), asked_podman(), asked_quadlet()
     sources.interest.cgroup_paths = sources.cgroup.paths
     sources.interest.containers = lambda: fresh(podman) or ()
     sources.interest.quadlets = lambda: fresh(quadlet) or ()
@@ -43,6 +44,8 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
     asked_systemd = start_reading(deadline_seconds, sources.systemd.read)
 
     process = asked_process()
+    # The runtime sets limits before the payload runs: figures count from after the payload was seen.
+    asked_figures = start_reading(deadline_seconds, sources.cgroup.read)
     sources.interest.processes = lambda: fresh(process)
     asked_traffic = start_reading(deadline_seconds, sources.traffic.read, lambda: sources.traffic.problems)
     asked_mounted = start_reading(deadline_seconds, sources.zfs_mounted.read, lambda: sources.zfs_mounted.problems)
@@ -51,7 +54,7 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
     return Snapshot(
         taken_at_seconds=time.time(),
         podman=podman,
-        cgroup=cgroup,
+        cgroup=asked_figures() if isinstance(walked, Read) else walked,
         process=process,
         systemd=asked_systemd(),
         quadlet=quadlet,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from exporter.assess.examination import Examination, Examined, SubjectKind
-from exporter.assess.report import CollectorReport, Report
+from exporter.assess.report import CollectorReport, ContainerReport, Report
 
 
 def audited(report: Report, globs: tuple[str, ...] = ()) -> Examination:
@@ -15,8 +15,14 @@ def audited(report: Report, globs: tuple[str, ...] = ()) -> Examination:
     host = () if globs else (Examined("host", report.host_findings, kind=SubjectKind.HOST),)
     return Examination(
         checks=tuple(check for check in report.checks if not (globs and check.fix_host)),
-        subjects=(*(Examined(one.name, one.findings, state=one.state) for one in containers), *host),
-        problems=(*_problems_of_sources(report), *_problems_of_choice(report, globs)),
+        subjects=(
+            *(
+                Examined(one.name, one.findings, state="starting" if one.is_starting else one.state)
+                for one in containers
+            ),
+            *host,
+        ),
+        problems=(*_problems_of_sources(report), *_problems_of_starts(containers), *_problems_of_choice(report, globs)),
         title="the example host" if report.is_example else (report.host.hostname if report.host else "this host"),
         waivers=report.waivers,
     )
@@ -32,6 +38,12 @@ def _problems_of_sources(report: Report) -> Iterator[str]:
         yield f"podman: {_reason(absent['podman'])}, {known}"
     if {"podman", "cgroup"} <= absent.keys():
         yield f"nothing here tells what runs: {_reason(absent['podman'])}; {_reason(absent['cgroup'])}"
+
+
+def _problems_of_starts(containers: list[ContainerReport]) -> Iterator[str]:
+    for one in containers:
+        if one.is_starting:
+            yield f"{one.name} is starting and was not judged: {one.lacks}; ask again in a moment"
 
 
 def _reason(collector: CollectorReport) -> str:

@@ -15,6 +15,7 @@ from exporter.assess.inventory import Resident, residents
 from exporter.assess.labels import process_label, type_and_level
 from exporter.assess.limit_drift import declared_limits, limit_drifts
 from exporter.assess.limits import Limits
+from exporter.assess.lives import AWAKE_STATES, lives_after
 from exporter.assess.memory import judge_memory
 from exporter.assess.networks import networks, own_networks, traffic_by_container
 from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
@@ -31,6 +32,7 @@ from exporter.assess.volumes import AskedSources, MountedSources, MountedVolume,
 from exporter.assess.waivers import Waiver, waiver_reports, with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.counts import Counts
+from exporter.facts.life import Life
 from exporter.facts.network import Interface
 from exporter.facts.process import MountPoint, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh, last_read, latest
@@ -38,8 +40,6 @@ from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume
-
-_AWAKE_STATES = frozenset({"running", "paused", "stopping"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,12 @@ class Build:
 
 def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiver, ...] = ()) -> Report:
     """The report of one snapshot."""
-    everyone = residents(snapshot)
+    now_seconds = snapshot.taken_at_seconds
+    everyone, lives = _everyone(snapshot)
+    starting = frozenset(one.id for one in everyone if one.id in lives and lives[one.id].is_starting(now_seconds))
+    # What is half made says nothing of its neighbours: only who has begun is held against others.
+    settled = tuple(one for one in everyone if one.id not in starting)
+    present = tuple(one for one in everyone if one.id not in starting or one.cgroups is not None)
     lodgers = {one.name: tenant_of(one.name, one.container, one.processes) for one in everyone}
     traffic = fresh(snapshot.traffic)
     house = _House(
@@ -68,13 +73,15 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},
         quadlets=_by_container(fresh(snapshot.quadlet)),
         host_mounts=_by_device(fresh(snapshot.process)),
-        **_sharers(snapshot, everyone),
+        **_sharers(snapshot, settled),
         lodgers=lodgers,
-        mounted=MountedSources(lodgers.values()),
-        asked=AskedSources(lodgers.values()),
+        mounted=MountedSources(lodgers[one.name] for one in settled),
+        asked=AskedSources(lodgers[one.name] for one in settled),
         datasets=_datasets_now(snapshot),
         volumes={(one.container_id, one.destination): one for one in latest(snapshot.volume) or ()},
         interfaces=traffic_by_container(everyone, traffic or ()),
+        lives=lives,
+        starting=starting,
     )
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
@@ -83,7 +90,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
     judged = {"": host_findings} | {container.name: container.findings for container in containers}
     names = frozenset(resident.name for resident in everyone) if isinstance(snapshot.podman, Read) else None
     return Report(
-        taken_at_seconds=snapshot.taken_at_seconds,
+        taken_at_seconds=now_seconds,
         containers=containers,
         collectors=_collector_reports(snapshot),
         datasets=merged_datasets(storage.datasets if storage else (), _quick_datasets(snapshot)),
@@ -94,9 +101,9 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         totals=replace(snapshot.totals, containers=()) if snapshot.totals else None,
         checks=(*map(_catalogue_entry, CHECKS), *map(_catalogue_entry_of_host, HOST_CHECKS)),
         host_findings=host_findings,
-        id_use=id_use(everyone, latest(snapshot.host), podman_told=latest(snapshot.podman) is not None),
-        networks=networks(everyone, latest(snapshot.host)),
-        waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
+        id_use=id_use(present, latest(snapshot.host), podman_told=latest(snapshot.podman) is not None),
+        networks=networks(present, latest(snapshot.host)),
+        waivers=waiver_reports(waivers, judged, names, now_seconds),
         thresholds=limits.as_pairs(),
         dropped_containers=len(everyone) - len(shown),
         product_version=build.product_version,
@@ -127,6 +134,19 @@ class _House:
     datasets: Mapping[str, Dataset] | None  # name -> dataset, of ZFS as it answers now
     volumes: Mapping[tuple[str, str], Volume]  # container id and destination -> what was read of it last
     interfaces: Mapping[str, tuple[Interface, ...]]  # container id -> of its network namespace
+    lives: Mapping[str, Life]  # container id -> the life that it lives now
+    starting: frozenset[str]  # ids of containers that are not judged yet
+
+
+def _everyone(snapshot: Snapshot) -> tuple[tuple[Resident, ...], Mapping[str, Life]]:
+    """Who lives on the host, and the life of each. A runtime's processes are not the container's: they are left out."""
+    everyone = residents(snapshot)
+    lives = lives_after(None, snapshot, everyone) if snapshot.lives is None else snapshot.lives
+    return tuple(replace(one, processes=None) if _is_runtimes(one) else one for one in everyone), lives
+
+
+def _is_runtimes(resident: Resident) -> bool:
+    return resident.processes is not None and resident.processes.is_runtimes
 
 
 def _quick_datasets(snapshot: Snapshot) -> tuple[Dataset, ...]:
@@ -161,6 +181,8 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
     volumes = house.mounted.volumes(house.lodgers[resident.name], house.volumes)
     subject = _subject(resident, house, volumes)
     label = process_label(resident.processes)
+    is_starting = resident.id in house.starting
+    life = house.lives.get(resident.id)
     return ContainerReport(
         name=resident.name,
         state=resident.state,
@@ -180,14 +202,16 @@ def _container_report(resident: Resident, house: _House) -> ContainerReport:
         selinux=type_and_level(label) if all(type_and_level(label)) else None,
         findings=with_waivers(
             resident.name,
-            _findings(subject, is_known=resident.container is not None),
+            () if is_starting else _findings(subject, is_known=resident.container is not None),
             house.waivers,
             house.snapshot.taken_at_seconds,
         ),
         limits_declared=declared_limits(subject),
-        limit_drifts=limit_drifts(subject),
+        limit_drifts=() if is_starting else limit_drifts(subject),
         networks=own_networks(resident, latest(house.snapshot.host)),
         interfaces=house.interfaces.get(resident.id, ()),
+        is_starting=is_starting,
+        lacks=life.lacks if life else "",
     )
 
 
@@ -197,7 +221,7 @@ def _subject(resident: Resident, house: _House, volumes: tuple[MountedVolume, ..
     processes_now, podman_now = isinstance(snapshot.process, Read), isinstance(snapshot.podman, Read)
     if volumes is not None and not isinstance(snapshot.volume, Read):
         volumes = tuple(replace(volume, facts=None) for volume in volumes)
-    neighbours = house.living.get(_slice_path(resident.cgroups), frozenset()) - {resident.id}
+    neighbours = house.living.get(_slice_path(resident.cgroups), frozenset()) - {resident.id} - house.starting
     return Subject(
         name=resident.name,
         user=resident.user,
@@ -206,7 +230,7 @@ def _subject(resident: Resident, house: _House, volumes: tuple[MountedVolume, ..
         cgroups=resident.cgroups,
         unit=resident.unit if isinstance(snapshot.systemd, Read) else None,
         host=fresh(snapshot.host),
-        running=resident.state in _AWAKE_STATES,
+        running=resident.state in AWAKE_STATES,
         neighbours_in_slice=tuple(sorted(house.names.get(neighbour, neighbour[:12]) for neighbour in neighbours)),
         slice_unit=house.units.get(_slice_name(resident)),
         host_namespaces=snapshot.process.value.host_namespaces if isinstance(snapshot.process, Read) else (),
@@ -223,7 +247,7 @@ def _subject(resident: Resident, house: _House, volumes: tuple[MountedVolume, ..
 def _sharers(snapshot: Snapshot, everyone: tuple[Resident, ...]) -> dict[str, Mapping[str, Sharers]]:
     """Who has the same ids and labels as whom, of what is in force now and of what podman says now."""
     host = fresh(snapshot.host)
-    awake = [one for one in everyone if one.state in _AWAKE_STATES]
+    awake = [one for one in everyone if one.state in AWAKE_STATES]
     in_force = [
         claim_in_force(one.name, one.user, one.container.pod if one.container else "", one.processes.processes)
         for one in awake

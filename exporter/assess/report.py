@@ -202,6 +202,8 @@ class ContainerReport:
     limit_drifts: tuple[LimitDrift, ...] = ()  # of the kinds that could be judged
     networks: tuple[ContainerNetwork, ...] = ()  # its own: of one that joins another's namespace, none
     interfaces: tuple[Interface, ...] = ()  # of its network namespace, without lo; shared ones with one container alone
+    is_starting: bool = False  # it is not judged yet: no findings, no drift of limits
+    lacks: str = ""  # what has to be known before it has begun, in words; it is judged without after a minute
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.counts import Totals
 from exporter.facts.host import Firewall, Host
+from exporter.facts.life import Life
 from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Reading
@@ -50,3 +52,4 @@ class Snapshot:
     firewall: Reading[Firewall] = _NOT_ASKED
     volume: Reading[tuple[Volume, ...]] = _NOT_ASKED
     traffic: Reading[tuple[NamespaceTraffic, ...]] = _NOT_ASKED
+    lives: Mapping[str, Life] | None = None  # remembered of the snapshots before, by container id; None: of none

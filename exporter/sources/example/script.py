@@ -72,6 +72,7 @@ class ExampleHost:
             volume=_volumes(recording, names, lives, now_seconds - elapsed % 30),
             firewall=_recorded("firewall", recording.firewall, now_seconds - elapsed % 60, 0.015),
             traffic=_recorded("traffic", recording.traffic, now_seconds - elapsed % 5, 0.012),
+            lives={},  # every answer is of this moment, whatever its age on the page: nobody is seen half made
         )
 
     def _containers(self, lives: dict[str, Life], now_seconds: float) -> tuple[Container, ...]:

@@ -1,0 +1,222 @@
+"""Which containers are starting: what is known of a life is not yet enough to judge it.
+
+A container is judged once it has begun:
+
+- its first process is the payload's, and no longer the runtime's (facts/runtime.py);
+- podman, asked after the life began, says that it runs, and has inspected it;
+- systemd, asked after the life began, has answered for the unit and the slice above it;
+- its cgroups were read after the payload was seen: the runtime sets limits before;
+- each volume, its dataset and a quadlet of its name are known, or their source was asked since.
+
+Until then it is starting: no check has a verdict, and no limit has drift. Both are absent from pages: the verdicts of
+the life before say nothing of this one. Usage, limits and counts are served as always. A source that fails is not
+waited for: its failure has a series of its own, and what it would decide is unknown, as for every other container.
+
+A life that has begun stays so, until its id has another cgroup. A life that has not begun within START_SECONDS_MAX is
+judged as it is. The bound counts from the oldest sign of the life: the start of its first process in the kernel, the
+start that podman reports, or the first look at its cgroup. A container can make none of them later.
+
+The same holds around a life, within the same bound. A container that podman reports as running and that has no cgroup
+or no process has ended, or is not found yet. A container that podman has yet to remove (`--rm`) is not a kept one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from exporter.assess.inventory import Resident
+from exporter.assess.volumes import volumes_of
+from exporter.facts.cgroup import ContainerCgroups, container_id_of, slice_of, unit_of
+from exporter.facts.life import Life, Phase
+from exporter.facts.process import ContainerProcesses, ProcessTable
+from exporter.facts.reading import Read, Reading, latest
+from exporter.facts.runtime import is_runtimes
+from exporter.facts.snapshot import Snapshot
+
+T = TypeVar("T")
+
+AWAKE_STATES = frozenset({"running", "paused", "stopping"})
+_ENDED_STATES = frozenset({"exited", "dead"})
+_LONG_AGO = float("-inf")
+
+
+def lives_after(
+    known: Mapping[str, Life] | None, snapshot: Snapshot, everyone: tuple[Resident, ...]
+) -> dict[str, Life]:
+    """The lives of a snapshot by container id, given those of the one before it; None: nothing is remembered."""
+    found = {}
+    for resident in everyone:
+        before = known.get(resident.id) if known else None
+        seen_seconds = None if known is None else snapshot.taken_at_seconds
+        life = _life_after(before, resident, snapshot, seen_seconds)
+        if life is not None:
+            found[resident.id] = life
+    return found
+
+
+def _life_after(before: Life | None, resident: Resident, snapshot: Snapshot, seen_seconds: float | None) -> Life | None:
+    if not resident.id or not isinstance(snapshot.cgroup, Read):
+        return before  # nothing tells one life from another
+    phase = _phase(before, resident, snapshot)
+    inode = _inode(resident.cgroups) or (before.inode if before else None)
+    if before is None or (before.inode, before.phase) != (inode, phase):
+        life = _new_life(before, Life(inode, phase), resident, seen_seconds)
+    elif phase is Phase.ALIVE and not before.lacks:
+        return before
+    else:
+        life = before
+    life = replace(life, is_listed=life.is_listed or resident.container is not None)
+    if phase is not Phase.ALIVE:
+        return replace(life, lacks=_lacks_around(phase, resident, snapshot))
+    life = _with_processes(life, resident.processes, snapshot.process)
+    return replace(life, lacks=next(_lacks(life, resident, snapshot), ""))
+
+
+def _phase(before: Life | None, resident: Resident, snapshot: Snapshot) -> Phase:
+    if resident.state in _ENDED_STATES or _is_removed(before, resident, snapshot.podman):
+        return Phase.ENDED
+    if resident.cgroups is None:
+        return Phase.LOST if resident.state in AWAKE_STATES else Phase.CREATED
+    is_unseen = resident.processes is None and isinstance(snapshot.process, Read)
+    return Phase.EMPTY if is_unseen or resident.cgroups.use.pids == 0 else Phase.ALIVE
+
+
+def _is_removed(before: Life | None, resident: Resident, podman: Reading[T]) -> bool:
+    """Whether podman has listed it and does so no more. A podman with a problem may have left it out."""
+    was_listed = before is not None and before.is_listed and not resident.user
+    return was_listed and resident.container is None and isinstance(podman, Read) and not podman.problems
+
+
+def _new_life(before: Life | None, life: Life, resident: Resident, seen_seconds: float | None) -> Life:
+    signs = [seen_seconds]
+    container, processes = resident.container, resident.processes
+    if before is not None:
+        is_same = before.inode in {None, life.inode}
+        leader, former_leader = (before.leader, before.former_leader) if is_same else (None, before.leader)
+        left_seconds = before.left_seconds if is_same else None
+        if left_seconds is None and is_same and before.phase is Phase.ALIVE:
+            left_seconds = seen_seconds
+        # Processes that leave their cgroup and come back give no second time without judgement.
+        signs += [left_seconds] if life.phase in {Phase.EMPTY, Phase.LOST} else []
+        life = replace(
+            life,
+            leader=leader,
+            former_leader=former_leader,
+            left_seconds=left_seconds,
+            is_listed=before.is_listed,
+        )
+    elif container is not None:  # of one that is known, it may be podman's word on the life before
+        has_ended = life.phase is Phase.ENDED
+        signs.append(container.exited_at_seconds if has_ended else container.started_at_seconds)
+    if life.phase is Phase.ALIVE and processes is not None and _is_of(life, processes):
+        signs.append(processes.started_at_seconds)
+    return replace(life, began_seconds=min((sign for sign in signs if sign is not None), default=_LONG_AGO))
+
+
+def _with_processes(life: Life, processes: ContainerProcesses | None, reading: Reading[ProcessTable]) -> Life:
+    """The life with what its processes say of it, once they were read."""
+    if processes is None or not isinstance(reading, Read) or not _is_of(life, processes):
+        return life
+    began_seconds = life.began_seconds
+    if processes.started_at_seconds is not None:
+        began_seconds = min(began_seconds, processes.started_at_seconds)
+    seen_seconds = life.payload_seen_seconds
+    if seen_seconds is None and not _is_runtimes(processes, reading.value):
+        seen_seconds = reading.read_at_seconds
+    return replace(life, began_seconds=began_seconds, leader=_leader(processes), payload_seen_seconds=seen_seconds)
+
+
+def _is_of(life: Life, processes: ContainerProcesses) -> bool:
+    """Whether these are processes of this life, and not those of the life before it, as they were last read."""
+    return life.former_leader is None or _leader(processes) != life.former_leader
+
+
+def _is_runtimes(one: ContainerProcesses, table: ProcessTable) -> bool:
+    return is_runtimes(one.processes, one.unreadable, table.host_namespaces)
+
+
+def _leader(processes: ContainerProcesses) -> tuple[int, int] | None:
+    first = processes.processes[0] if processes.processes else None
+    return (first.pid, first.start_ticks) if first else None
+
+
+def _inode(cgroups: ContainerCgroups | None) -> int | None:
+    """Of the outermost cgroup that is named after the container: what lies below may be the container's to make."""
+    named = [level for level in (cgroups.levels if cgroups else ()) if container_id_of(level.path.rpartition("/")[2])]
+    if named:
+        return named[-1].inode
+    return cgroups.levels[0].inode if cgroups and cgroups.levels else None
+
+
+def _lacks_around(phase: Phase, resident: Resident, snapshot: Snapshot) -> str:
+    """What of a container that does not live is not known yet."""
+    if phase is Phase.EMPTY:
+        return "none of its processes was seen"
+    container = resident.container
+    if not isinstance(snapshot.podman, Read):
+        return ""
+    if container is None:
+        return "podman has removed it, and its cgroup is still there" if phase is Phase.ENDED else ""
+    if not container.inspected:
+        return "podman was not asked about it yet"
+    if phase is Phase.LOST:
+        return "podman reports it as running, and its cgroup is not there"
+    is_removed = phase is Phase.ENDED and container.security.auto_remove is True
+    return "podman has not removed it yet" if is_removed else ""
+
+
+def _lacks(life: Life, resident: Resident, snapshot: Snapshot) -> Iterator[str]:
+    """What of a living container is not known yet."""
+    if isinstance(snapshot.process, Read):
+        if resident.processes is None or not _is_of(life, resident.processes):
+            yield "its processes were not read yet"
+        elif _is_runtimes(resident.processes, snapshot.process.value):
+            yield "its first process is still the runtime's"
+    if isinstance(snapshot.podman, Read) and not _has_podman_answered(life, resident, snapshot.podman):
+        yield "podman does not report it as running yet"
+    if isinstance(snapshot.systemd, Read) and not resident.user:
+        path = resident.cgroups.levels[0].path if resident.cgroups else ""
+        wanted = {name for name in (unit_of(path), slice_of(path)) if name and not name.startswith("libpod-")}
+        unanswered = wanted - {unit.name for unit in snapshot.systemd.value}
+        if unanswered or not _is_answer(snapshot.systemd, life.began_seconds):
+            yield f"systemd has not answered for {', '.join(sorted(unanswered or wanted))} yet"
+    if isinstance(snapshot.quadlet, Read) and not resident.user:
+        is_described = any(quadlet.container == resident.name for quadlet in snapshot.quadlet.value)
+        if not is_described and not _is_answer(snapshot.quadlet, life.began_seconds):
+            yield "quadlets were not read yet"
+    if life.payload_seen_seconds is not None:
+        yield from _lacks_of_payload(life.payload_seen_seconds, resident, snapshot)
+
+
+def _has_podman_answered(life: Life, resident: Resident, podman: Read[T]) -> bool:
+    if not _is_answer(podman, life.began_seconds):
+        return False
+    container = resident.container  # None: a podman that is not asked has it
+    return container is None or (container.inspected and resident.state in AWAKE_STATES)
+
+
+def _lacks_of_payload(seen_seconds: float, resident: Resident, snapshot: Snapshot) -> Iterator[str]:
+    """What can be read only once the payload runs."""
+    if not _is_answer(snapshot.cgroup, seen_seconds):
+        yield "its cgroups were not read yet"
+    mounts = volumes_of(resident.container, resident.processes)
+    read = {(one.container_id, one.destination, one.mount_id) for one in latest(snapshot.volume) or ()}
+    is_unread = any((resident.id, mount.mount_point, mount.mount_id) not in read for mount in mounts)
+    if is_unread and not _is_answer(snapshot.volume, seen_seconds):
+        yield "its volumes were not read yet"
+    storage = latest(snapshot.zfs)
+    datasets = {one.name for one in (*(storage.datasets if storage else ()), *(latest(snapshot.zfs_mounted) or ()))}
+    is_unread = any(mount.filesystem == "zfs" and mount.source not in datasets for mount in mounts)
+    if is_unread and not _is_answer(snapshot.zfs_mounted, seen_seconds):
+        yield "its datasets were not read yet"
+
+
+def _is_answer(reading: Reading[T], since_seconds: float) -> bool:
+    """Whether the source was asked since; a source that is not here or fails is not waited for."""
+    return not isinstance(reading, Read) or _asked_seconds(reading) >= since_seconds
+
+
+def _asked_seconds(reading: Read[T]) -> float:
+    return reading.read_at_seconds - reading.duration_seconds
