@@ -104,6 +104,9 @@ def after_report(watch: Watch, report: Report, sure_seconds: float) -> Watch:
         name = bounded(one.name)
         if _has_given_up(one):
             given_up[name] = min(watch.given_up.get(name, now_seconds), now_seconds)
+        if one.is_starting:
+            # Nobody can judge it yet, and nothing says that its failure is over: what holds is kept for that while.
+            seen |= {key for key in walls if key.partition(" ")[2] == name}
         for wall, verdict in _verdicts(one):
             key = f"{wall} {name}"
             seen.add(key)

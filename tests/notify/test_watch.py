@@ -166,6 +166,29 @@ def test_a_limit_that_was_in_force_and_is_not_is_told_by_resource_and_not_by_its
     assert names(after_report(watch, report(NOW + 60, holds=False), SURE_SECONDS)) == []
 
 
+def starting(now_seconds: float) -> Report:
+    return Report(now_seconds, (ContainerReport("web", "running", is_starting=True),), ())
+
+
+def test_a_wall_that_is_lost_is_lost_while_its_container_starts_and_begins_no_second_time() -> None:
+    watch = killed((0, totals(web=0)))
+    for number, verdict in enumerate((PASS, FAIL, FAIL)):
+        watch = after_report(watch, judged(NOW + 20 * number, web=verdict), SURE_SECONDS)
+    (lost,) = holding(watch, ORIGIN)
+    watch = after_report(watch, starting(NOW + 50), SURE_SECONDS)
+    assert holding(watch, ORIGIN) == (lost,)
+    watch = after_report(watch, judged(NOW + 55, web=FAIL), SURE_SECONDS)
+    assert holding(watch, ORIGIN) == (lost,)
+    assert names(after_report(watch, judged(NOW + 60, web=PASS), SURE_SECONDS)) == []
+
+
+def test_a_wall_that_stood_is_not_lost_by_a_start() -> None:
+    watch = killed((0, totals(web=0)))
+    for report in (judged(NOW, web=PASS), starting(NOW + 20), starting(NOW + 40), judged(NOW + 60, web=PASS)):
+        watch = after_report(watch, report, SURE_SECONDS)
+        assert names(watch) == []
+
+
 def test_walls_of_a_container_that_the_ledger_has_forgotten_are_forgotten() -> None:
     watch = after_report(killed((0, totals(web=0))), judged(NOW, web=PASS), SURE_SECONDS)
     assert watch.walls
