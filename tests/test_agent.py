@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -76,6 +77,27 @@ def test_a_poller_asks_again_after_its_interval() -> None:
     try:
         for _ in range(3):
             assert asked.acquire(timeout=PATIENCE_SECONDS)
+    finally:
+        poller.stop()
+
+
+def test_a_poller_asks_again_soon_while_what_it_read_is_not_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.agent._UNFINISHED_SECONDS", 0.001)
+    answers = iter((1, 2, 3, 4))
+    read = threading.Event()
+
+    def ask() -> int:
+        answer = next(answers)
+        if answer == 3:
+            read.set()
+        return answer
+
+    poller = Poller("test", ask, RARELY, is_unfinished=lambda answer: answer < 3)
+    poller.start()
+    try:
+        assert read.wait(PATIENCE_SECONDS)
+        time.sleep(0.05)
+        assert next(answers) == 4, "the third answer is finished: nobody asks before the interval is over"
     finally:
         poller.stop()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from typing import Any, cast
 
+from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, NotHere, Read, fresh
 from exporter.survey import survey
@@ -71,3 +72,23 @@ def test_parts_that_could_not_be_read_are_kept() -> None:
     podman = survey(made, deadline_seconds=5).podman
     assert isinstance(podman, Read)
     assert podman.problems == ("podman of alice did not answer",)
+
+
+def test_figures_of_cgroups_are_read_after_the_processes() -> None:
+    """The runtime sets limits before the payload runs."""
+    made = sources()
+    order: list[str] = []
+    table, trees = made.process.read(), made.cgroup.read()
+
+    def process() -> ProcessTable:
+        order.append("process")
+        return table
+
+    def cgroup() -> tuple[ContainerCgroups, ...]:
+        order.append("cgroup")
+        return trees
+
+    cast("Any", made.process).read = process
+    cast("Any", made.cgroup).read = cgroup
+    survey(made, deadline_seconds=5)
+    assert order[-2:] == ["process", "cgroup"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from exporter.assess.examination import Examination, Examined, SubjectKind
+from exporter.assess.examination import STARTING, Examination, Examined, SubjectKind
 from exporter.assess.report import CollectorReport, ContainerReport, Report
 
 
@@ -16,10 +16,7 @@ def audited(report: Report, globs: tuple[str, ...] = ()) -> Examination:
     return Examination(
         checks=tuple(check for check in report.checks if not (globs and check.fix_host)),
         subjects=(
-            *(
-                Examined(one.name, one.findings, state="starting" if one.is_starting else one.state)
-                for one in containers
-            ),
+            *(Examined(one.name, one.findings, state=STARTING if one.is_starting else one.state) for one in containers),
             *host,
         ),
         problems=(*_problems_of_sources(report), *_problems_of_starts(containers), *_problems_of_choice(report, globs)),

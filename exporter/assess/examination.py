@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from exporter.assess.report import CheckInfo, Finding, Severity, Verdict, WaiverReport
 
+STARTING = "starting"
+"""The state of a container that is not judged yet, beside podman's words."""
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}  # declared gravest first
 
 
@@ -38,7 +40,7 @@ class Examined:
     file: str = ""  # of a quadlet; "" for what runs
     places: tuple[tuple[str, Place], ...] = ()  # check's id, where its cause stands
     kind: SubjectKind = SubjectKind.CONTAINER
-    state: str = ""  # of a container: running, exited, ...
+    state: str = ""  # of a container: starting, running, exited, ...
 
 
 @dataclass(frozen=True, slots=True)

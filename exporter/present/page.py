@@ -194,7 +194,7 @@ def _bar(
 
 
 def _checks(row: Row) -> str:
-    return _check_badges(row.container.findings)
+    return _badge("starting", "") if row.container.is_starting else _check_badges(row.container.findings)
 
 
 def _check_badges(findings: tuple[Finding, ...]) -> str:

@@ -14,7 +14,8 @@ from exporter.assess.waivers import Waiver
 from exporter.facts.reading import Absent, Read
 from exporter.facts.snapshot import Snapshot
 from tests.assess.secure import CONTAINER
-from tests.assess.snapshots import SNAPSHOT, WITHOUT_ZFS, answered, silent
+from tests.assess.snapshots import NOW, SNAPSHOT, WITHOUT_ZFS, answered, silent
+from tests.assess.starting import RUNTIME, after, asked, table
 
 
 def report_of(snapshot: Snapshot, **build: object) -> Report:
@@ -108,3 +109,12 @@ def test_a_host_that_tells_of_no_container_because_it_cannot_is_no_host_without_
 def test_containers_beyond_the_cap_are_told() -> None:
     (problem,) = audited(report_of(TWO, max_containers=1)).problems
     assert problem == "containers beyond series.max_containers were not judged: 1"
+
+
+def test_a_container_that_starts_is_shown_as_starting_and_leaves_the_audit_unfinished() -> None:
+    half_made = replace(after(NOW + 1), process=asked(table(RUNTIME), NOW + 1))
+    examination = audited(report_of(half_made), ("objects02",))
+    assert [(one.state, one.findings) for one in examination.subjects] == [("starting", ())]
+    (problem,) = examination.problems
+    assert problem.startswith("objects02 is starting and was not judged: its first process is still the runtime's")
+    assert audited(report_of(half_made), ("twin",)).problems == ()

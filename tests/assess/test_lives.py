@@ -202,9 +202,9 @@ def test_auto_remove_does_not_fail_while_podman_removes_it(follow: Follow) -> No
 
 def test_limits_do_not_fail_while_the_runtime_sets_them() -> None:
     one = judged(replace(after(NOW + 1), cgroup=asked((TWIN_CGROUPS, UNLIMITED), NOW + 0.9)))
-    assert one.lacks == "its cgroups were not read yet"
     assert not {"limits_applied", "limits_redundant"} & verdicts(one).keys()
     assert one.limit_drifts == ()
+    assert one.lacks == "its cgroups were not read yet"
 
 
 def test_nothing_is_unknown_between_two_lives(follow: Follow) -> None:

@@ -31,6 +31,15 @@ def test_a_state_that_nobody_knows_is_absent() -> None:
     assert states(page, "container_state", "state", container="objects02") == {}
 
 
+def test_a_container_is_starting_or_judged_or_neither() -> None:
+    starting = container("web", findings=(), is_starting=True)
+    page = samples(rich_report(containers=(starting, container("idle", findings=()), container("db"))))
+    assert value(page, "container_starting", container="web") == 1
+    assert value(page, "container_starting", container="db") == 0
+    assert value(page, "container_starting", container="idle") is None
+    assert value(page, "container_hardening_failed", container="web", severity="critical") is None
+
+
 def test_health_is_there_only_with_a_health_check() -> None:
     assert states(PAGE, "container_health", "state", container="bad-everything")["unhealthy"] == 1
     assert states(PAGE, "container_health", "state", container="worker") == {}

@@ -164,3 +164,8 @@ def test_whatever_a_container_says_stays_text(text: str) -> None:
     assert {"script", "b"}.isdisjoint(outline.tags)
     assert "onclick" not in {name for name, _ in outline.attributes}
     page.encode("utf-8")
+
+
+def test_a_container_that_starts_is_shown_as_starting_and_not_as_unknown() -> None:
+    page = landing_page(rich_report(containers=(container("web", findings=(), is_starting=True),)))
+    assert '<span class="badge">starting</span>' in page

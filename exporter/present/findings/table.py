@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.assess.examination import Examination, Examined, SubjectKind, gravest_first, worst_first
+from exporter.assess.examination import STARTING, Examination, Examined, SubjectKind, gravest_first, worst_first
 from exporter.assess.report import CheckInfo, Finding, Severity, Verdict, WaiverReport, WaiverState
 from exporter.assess.waivers import last_day
 from exporter.present.findings.text import (
@@ -85,7 +85,10 @@ class _Table:
         yield from self._names("Nothing but what most share", only_shared, DIM)
         yield from self._names("Nothing but what is waived", only_waived, DIM)
         yield from self._names("Nothing found", flawless, GREEN)
-        idle = [f"{_name(one)} ({one.state})" if one.state else _name(one) for one in self._unjudged()]
+        unjudged = self._unjudged()
+        starting = [_name(one) for one in unjudged if one.state == STARTING]
+        yield from self._names("Not judged yet, as it is starting", starting, DIM)
+        idle = [f"{_name(one)} ({one.state})" if one.state else _name(one) for one in unjudged if one.state != STARTING]
         yield from self._names("Not judged, as nothing of it runs", idle, DIM)
         yield from self._sentences("Waivers to look at", _told_of(self._examination.waivers), YELLOW)
         problems = self._examination.problems

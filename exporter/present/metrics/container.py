@@ -55,6 +55,11 @@ def _used(value: Callable[[PayloadUse], float | None]) -> Callable[[Report], Ite
     return of_containers(lambda one: value(one.cgroups.use) if one.cgroups else None)
 
 
+def _starting(one: ContainerReport) -> float | None:
+    # Who has ended has no walls to judge.
+    return float(one.is_starting) if one.is_starting or one.findings else None
+
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "bulkhead_container_info",
@@ -87,6 +92,14 @@ FAMILIES: tuple[Family, ...] = (
         ("container", "state"),
         "7 a container with a unit",
         labelled_containers(lambda one: state_set(UNIT_STATES, one.unit.active_state if one.unit else None)),
+    ),
+    Family(
+        "bulkhead_container_starting",
+        "1 while a life begins or ends and the container is not judged, for a minute at most; 0 while it is judged.",
+        Kind.GAUGE,
+        _CONTAINER,
+        _EACH,
+        of_containers(_starting),
     ),
     Family(
         "bulkhead_container_start_time_seconds",

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.assess.examination import Examination, Examined
+from exporter.assess.examination import STARTING, Examination, Examined
 from exporter.assess.report import Verdict
 from exporter.present.findings.table import table
 from exporter.present.findings.text import Paper
@@ -54,6 +54,12 @@ def test_a_person_reads_the_worst_first_with_why_and_how_to_mend() -> None:
         "3 pass, 1 not applicable, 1 unknown, 0 waived; 1 with DRIFT (declared and in force differ)\n"
         "bulkhead explain CHECK tells what, why and how to mend\n"
     )
+
+
+def test_a_container_that_starts_is_named_and_not_said_to_stand_still() -> None:
+    shown = table(of(Examined("web", (), state=STARTING)), PLAIN)
+    assert "Not judged yet, as it is starting\n  web\n" in shown
+    assert "nothing of it runs" not in shown
 
 
 def test_colours_are_all_that_a_terminal_adds() -> None:
