@@ -55,34 +55,10 @@ class Build:
 
 def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiver, ...] = ()) -> Report:
     """The report of one snapshot."""
-    now_seconds = snapshot.taken_at_seconds
     everyone, lives = _everyone(snapshot)
-    starting = frozenset(one.id for one in everyone if one.id in lives and lives[one.id].is_starting(now_seconds))
-    # What is half made says nothing of its neighbours: only who has begun is held against others.
-    settled = tuple(one for one in everyone if one.id not in starting)
-    present = tuple(one for one in everyone if one.id not in starting or one.cgroups is not None)
-    lodgers = {one.name: tenant_of(one.name, one.container, one.processes) for one in everyone}
-    traffic = fresh(snapshot.traffic)
-    house = _House(
-        snapshot,
-        limits,
-        waivers,
-        living=tenants(fresh(snapshot.cgroup) or ()),
-        names={resident.id: resident.name for resident in everyone},
-        counts={counts.name: counts for counts in snapshot.totals.containers} if snapshot.totals else {},
-        units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},
-        quadlets=_by_container(fresh(snapshot.quadlet)),
-        host_mounts=_by_device(fresh(snapshot.process)),
-        **_sharers(snapshot, settled),
-        lodgers=lodgers,
-        mounted=MountedSources(lodgers[one.name] for one in settled),
-        asked=AskedSources(lodgers[one.name] for one in settled),
-        datasets=_datasets_now(snapshot),
-        volumes={(one.container_id, one.destination): one for one in latest(snapshot.volume) or ()},
-        interfaces=traffic_by_container(everyone, traffic or ()),
-        lives=lives,
-        starting=starting,
-    )
+    house = _house(snapshot, limits, waivers, everyone, lives)
+    # Whoever has no cgroup, or not yet, has freed what podman still names.
+    present = tuple(one for one in everyone if one.id not in house.starting or one.cgroups is not None)
     shown = everyone[: build.max_containers]
     storage = latest(snapshot.zfs)
     containers = tuple(_container_report(resident, house) for resident in shown)
@@ -90,7 +66,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
     judged = {"": host_findings} | {container.name: container.findings for container in containers}
     names = frozenset(resident.name for resident in everyone) if isinstance(snapshot.podman, Read) else None
     return Report(
-        taken_at_seconds=now_seconds,
+        taken_at_seconds=snapshot.taken_at_seconds,
         containers=containers,
         collectors=_collector_reports(snapshot),
         datasets=merged_datasets(storage.datasets if storage else (), _quick_datasets(snapshot)),
@@ -103,7 +79,7 @@ def assess(snapshot: Snapshot, limits: Limits, build: Build, waivers: tuple[Waiv
         host_findings=host_findings,
         id_use=id_use(present, latest(snapshot.host), podman_told=latest(snapshot.podman) is not None),
         networks=networks(present, latest(snapshot.host)),
-        waivers=waiver_reports(waivers, judged, names, now_seconds),
+        waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
         thresholds=limits.as_pairs(),
         dropped_containers=len(everyone) - len(shown),
         product_version=build.product_version,
@@ -136,6 +112,41 @@ class _House:
     interfaces: Mapping[str, tuple[Interface, ...]]  # container id -> of its network namespace
     lives: Mapping[str, Life]  # container id -> the life that it lives now
     starting: frozenset[str]  # ids of containers that are not judged yet
+
+
+def _house(
+    snapshot: Snapshot,
+    limits: Limits,
+    waivers: tuple[Waiver, ...],
+    everyone: tuple[Resident, ...],
+    lives: Mapping[str, Life],
+) -> _House:
+    now_seconds = snapshot.taken_at_seconds
+    starting = frozenset(one.id for one in everyone if one.id in lives and lives[one.id].is_starting(now_seconds))
+    # What is half made says nothing of its neighbours: only who has begun is held against others.
+    settled = tuple(one for one in everyone if one.id not in starting)
+    lodgers = {one.name: tenant_of(one.name, one.container, one.processes) for one in everyone}
+    traffic = fresh(snapshot.traffic)
+    return _House(
+        snapshot,
+        limits,
+        waivers,
+        living=tenants(fresh(snapshot.cgroup) or ()),
+        names={resident.id: resident.name for resident in everyone},
+        counts={counts.name: counts for counts in snapshot.totals.containers} if snapshot.totals else {},
+        units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},
+        quadlets=_by_container(fresh(snapshot.quadlet)),
+        host_mounts=_by_device(fresh(snapshot.process)),
+        **_sharers(snapshot, settled),
+        lodgers=lodgers,
+        mounted=MountedSources(lodgers[one.name] for one in settled),
+        asked=AskedSources(lodgers[one.name] for one in settled),
+        datasets=_datasets_now(snapshot),
+        volumes={(one.container_id, one.destination): one for one in latest(snapshot.volume) or ()},
+        interfaces=traffic_by_container(everyone, traffic or ()),
+        lives=lives,
+        starting=starting,
+    )
 
 
 def _everyone(snapshot: Snapshot) -> tuple[tuple[Resident, ...], Mapping[str, Life]]:

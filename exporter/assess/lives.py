@@ -23,7 +23,7 @@ or no process has ended, or is not found yet. A container that podman has yet to
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from exporter.assess.inventory import Resident
@@ -42,22 +42,42 @@ _ENDED_STATES = frozenset({"exited", "dead"})
 _LONG_AGO = float("-inf")
 
 
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """A snapshot, and what its sources have answered for."""
+
+    snapshot: Snapshot
+    units: frozenset[str]
+    described: frozenset[str]  # names of containers that have a quadlet
+    volumes: frozenset[tuple[str, str, int | None]]  # container id, destination, mount id
+    datasets: frozenset[str]
+
+
 def lives_after(
     known: Mapping[str, Life] | None, snapshot: Snapshot, everyone: tuple[Resident, ...]
 ) -> dict[str, Life]:
     """The lives of a snapshot by container id, given those of the one before it; None: nothing is remembered."""
-    found = {}
-    for resident in everyone:
-        before = known.get(resident.id) if known else None
-        seen_seconds = None if known is None else snapshot.taken_at_seconds
-        life = _life_after(before, resident, snapshot, seen_seconds)
-        if life is not None:
-            found[resident.id] = life
-    return found
+    answers = _answers(snapshot)
+    seen_seconds = None if known is None else snapshot.taken_at_seconds
+    lives = {one.id: _life_after((known or {}).get(one.id), one, answers, seen_seconds) for one in everyone if one.id}
+    return {container_id: life for container_id, life in lives.items() if life is not None}
 
 
-def _life_after(before: Life | None, resident: Resident, snapshot: Snapshot, seen_seconds: float | None) -> Life | None:
-    if not resident.id or not isinstance(snapshot.cgroup, Read):
+def _answers(snapshot: Snapshot) -> _Answers:
+    storage = latest(snapshot.zfs)
+    datasets = (*(storage.datasets if storage else ()), *(latest(snapshot.zfs_mounted) or ()))
+    return _Answers(
+        snapshot,
+        units=frozenset(unit.name for unit in latest(snapshot.systemd) or ()),
+        described=frozenset(quadlet.container for quadlet in latest(snapshot.quadlet) or ()),
+        volumes=frozenset((one.container_id, one.destination, one.mount_id) for one in latest(snapshot.volume) or ()),
+        datasets=frozenset(one.name for one in datasets),
+    )
+
+
+def _life_after(before: Life | None, resident: Resident, answers: _Answers, seen_seconds: float | None) -> Life | None:
+    snapshot = answers.snapshot
+    if not isinstance(snapshot.cgroup, Read):
         return before  # nothing tells one life from another
     phase = _phase(before, resident, snapshot)
     inode = _inode(resident.cgroups) or (before.inode if before else None)
@@ -71,7 +91,7 @@ def _life_after(before: Life | None, resident: Resident, snapshot: Snapshot, see
     if phase is not Phase.ALIVE:
         return replace(life, lacks=_lacks_around(phase, resident, snapshot))
     life = _with_processes(life, resident.processes, snapshot.process)
-    return replace(life, lacks=next(_lacks(life, resident, snapshot), ""))
+    return replace(life, lacks=next(_lacks(life, resident, answers), ""))
 
 
 def _phase(before: Life | None, resident: Resident, snapshot: Snapshot) -> Phase:
@@ -167,8 +187,9 @@ def _lacks_around(phase: Phase, resident: Resident, snapshot: Snapshot) -> str:
     return "podman has not removed it yet" if is_removed else ""
 
 
-def _lacks(life: Life, resident: Resident, snapshot: Snapshot) -> Iterator[str]:
+def _lacks(life: Life, resident: Resident, answers: _Answers) -> Iterator[str]:
     """What of a living container is not known yet."""
+    snapshot = answers.snapshot
     if isinstance(snapshot.process, Read):
         if resident.processes is None or not _is_of(life, resident.processes):
             yield "its processes were not read yet"
@@ -176,18 +197,10 @@ def _lacks(life: Life, resident: Resident, snapshot: Snapshot) -> Iterator[str]:
             yield "its first process is still the runtime's"
     if isinstance(snapshot.podman, Read) and not _has_podman_answered(life, resident, snapshot.podman):
         yield "podman does not report it as running yet"
-    if isinstance(snapshot.systemd, Read) and not resident.user:
-        path = resident.cgroups.levels[0].path if resident.cgroups else ""
-        wanted = {name for name in (unit_of(path), slice_of(path)) if name and not name.startswith("libpod-")}
-        unanswered = wanted - {unit.name for unit in snapshot.systemd.value}
-        if unanswered or not _is_answer(snapshot.systemd, life.began_seconds):
-            yield f"systemd has not answered for {', '.join(sorted(unanswered or wanted))} yet"
-    if isinstance(snapshot.quadlet, Read) and not resident.user:
-        is_described = any(quadlet.container == resident.name for quadlet in snapshot.quadlet.value)
-        if not is_described and not _is_answer(snapshot.quadlet, life.began_seconds):
-            yield "quadlets were not read yet"
+    if not resident.user:
+        yield from _lacks_of_root(life, resident, answers)
     if life.payload_seen_seconds is not None:
-        yield from _lacks_of_payload(life.payload_seen_seconds, resident, snapshot)
+        yield from _lacks_of_payload(life.payload_seen_seconds, resident, answers)
 
 
 def _has_podman_answered(life: Life, resident: Resident, podman: Read[T]) -> bool:
@@ -197,19 +210,30 @@ def _has_podman_answered(life: Life, resident: Resident, podman: Read[T]) -> boo
     return container is None or (container.inspected and resident.state in AWAKE_STATES)
 
 
-def _lacks_of_payload(seen_seconds: float, resident: Resident, snapshot: Snapshot) -> Iterator[str]:
+def _lacks_of_root(life: Life, resident: Resident, answers: _Answers) -> Iterator[str]:
+    """What can be asked of root's containers alone: the units and quadlets of users are not read."""
+    snapshot = answers.snapshot
+    if isinstance(snapshot.systemd, Read):
+        path = resident.cgroups.levels[0].path if resident.cgroups else ""
+        wanted = {name for name in (unit_of(path), slice_of(path)) if name and not name.startswith("libpod-")}
+        unanswered = wanted - answers.units
+        if unanswered or not _is_answer(snapshot.systemd, life.began_seconds):
+            yield f"systemd has not answered for {', '.join(sorted(unanswered or wanted))} yet"
+    if resident.name not in answers.described and not _is_answer(snapshot.quadlet, life.began_seconds):
+        yield "quadlets were not read yet"
+
+
+def _lacks_of_payload(seen_seconds: float, resident: Resident, answers: _Answers) -> Iterator[str]:
     """What can be read only once the payload runs."""
+    snapshot = answers.snapshot
     if not _is_answer(snapshot.cgroup, seen_seconds):
         yield "its cgroups were not read yet"
     mounts = volumes_of(resident.container, resident.processes)
-    read = {(one.container_id, one.destination, one.mount_id) for one in latest(snapshot.volume) or ()}
-    is_unread = any((resident.id, mount.mount_point, mount.mount_id) not in read for mount in mounts)
-    if is_unread and not _is_answer(snapshot.volume, seen_seconds):
+    read = all((resident.id, mount.mount_point, mount.mount_id) in answers.volumes for mount in mounts)
+    if not read and not _is_answer(snapshot.volume, seen_seconds):
         yield "its volumes were not read yet"
-    storage = latest(snapshot.zfs)
-    datasets = {one.name for one in (*(storage.datasets if storage else ()), *(latest(snapshot.zfs_mounted) or ()))}
-    is_unread = any(mount.filesystem == "zfs" and mount.source not in datasets for mount in mounts)
-    if is_unread and not _is_answer(snapshot.zfs_mounted, seen_seconds):
+    listed = all(mount.source in answers.datasets for mount in mounts if mount.filesystem == "zfs")
+    if not listed and not _is_answer(snapshot.zfs_mounted, seen_seconds):
         yield "its datasets were not read yet"
 
 
