@@ -44,7 +44,7 @@ def logging_overdue_starts(make_report: Callable[[], Report]) -> Callable[[], Re
         for one in made.containers:
             if one.lacks and not one.is_starting and one.id in starting:
                 log.warning(
-                    "a container is judged as it is, for it has not begun in time",
+                    "a container is judged as it is, for what it lacks has not come within a minute",
                     extra={"container": one.name, "id": one.id, "reason": one.lacks},
                 )
         starting = frozenset(one.id for one in made.containers if one.is_starting)

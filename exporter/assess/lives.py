@@ -78,7 +78,7 @@ def _answers(snapshot: Snapshot) -> _Answers:
 def _life_after(before: Life | None, resident: Resident, answers: _Answers, seen_seconds: float | None) -> Life | None:
     snapshot = answers.snapshot
     if not isinstance(snapshot.cgroup, Read):
-        return before  # nothing tells one life from another
+        return before  # nothing shows which life it is
     phase = _phase(before, resident, snapshot)
     inode = _inode(resident.cgroups) or (before.inode if before else None)
     if before is None or (before.inode, before.phase) != (inode, phase):
