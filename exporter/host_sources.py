@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from exporter import __version__
 from exporter.agent import Agent, Clock, Poller, no_problems, read_once
@@ -272,7 +272,11 @@ def _look_when_new(
     near.podman.on_answer = _each(see_units, poking_when_new(near.quadlet, interest.undescribed))
     # What starts is walked to first: only then its processes and its slice can be asked about. Nor do the events of
     # every user's podman reach this agent.
-    near.tree.on_answer = _each(*(poking_when_new(one, interest.paths) for one in (near.process, near.systemd, near.podman)))
+    near.tree.on_answer = _each(
+        poking_when_new(near.process, interest.paths),
+        poking_when_new(near.systemd, interest.paths),
+        poking_when_new(near.podman, interest.paths),
+    )
     near.process.on_answer = _each(
         poking_when_new(volume, interest.mounts), poking_when_new(zfs_mounted, interest.datasets)
     )

@@ -100,11 +100,11 @@ def test_what_is_new_to_one_source_makes_those_be_read_that_ask_about_it(built: 
     add_cgroup(tmp_path / "sys/fs/cgroup", payload_path("web"))
     built.sources.cgroup.discover()
     answer(built.pollers["cgroup_tree"], None)
-    assert built.poked() == {"process", "systemd"}
+    assert built.poked() == {"process", "systemd", "podman"}
     answer(built.pollers["cgroup_tree"], None)
     assert built.poked() == set()
     answer(built.pollers["podman"], (replace(CONTAINER, unit="new.service"),))
-    assert built.poked() == {"systemd"}
+    assert built.poked() == {"systemd", "quadlet"}
     answer(built.pollers["quadlet"], (Quadlet("other.service", "other", "/o.container", wanted=True),))
     assert built.poked() == {"systemd"}
     assert built.sources.interest.units() >= {"web.service", "services-web.slice", "new.service", "other.service"}
