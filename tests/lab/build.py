@@ -330,6 +330,8 @@ def _configure(root: Path, log: Path) -> None:
     steps = f"""
         for kernel in /usr/lib/modules/*; do depmod "${{kernel##*/}}" || exit 1; done
         useradd --create-home --uid 1000 --shell /bin/bash alice || exit 1
+        # libsubid of shadow 4.20 knows ranges of accounts alone; podman of Debian 13 reads the files itself.
+        if ldd /usr/bin/podman | grep -q libsubid; then useradd --system containers || exit 1; fi
         systemctl mask {" ".join(NOT_AT_BOOT)}
         systemctl enable systemd-networkd podman.socket podrestart.service
         systemctl disable zfs-share.service
