@@ -22,8 +22,8 @@ log = logging.getLogger("bulkhead")
 
 # A burst of events (a failing unit sends some twenty) becomes one read.
 _BURST_SECONDS = 0.2
-# An answer about something that is not finished is asked for again after this long.
-_UNFINISHED_SECONDS = 1.0
+# What is not finished is asked about again after this long, and a source that has failed: it may be starting anew.
+_SOON_SECONDS = 1.0
 
 
 def read_once(read: Callable[[], T], problems: Callable[[], tuple[str, ...]], previous: Reading[T]) -> Reading[T]:
@@ -132,6 +132,7 @@ class Poller(Generic[T]):
         return latest(self._reading)
 
     def _run(self) -> None:
+        failures = 0  # in a row
         while not self._stop.is_set():
             self._wake.clear()
             self._asked_at = time.monotonic()
@@ -140,12 +141,17 @@ class Poller(Generic[T]):
             self._reading, self._asked_at = reading, None
             self._answered.set()
             self.on_answer()
-            if self._wake.wait(self._pause_seconds(reading)):
+            failures = failures + 1 if isinstance(reading, Failed) else 0
+            if self._wake.wait(self._pause_seconds(reading, failures)):
                 self._stop.wait(_BURST_SECONDS)
 
-    def _pause_seconds(self, reading: Reading[T]) -> float:
+    def _pause_seconds(self, reading: Reading[T], failures: int) -> float:
+        """Until the source is asked again: soon after what is unfinished; after failures soon, and then less often."""
+        interval_seconds = self._clock.interval_seconds
+        if failures:
+            return min(_SOON_SECONDS * 2 ** min(failures - 1, 10), interval_seconds)
         is_unfinished = isinstance(reading, Read) and self._is_unfinished(reading.value)
-        return min(_UNFINISHED_SECONDS, self._clock.interval_seconds) if is_unfinished else self._clock.interval_seconds
+        return min(_SOON_SECONDS, interval_seconds) if is_unfinished else interval_seconds
 
     def _tell_change(self, before: Reading[T], after: Reading[T], *, first: bool) -> None:
         told, tells = (None if first else _trouble(before)), _trouble(after)

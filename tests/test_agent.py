@@ -82,7 +82,7 @@ def test_a_poller_asks_again_after_its_interval() -> None:
 
 
 def test_a_poller_asks_again_soon_while_what_it_read_is_not_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.agent._UNFINISHED_SECONDS", 0.001)
+    monkeypatch.setattr("exporter.agent._SOON_SECONDS", 0.001)
     answers = iter((1, 2, 3, 4))
     read = threading.Event()
 
@@ -100,6 +100,28 @@ def test_a_poller_asks_again_soon_while_what_it_read_is_not_finished(monkeypatch
         assert next(answers) == 4, "the third answer is finished: nobody asks before the interval is over"
     finally:
         poller.stop()
+
+
+def test_a_poller_asks_a_source_that_failed_again_soon_and_then_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.agent._SOON_SECONDS", 0.001)
+    asked = threading.Semaphore(0)
+
+    def ask() -> int:
+        asked.release()
+        return raising(Unreadable("the bus is starting anew"))
+
+    poller = Poller("test", ask, RARELY)
+    poller.start()
+    try:
+        for _ in range(5):
+            assert asked.acquire(timeout=PATIENCE_SECONDS)
+    finally:
+        poller.stop()
+    pauses = [poller._pause_seconds(Failed("down", 0.0), failures) for failures in (1, 2, 3, 4)]
+    assert pauses == [0.001, 0.002, 0.004, 0.008]
+    monkeypatch.setattr("exporter.agent._SOON_SECONDS", 1)
+    assert poller._pause_seconds(Failed("down", 0.0), 10_000) == 1024
+    assert Poller("test", ask, Clock(15, 5))._pause_seconds(Failed("down", 0.0), 10_000) == 15
 
 
 def test_a_read_that_hangs_is_a_failure_while_it_lasts_and_stops_nobody() -> None:

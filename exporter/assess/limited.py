@@ -7,6 +7,8 @@ from collections.abc import Callable
 from exporter.assess.check import Subject, failed, passed, unknown
 from exporter.assess.report import Outcome
 from exporter.facts.cgroup import CgroupLevel, Level
+from exporter.facts.container import DeclaredLimits
+from exporter.facts.unit import Unit
 
 
 def judge_limited(
@@ -26,6 +28,13 @@ def judge_limited(
     return passed(f"{noun} limited", drift=declared is False)
 
 
-def declared_anywhere(*asked: float | None, known: bool) -> bool | None:
-    """Whether any source asks for a limit; None when no source could be read."""
-    return any(one is not None for one in asked) if known else None
+def declared_anywhere(
+    subject: Subject, of_podman: Callable[[DeclaredLimits], float | None], of_unit: Callable[[Unit], float | None]
+) -> bool | None:
+    """Whether podman or the unit asks for a limit; None when neither does, and one of them has not answered."""
+    container, unit = subject.container, subject.unit
+    asked = (of_podman(container.limits) if container else None, of_unit(unit) if unit else None)
+    if any(limit is not None for limit in asked):
+        return True
+    # A container names the unit that runs it: systemd that does not answer is not a unit that asks for nothing.
+    return False if container is not None and (unit is not None or not container.unit) else None

@@ -31,11 +31,10 @@ from tests.lab.packages import (
     HOST_PACKAGES,
     KERNEL_SOURCE,
     NOT_AT_BOOT,
+    RELEASE,
     UML_BUILD_PACKAGES,
 )
 
-RELEASE = os.environ.get("LAB_RELEASE") or "trixie"
-"""Debian's release in the guest; `forky` has the next podman."""
 TOOLS_RELEASE = "trixie"
 """Debian's release that the emulator and the source of the UML kernel come from, whatever runs in the guest."""
 MIRROR = os.environ.get("LAB_MIRROR") or "http://deb.debian.org/debian"

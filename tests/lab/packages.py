@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+RELEASE = os.environ.get("LAB_RELEASE") or "trixie"
+"""Debian's release in the guest: trixie has podman 5.4, forky 5.8."""
+
 HOST_PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",

@@ -165,7 +165,12 @@ def soaked(healthy_host: Machine) -> Iterator[Soaked]:
 
 def test_no_life_is_half_seen(soaked: Soaked) -> None:
     found = soaked.found
-    print({name: found[name] for name in ("seconds", "rounds", "restarts", "lives", "pages", "done")})
+    print(
+        {
+            name: found[name]
+            for name in ("seconds", "rounds", "restarts", "lives", "pages", "pages_with_failing_source", "done")
+        }
+    )
     assert found["half_seen"] == []
     assert found["lives"] >= found["restarts"] / 2
     assert found["late"] == 0
@@ -173,6 +178,10 @@ def test_no_life_is_half_seen(soaked: Soaked) -> None:
 
 def test_no_check_flaps_and_nothing_drifts(soaked: Soaked) -> None:
     assert soaked.found["seen"] == {}
+
+
+def test_a_source_that_was_away_is_soon_back(soaked: Soaked) -> None:
+    assert soaked.found["pages_with_failing_source"] <= soaked.found["pages"] / 10
 
 
 def test_every_page_is_served(soaked: Soaked) -> None:

@@ -12,11 +12,7 @@ from exporter.assess.report import Outcome, Severity
 
 def declared(subject: Subject) -> Outcome:
     """Judge what podman and the unit were asked."""
-    wanted = declared_anywhere(
-        subject.container.limits.cpu_cores if subject.container else None,
-        subject.unit.cpu_quota_cores if subject.unit else None,
-        known=subject.container is not None or subject.unit is not None,
-    )
+    wanted = declared_anywhere(subject, lambda asked: asked.cpu_cores, lambda unit: unit.cpu_quota_cores)
     return asked("CPU limited", "CPU not limited", stands=wanted)
 
 

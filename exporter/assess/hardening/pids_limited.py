@@ -12,11 +12,7 @@ from exporter.assess.report import Outcome, Severity
 
 def declared(subject: Subject) -> Outcome:
     """Judge what podman and the unit were asked."""
-    wanted = declared_anywhere(
-        subject.container.limits.pids if subject.container else None,
-        subject.unit.tasks_max if subject.unit else None,
-        known=subject.container is not None or subject.unit is not None,
-    )
+    wanted = declared_anywhere(subject, lambda asked: asked.pids, lambda unit: unit.tasks_max)
     return asked("number of processes limited", "number of processes not limited", stands=wanted)
 
 

@@ -13,11 +13,7 @@ from exporter.assess.report import Outcome, Severity, Verdict
 
 def declared(subject: Subject) -> Outcome:
     """Judge what podman and the unit were asked."""
-    wanted = declared_anywhere(
-        subject.container.limits.memory_swap_bytes if subject.container else None,
-        subject.unit.memory_swap_max_bytes if subject.unit else None,
-        known=subject.container is not None or subject.unit is not None,
-    )
+    wanted = declared_anywhere(subject, lambda asked: asked.memory_swap_bytes, lambda unit: unit.memory_swap_max_bytes)
     return asked("swap limited", "swap not limited", stands=wanted)
 
 

@@ -182,6 +182,7 @@ class Watch(threading.Thread):
         self.names = names
         self.seen: dict[str, int] = {}
         self.pages = 0
+        self.pages_with_failing_source = 0
         self.unserved = 0
         self.may_be_unserved = False
         self.over = threading.Event()
@@ -194,8 +195,13 @@ class Watch(threading.Thread):
                 self.unserved += not self.may_be_unserved
                 continue
             self.pages += 1
+            # While a source is away, what it decides is unknown, and that is said: no more than that is allowed.
+            failing = any(value == 0 for _, value in samples.get("bulkhead_scrape_collector_success", []))
+            self.pages_with_failing_source += failing
             for metric, wrong in zip(WATCHED, (0.0, 1.0, 1.0, 1.0), strict=True):
                 for labels, value in samples.get(metric, []):
+                    if failing and metric.endswith("_unknown"):
+                        continue
                     if value == wrong and labels["container"] in self.names:
                         what = labels.get("check") or f"{labels['resource']} {labels['kind']}"
                         if metric.endswith("limit_drift") and labels["kind"] in {"mismatch", "none", "single"}:
@@ -296,6 +302,7 @@ def soak(rounds: int, seed: int, count: int, at_once: int, seconds: float) -> di
         "late": late,
         "seen": watch.seen,
         "pages": watch.pages,
+        "pages_with_failing_source": watch.pages_with_failing_source,
         "unserved": watch.unserved,
         "done": {what: done.count(what) for what in dict.fromkeys(done)},
     }

@@ -16,10 +16,10 @@ mkdir -p /srv/bad-no-dataset
 # labels and mounts keep them apart.
 chmod 0777 /data/shared /data/shared-no-idmap /data/containers/* /srv/bad-no-dataset
 podman load --input /usr/local/lib/lab/image.tar
-install -d -m 0700 -o alice -g alice /run/user/1000
 cd /
-# Not runuser: its PAM session has logind mount another /run/user/1000 meanwhile.
-setpriv --reuid alice --regid alice --init-groups env HOME=/home/alice XDG_RUNTIME_DIR=/run/user/1000 podman load --input /usr/local/lib/lab/image.tar
+# Not runuser: its PAM session would start a service manager for alice in a boot that ends at once.
+as_alice="env HOME=/home/alice USER=alice LOGNAME=alice XDG_RUNTIME_DIR=/run/user/1000"
+setpriv --reuid alice --regid alice --init-groups $as_alice podman load --input /usr/local/lib/lab/image.tar
 # A pod's pause image is built at the first use.
 podman pod create --name first --network none
 podman pod rm first
