@@ -149,7 +149,7 @@ class Poller(Generic[T]):
         """Until the source is asked again: soon after what is unfinished; after failures soon, and then less often."""
         interval_seconds = self._clock.interval_seconds
         if failures:
-            return min(_SOON_SECONDS * 2 ** min(failures - 1, 10), interval_seconds)
+            return min(_SOON_SECONDS * (1 << min(failures - 1, 10)), interval_seconds)
         is_unfinished = isinstance(reading, Read) and self._is_unfinished(reading.value)
         return min(_SOON_SECONDS, interval_seconds) if is_unfinished else interval_seconds
 
