@@ -25,6 +25,7 @@ class Usage(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     return tmp_path / "cache"
@@ -124,6 +125,12 @@ def test_an_interrupted_making_leaves_nothing(cache: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         layer("base", "0123", interrupt, what="the base image", estimate_seconds=1, mib=1)
     assert not list(cache.glob("base-*"))
+
+
+def test_whoever_is_not_root_is_sent_to_root_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match=r"the base image can be made by root alone \(it is not there\): run `sudo"):
+        made(Maker())
 
 
 def test_too_little_room_is_said_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

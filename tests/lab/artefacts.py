@@ -124,6 +124,10 @@ def layer(
         os.utime(directory)
         _remove_unused(kind, directory)
         return directory
+    if os.geteuid() != 0:
+        raise LabError(
+            f"{what} can be made by root alone ({problem}): run `sudo make lab-build` with {CACHE} set alike"
+        )
     if directory.exists():
         say(f"{what}: {directory.name} is damaged ({problem}) and is made anew")
         remove(directory)

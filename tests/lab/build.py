@@ -110,7 +110,9 @@ def _bootstrap(target: Path, packages: list[str], log: Path, what: str, *, how: 
     # A mirror may be a snapshot with an old Release file; its signature is checked all the same.
     options = [f"--format={target_format}", f"--variant={how}", '--aptopt=Acquire::Check-Valid-Until "false"']
     command = ["mmdebstrap", *options, f"--include={','.join(packages)}"]
-    run([*command, sources[0].split()[2], str(target), *sources], log, what)
+    # What it unpacks to on the way to a tar lies beside it, and goes with it.
+    here = ["env", f"TMPDIR={target.parent}"]
+    run([*here, *command, sources[0].split()[2], str(target), *sources], log, what)
 
 
 def _sources(release: str, *more: str) -> tuple[str, ...]:

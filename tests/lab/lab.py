@@ -42,7 +42,7 @@ def _step(what: str) -> Iterator[None]:
 def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
     """Have a running guest with its containers started: build what is missing, boot unless it runs, wait.
 
-    Whatever ends this before the guest answers, Ctrl-C too, ends the guest that it started.
+    Whatever ends this before the guest answers, and Ctrl-C at any moment, ends the guest that it started.
     """
     with alone(lab.directory):
         if fresh:
@@ -59,7 +59,12 @@ def up(lab: Machine, *, fresh: bool = False, core: bool = False) -> None:
                 except BaseException:
                     lab.stop()
                     raise
-    absent = _wait_for_containers(lab, core=core)
+    try:
+        absent = _wait_for_containers(lab, core=core)
+    except KeyboardInterrupt:
+        if not running:
+            lab.stop()
+        raise
     if absent and running:
         # Somebody left it so, or podman did: 5.4 panics at times while it cleans up after a power cut.
         print(f"      started once more: {', '.join(absent)}", flush=True)
