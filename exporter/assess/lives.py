@@ -206,8 +206,11 @@ def _lacks(life: Life, resident: Resident, answers: _Answers) -> Iterator[str]:
 def _has_podman_answered(life: Life, resident: Resident, podman: Read[T]) -> bool:
     if not _is_answer(podman, life.began_seconds):
         return False
-    container = resident.container  # None: a podman that is not asked has it
-    return container is None or (container.inspected and resident.state in AWAKE_STATES)
+    container = resident.container
+    if container is None:
+        # A user's podman may not be asked. Root's names each container that runs, and one that has just begun soon.
+        return bool(resident.user)
+    return container.inspected and resident.state in AWAKE_STATES
 
 
 def _lacks_of_root(life: Life, resident: Resident, answers: _Answers) -> Iterator[str]:

@@ -131,6 +131,13 @@ def test_podmans_answer_on_the_life_before_is_not_used_for_this_one() -> None:
     assert one.is_starting
 
 
+def test_a_container_of_roots_that_podman_does_not_name_yet_is_not_judged_within_the_bound() -> None:
+    unnamed = replace(after(NOW + 1), podman=asked((TWIN,), NOW + 0.5))
+    one = judged(unnamed)
+    assert (one.is_starting, complaints(one)) == (True, [])
+    assert not judged(replace(unnamed, taken_at_seconds=NOW + START_SECONDS_MAX + 1)).is_starting
+
+
 def test_systemds_answer_on_the_life_before_is_not_used_for_this_one() -> None:
     one = judged(replace(after(NOW + 1), systemd=asked(after(NOW).systemd.value, NOW - 0.5)))  # type: ignore[union-attr]  # it is read
     assert one.lacks.startswith("systemd has not answered for objects02.service, services-objects02.slice")

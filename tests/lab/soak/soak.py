@@ -211,15 +211,17 @@ class Watch(threading.Thread):
 
 
 EVILS: tuple[tuple[str, Callable[[], object]], ...] = (
+    ("nothing", lambda: None),
     ("daemon-reload", lambda: run("systemctl", "daemon-reload")),
     ("podman's service restarted", lambda: run("systemctl", "restart", "podman.service")),
     ("nothing", lambda: None),
     ("journald restarted", lambda: run("systemctl", "restart", "systemd-journald")),
-    ("D-Bus restarted", lambda: run("systemctl", "restart", "dbus.service")),
-    ("nothing", lambda: None),
 )
-AGENT = ("agent restarted", lambda: run("systemctl", "restart", "bulkhead"))
-"""Once, early: what grows old in an agent takes eleven minutes to be told."""
+ONCE: dict[int, tuple[str, Callable[[], object]]] = {
+    1: ("agent restarted", lambda: run("systemctl", "restart", "bulkhead")),
+    4: ("D-Bus restarted", lambda: run("systemctl", "restart", "dbus.service")),
+}
+"""By round. What grows old in an agent is seen after eleven minutes; three gaps in an hour are no healthy host."""
 
 
 def wait_until(holds: Callable[[], bool], seconds: float) -> float | None:
@@ -256,7 +258,7 @@ def soak(rounds: int, seed: int, count: int, at_once: int, seconds: float) -> di
     compared: set[str] = set()
     turn = 0
     while turn < rounds or time.monotonic() < began + seconds:
-        what, evil = AGENT if turn == 1 else EVILS[turn % len(EVILS)]
+        what, evil = ONCE.get(turn) or EVILS[turn % len(EVILS)]
         turn += 1
         chosen = chance.sample(names, min(at_once, count))
         watch.may_be_unserved = what == "agent restarted"
