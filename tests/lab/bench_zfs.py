@@ -1,6 +1,6 @@
 """How long a reading of ZFS takes in the emulated host, beside `zfs list` of the same, and what it does to fsync.
 
-    BULKHEAD_LAB_NAME=dev .venv/bin/python -m tests.lab.bench_zfs 10 1000 10000
+    LAB_NAME=dev .venv/bin/python -m tests.lab.bench_zfs 10 1000 10000
 
 A pool of its own in a file, destroyed at the end. The guest is emulated: only ratios of two figures mean anything.
 """
