@@ -101,7 +101,7 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
 
     zfs = start_reading(ZFS_DEADLINES * deadline_seconds, sources.zfs.read, lambda: sources.zfs.problems)()
     yield _finding("zfs", zfs, _zfs_words, "install zfsutils-linux, and let this process use /dev/zfs")
-    zfs_mounted = ask(sources.zfs_mounted.read)
+    zfs_mounted = ask(sources.zfs_mounted.read, lambda: sources.zfs_mounted.problems)
     yield _finding("zfs_mounted", zfs_mounted, _mounted_words, "install python3-pyzfs, or zfsutils-linux at least")
 
     volume = ask(sources.volume.read, lambda: sources.volume.problems)
