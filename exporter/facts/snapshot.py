@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.facts.container import Container
@@ -12,12 +13,13 @@ from exporter.facts.host import Firewall, Host
 from exporter.facts.life import Life
 from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Reading
+from exporter.facts.reading import Failed, Reading
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume
 
-_NOT_ASKED = Absent("nobody asked")
+# A source that nobody asked may well be on this host: were it absent, its checks would not apply.
+_NOT_ASKED: Failed[Any] = Failed("nobody asked", 0.0)
 
 
 @dataclass(frozen=True, slots=True)

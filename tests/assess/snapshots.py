@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+from exporter.facts.host import Firewall, InputChain
 from exporter.facts.process import Conmon, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading
 from exporter.facts.snapshot import Snapshot
@@ -52,5 +53,7 @@ SNAPSHOT = Snapshot(
     zfs_mounted=answered((replace(DATASET, used_bytes=810),)),
     host=answered(HOST),
     volume=answered((VOLUME,)),
+    firewall=answered(Firewall((InputChain("inet", "filter", "input", "drop", denies=True),))),
+    traffic=answered(()),
 )
 WITHOUT_ZFS = replace(SNAPSHOT, zfs=Absent("ZFS is not on this host"), zfs_mounted=Absent("ZFS is not on this host"))

@@ -148,7 +148,7 @@ def test_what_volumes_said_last_is_shown_and_decides_nothing() -> None:
     snapshot = replace(SNAPSHOT, volume=silent(answered((VOLUME,))))
     assert of_report(snapshot).volumes[0].used_bytes == 700
     assert judged(snapshot, "volumes_labelled_private") is Verdict.UNKNOWN
-    assert judged(replace(SNAPSHOT, volume=Absent("nobody asked")), "volumes_labelled_private") is Verdict.UNKNOWN
+    assert judged(replace(SNAPSHOT, volume=Absent("no volumes here")), "volumes_labelled_private") is Verdict.UNKNOWN
 
 
 def test_datasets_that_zfs_told_last_decide_nothing() -> None:
