@@ -29,6 +29,7 @@ _NEAR_US = 60_000_000
 _STOP_US = 300_000_000  # a stop may take its TimeoutStopSec
 _KILL_NANOSECONDS = 10_000_000_000
 _STOPS_LIMIT = 1000
+_UNHEALTHY_LIMIT = 1000
 _PENDING_LIMIT = 1000
 _KILLED = 137
 _FIRST_SIGNAL = 128
@@ -46,7 +47,22 @@ def was_asked_for(told: Sequence[tuple[int, str]], at_nanoseconds: int) -> bool:
     )
 
 
-def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, unhealthy: bool) -> None:
+def hear_health(state: State, told: ContainerEvent) -> None:
+    """Take podman's `health_status`, or its `remove`, after which there is no health any more."""
+    container_id = told.container_id
+    is_unhealthy = told.action == "health_status" and told.health == "unhealthy"
+    if is_unhealthy == (container_id in state.unhealthy):
+        return
+    if is_unhealthy:
+        state.unhealthy[container_id] = told.time_nanoseconds
+        state.touch("unhealthy", container_id)
+    else:
+        _forget_health(state, container_id)
+    while len(state.unhealthy) > _UNHEALTHY_LIMIT:
+        _forget_health(state, next(iter(state.unhealthy)))
+
+
+def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool) -> None:
     """Take podman's `died` of a container."""
     seconds = told.time_nanoseconds / 1e9
     delay_us = int(max(0.0, now.seconds - seconds) * 1e6)
@@ -60,14 +76,15 @@ def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, unh
         died_us=now.us - delay_us,
         boot=now.boot,
         stopped=stopped,
-        unhealthy=unhealthy,
+        unhealthy=told.container_id in state.unhealthy,
     )
+    _forget_health(state, told.container_id)
     while len(state.host.exits) >= _PENDING_LIMIT:
         _close(state, state.host.exits.pop(0))
     stop = state.stops.get(told.unit)
     if stop is not None and stop[0] == now.boot and 0 <= pending.died_us - stop[1] < _STOP_US:
         pending.stopped = True
-        del state.stops[told.unit]
+        _forget_stop(state, told.unit)
     state.host.exits.append(pending)
     state.touch("host", "")
 
@@ -84,8 +101,9 @@ def hear_unit(state: State, told: UnitFailed | UnitStopping) -> None:
     else:
         state.stops.pop(told.unit, None)
         state.stops[told.unit] = (told.boot_id, told.heard_us)  # a stop begins before the container ends
+        state.touch("stop", told.unit)
         while len(state.stops) > _STOPS_LIMIT:
-            del state.stops[next(iter(state.stops))]
+            _forget_stop(state, next(iter(state.stops)))
     if waiting:
         state.touch("host", "")
 
@@ -125,6 +143,16 @@ def reason_of(pending: PendingExit, *, was_out_of_memory: bool) -> str:
         "signal": code is not None and code > _FIRST_SIGNAL,
     }
     return next((reason for reason, held in holds.items() if held), "error")
+
+
+def _forget_health(state: State, container_id: str) -> None:
+    if state.unhealthy.pop(container_id, None) is not None:
+        state.touch("unhealthy", container_id)
+
+
+def _forget_stop(state: State, unit: str) -> None:
+    if state.stops.pop(unit, None) is not None:
+        state.touch("stop", unit)
 
 
 def _close(state: State, pending: PendingExit) -> None:

@@ -21,7 +21,7 @@ from exporter.facts.evidence import (
     UnitStopping,
 )
 from exporter.ledger.denials import hear_denial, settle_denials
-from exporter.ledger.exits import hear_end, hear_stop, hear_unit, settle_exits, was_asked_for
+from exporter.ledger.exits import hear_end, hear_health, hear_stop, hear_unit, settle_exits, was_asked_for
 from exporter.ledger.hints import hear_hint
 from exporter.ledger.kills import hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
@@ -71,7 +71,6 @@ class Ledger:
         self._state = store.load()
         self._forget_seconds = forget_seconds
         self._max_containers = max_containers
-        self._unhealthy: set[str] = set()
         self._heard = _by_container(self._state.events_seen)
         self._vmstat_readable = False
         self._settled_us: int | None = None
@@ -178,10 +177,8 @@ class Ledger:
 
     def _hear_podman(self, told: ContainerEvent, now: Now) -> None:
         state = self._state
-        if told.action == "health_status" and told.health == "unhealthy":
-            self._unhealthy.add(told.container_id)
-        elif told.action in {"health_status", "remove"}:
-            self._unhealthy.discard(told.container_id)
+        if told.action in {"health_status", "remove"}:
+            hear_health(state, told)
         if told.action not in _COUNTED:
             return
         key = f"{told.time_nanoseconds}:{told.container_id}:{told.action}"
@@ -205,9 +202,7 @@ class Ledger:
                 hear_podman_restart(state, told, now)
             # podman 5.4 tells it again, later, of one whose conmon was killed before it could clean up.
             case "died" if not any(action == "died" for _, action in before):
-                asked = was_asked_for(before, told.time_nanoseconds)
-                hear_end(state, told, now, stopped=asked, unhealthy=told.container_id in self._unhealthy)
-                self._unhealthy.discard(told.container_id)
+                hear_end(state, told, now, stopped=was_asked_for(before, told.time_nanoseconds))
 
     def _is_forgotten(self, told: ContainerEvent) -> bool:
         """Whether it is older than all that is remembered, of which the oldest were dropped: it was counted then."""

@@ -191,8 +191,9 @@ class State:
     events_seen: dict[str, int] = field(default_factory=dict)  # time, id and action of podman's events -> heard_us
     denials_seen: dict[str, int] = field(default_factory=dict)  # audit's time and serial number -> heard_us
     levels: dict[str, str] = field(default_factory=dict)  # SELinux level with categories -> whose it is, or was last
+    unhealthy: dict[str, int] = field(default_factory=dict)  # ids of containers that are, and since when (ns)
+    stops: dict[str, tuple[str, int]] = field(default_factory=dict)  # unit -> boot, time of its stop job
     touched: set[tuple[str, str]] = field(default_factory=set)
-    stops: dict[str, tuple[str, int]] = field(default_factory=dict)  # unit -> boot, time of its stop job; not written
     restarts_read_us: dict[str, int] = field(default_factory=dict)  # by chain; not written
     local_oom: dict[tuple[str, int], int] = field(default_factory=dict)  # path and inode -> as last read; not written
 
@@ -218,6 +219,8 @@ class State:
             "event": (self.events_seen, int),  # type: ignore[dict-item]
             "denial": (self.denials_seen, int),  # type: ignore[dict-item]
             "level": (self.levels, str),  # type: ignore[dict-item]
+            "unhealthy": (self.unhealthy, int),  # type: ignore[dict-item]
+            "stop": (self.stops, tuple[str, int]),  # type: ignore[dict-item]
         }
 
 

@@ -1,0 +1,103 @@
+"""A settlement that fails half-way and is done again counts what it would have counted at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from exporter.facts.evidence import ContainerEvent, Evidence, UnitStopping
+from exporter.ledger import Batch, Household, Ledger, Now, Store
+
+ID, BOOT, UNIT = "a" * 64, "boot1", "web.service"
+START_US, START_SECONDS = 10_000_000_000, 1.8e9
+HOUSEHOLD = Household({ID: "web"}, {UNIT: "web"})
+NO_COUNTS = cast("Any", None)  # the evidence is heard, and what comes after it raises
+
+
+class Agent:
+    """A ledger on disk, and a clock: seconds since the start."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.ledger = Ledger(Store(directory))
+        self.seconds = 0.0
+
+    @property
+    def now(self) -> Now:
+        return Now(BOOT, START_US + int(self.seconds * 1e6), START_SECONDS + self.seconds)
+
+    def settle(self, *evidence: Evidence) -> None:
+        self.ledger.settle(Batch(evidence, household=HOUSEHOLD), self.now)
+
+    def settle_at_the_second_try(self, *evidence: Evidence) -> None:
+        with pytest.raises(AttributeError):
+            self.ledger.settle(Batch(evidence, NO_COUNTS, household=HOUSEHOLD), self.now)
+        self.settle(*evidence)
+
+    def restart(self) -> None:
+        self.ledger.close()
+        self.ledger = Ledger(Store(self.directory))
+
+    def event(self, action: str, code: int | None = None, health: str = "") -> ContainerEvent:
+        return ContainerEvent(int(self.now.seconds * 1e9), ID, "web", action, UNIT, code, health)
+
+    def exits(self) -> dict[str, int]:
+        self.seconds += 20
+        self.settle()
+        return {reason: count for reason, count in self.ledger.totals().containers[0].exits if count}
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    made = Agent(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def test_the_end_of_an_unhealthy_container_is_for_its_health_when_its_settlement_is_done_again(agent: Agent) -> None:
+    agent.settle(agent.event("health_status", health="unhealthy"))
+    agent.seconds += 1
+    agent.settle_at_the_second_try(agent.event("died", 137))
+    assert agent.exits() == {"health": 1}
+
+
+def test_an_end_that_a_stop_job_asked_for_was_asked_for_when_its_settlement_is_done_again(agent: Agent) -> None:
+    agent.settle(UnitStopping(BOOT, agent.now.us, UNIT))
+    agent.seconds += 1
+    agent.settle_at_the_second_try(agent.event("died", 137))
+    assert agent.exits() == {"stopped": 1}
+
+
+def test_what_may_explain_an_end_is_remembered_over_a_restart_of_the_agent(agent: Agent) -> None:
+    agent.settle(agent.event("health_status", health="unhealthy"))
+    agent.restart()
+    agent.settle(agent.event("died", 137))
+    agent.seconds += 1
+    agent.settle(agent.event("start"), UnitStopping(BOOT, agent.now.us, UNIT))
+    agent.restart()
+    agent.seconds += 1
+    agent.settle(agent.event("died", 137))
+    assert agent.exits() == {"health": 1, "stopped": 1}
+
+
+def test_what_explained_an_end_explains_no_other_after_a_restart_of_the_agent(agent: Agent) -> None:
+    agent.settle(agent.event("health_status", health="unhealthy"), UnitStopping(BOOT, agent.now.us, UNIT))
+    agent.settle(agent.event("died", 137))
+    agent.restart()
+    agent.seconds += 1
+    agent.settle(agent.event("start"))
+    agent.seconds += 1
+    agent.settle(agent.event("died", 137))
+    assert agent.exits() == {"health": 1, "signal": 1}
+
+
+def test_of_too_many_unhealthy_containers_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.ledger.exits._UNHEALTHY_LIMIT", 10)
+    ledger = Ledger(Store(None))
+    for number in range(20):
+        told = ContainerEvent(number, f"{number:064x}", "web", "health_status", health="unhealthy")
+        ledger.settle(Batch((told,)), Now(BOOT, START_US, START_SECONDS))
+    assert list(ledger._state.unhealthy) == [f"{number:064x}" for number in range(10, 20)]
