@@ -203,7 +203,7 @@ def _match(
         age_us = now.us - _happened_us(life)
         for book in authorities:
             name = life.name if life.name is not None else book.owner
-            # A slice further up may have been read a moment later than the nearest one, which will tell of it, too.
+            # The kernel prints its line before it counts: what is pending further up meanwhile may be of another.
             is_due = book is authorities[0] or age_us > _RACE_US
             if book.anonymous and (now.us - age_us <= book.told_until_us or age_us > 2 * GRACE_US):
                 book.anonymous -= 1

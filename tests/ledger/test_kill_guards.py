@@ -1,0 +1,199 @@
+"""One example for each guard of `kills` and `slices`: without the guard, the kill of the example is counted wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exporter.facts.counts import Counts
+from exporter.facts.evidence import Evidence, KernelKill, KillCount, KillCounts
+from exporter.ledger import Batch, Household, Ledger, Now, Store
+
+SHARED, TOP = "/system.slice", "/services.slice"
+WEB, DB = f"{TOP}/services-web.slice", f"{TOP}/services-db.slice"
+IDS = {name: letter * 64 for name, letter in (("web", "a"), ("db", "b"), ("mail", "c"), ("dns", "d"))}
+HOMES = {"web": WEB, "db": DB, "mail": SHARED, "dns": SHARED}
+TENANTS = {
+    WEB: frozenset({"web"}),
+    DB: frozenset({"db"}),
+    TOP: frozenset({"web", "db"}),
+    SHARED: frozenset({"mail", "dns"}),
+}
+HOUSEHOLD = Household(
+    {container_id: name for name, container_id in IDS.items()}, {f"{name}.service": name for name in IDS}, TENANTS
+)
+# All are there, and who web is has not been found out yet.
+WEB_UNKNOWN = Household(
+    {container_id: name for name, container_id in IDS.items() if name != "web"},
+    {f"{name}.service": name for name in IDS if name != "web"},
+    TENANTS | {WEB: frozenset({"?web"}), TOP: frozenset({"?web", "db"})},
+    frozenset({"?web"}),
+)
+SECONDS = 1_000_000
+LONG = 100  # seconds after which nothing waits for better evidence any more
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A slice as it is read."""
+
+    kills: int
+    inode: int = 1
+
+
+class Host:
+    """A ledger that settles what a host shows of slices, of containers' own cgroups, and of the kernel's log."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger(Store(None))
+        self.boot = "boot1"
+        self.us = 10_000 * SECONDS
+
+    def reboot(self) -> None:
+        self.boot, self.us = "boot2", 10 * SECONDS
+
+    def settle(
+        self,
+        slices: Mapping[str, Slice],
+        *told: Evidence,
+        own: Mapping[str, int] | None = None,
+        after: int = 1,
+        household: Household = HOUSEHOLD,
+    ) -> None:
+        """`own`: what the cgroup of a container has counted, by its name; `after`: seconds since the last one."""
+        self.us += after * SECONDS
+        counts = [KillCount(path, read.inode, read.kills, 0) for path, read in slices.items()]
+        counts += [
+            KillCount(f"{HOMES[name]}/{name}.service", 50, kills, 0, IDS[name]) for name, kills in (own or {}).items()
+        ]
+        batch = Batch(told, KillCounts(tuple(counts)), household=household)
+        self.ledger.settle(batch, Now(self.boot, self.us, 1.8e9 + self.us / SECONDS))
+
+    def line(self, name: str, ago: int = 0) -> KernelKill:
+        """The kernel's line on a kill so many seconds before the next settlement, which is a second from now."""
+        us = self.us + (1 - ago) * SECONDS
+        cgroup = f"{HOMES[name]}/{name}.service/libpod-payload-{IDS[name]}"
+        return KernelKill(self.boot, us, us, 7, cgroup, cgroup, 1.8e9)
+
+    def of(self, name: str) -> Counts:
+        return next(one for one in self.ledger.totals().containers if one.name == name)
+
+    @property
+    def kills(self) -> dict[str, int]:
+        """Who has lost how many; "" is nobody."""
+        totals = self.ledger.totals()
+        counted = {one.name: one.oom_kills for one in totals.containers} | {"": totals.unattributed_oom_kills}
+        return {name: count for name, count in counted.items() if count}
+
+
+def test_a_line_of_a_kill_after_one_that_was_called_nobodys_is_of_a_kill_of_its_own() -> None:
+    host = Host()
+    host.settle({SHARED: Slice(0)})
+    host.settle({SHARED: Slice(1)})
+    host.settle({SHARED: Slice(1)}, after=LONG)
+    assert host.kills == {"": 1}
+    host.settle({SHARED: Slice(2)}, host.line("mail"))
+    host.settle({SHARED: Slice(2)}, after=LONG)
+    assert host.kills == {"mail": 1, "": 1}
+
+
+def test_a_kill_that_was_called_nobodys_is_not_counted_again_when_its_slice_is_found() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)})
+    host.settle({TOP: Slice(3), WEB: Slice(0)})
+    host.settle({TOP: Slice(3), WEB: Slice(0)}, after=LONG)
+    assert host.kills == {"": 3}
+    host.settle({TOP: Slice(3), WEB: Slice(0), DB: Slice(3)})
+    assert host.kills == {"": 3}
+
+
+def test_a_kill_that_a_new_slice_counts_before_the_one_above_it_does_is_not_taken_for_nobodys() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)})
+    host.settle({TOP: Slice(0), WEB: Slice(0), DB: Slice(1)})  # killed after TOP was read
+    host.settle({TOP: Slice(1), WEB: Slice(0), DB: Slice(1)})
+    host.settle({TOP: Slice(1), WEB: Slice(0), DB: Slice(1)}, after=LONG)
+    assert host.kills == {"db": 1}
+
+
+def test_a_line_that_is_printed_before_its_kill_is_counted_takes_no_kill_of_a_neighbour() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0), DB: Slice(0)})
+    host.settle({TOP: Slice(0), WEB: Slice(0, inode=2), DB: Slice(0)})  # web's slice was made anew
+    host.settle({TOP: Slice(1), WEB: Slice(0, inode=2)})  # db was killed, and its slice stopped before it was read
+    host.settle({TOP: Slice(1), WEB: Slice(0, inode=2)}, host.line("web"))
+    host.settle({TOP: Slice(2), WEB: Slice(1, inode=2)})
+    assert host.kills == {"web": 1}
+    host.settle({TOP: Slice(2), WEB: Slice(1, inode=2)}, host.line("db", ago=4))
+    host.settle({TOP: Slice(2), WEB: Slice(1, inode=2)}, after=LONG)
+    assert host.kills == {"web": 1, "db": 1}
+
+
+def test_of_what_a_shared_slice_counted_before_it_was_known_its_containers_still_tell_their_part() -> None:
+    host = Host()
+    host.settle({SHARED: Slice(7)}, own={"mail": 2, "dns": 0})
+    host.settle({SHARED: Slice(7)}, own={"mail": 2, "dns": 0}, after=LONG)
+    assert host.kills == {"mail": 2}
+
+
+def test_what_a_slice_counted_before_it_was_known_is_counted_and_has_no_time() -> None:
+    host = Host()
+    host.settle({TOP: Slice(3), WEB: Slice(3)})
+    assert host.kills == {"web": 3}
+    assert host.of("web").last_oom_kill_seconds is None
+    host.settle({TOP: Slice(4), WEB: Slice(4)})
+    assert host.of("web").last_oom_kill_seconds == 1.8e9 + host.us / SECONDS
+
+
+def test_a_line_of_before_a_reboot_waits_for_the_name_of_its_container() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN)
+    told = host.line("web")
+    host.reboot()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=20)
+    assert host.kills == {"web": 1}
+
+
+def test_a_line_of_before_a_reboot_whose_container_nobody_names_is_nobodys() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN)
+    told = host.line("web")
+    host.reboot()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN, after=LONG)
+    assert host.kills == {"": 1}
+
+
+def test_a_kill_that_its_slice_left_to_the_one_above_is_named_after_a_reboot() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, own={"web": 0}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1), WEB: Slice(1)}, own={"web": 1}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1)}, household=WEB_UNKNOWN)  # its slice was stopped before its name was known
+    host.reboot()
+    host.settle({TOP: Slice(0), WEB: Slice(0)})
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=LONG)
+    assert host.kills == {"web": 1}
+
+
+def test_a_kill_of_a_moment_ago_is_not_nobodys_together_with_one_that_has_waited_long() -> None:
+    host = Host()
+    host.settle({SHARED: Slice(0)})
+    host.settle({SHARED: Slice(1)})
+    host.settle({SHARED: Slice(2)}, after=25)
+    host.settle({SHARED: Slice(2)}, after=10)
+    assert host.kills == {"": 1}
+    host.settle({SHARED: Slice(2)}, host.line("mail", ago=11))
+    host.settle({SHARED: Slice(2)}, after=LONG)
+    assert host.kills == {"mail": 1, "": 1}
+
+
+def test_a_line_of_after_the_last_reading_before_a_reboot_is_of_a_kill_that_nobody_counted() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, own={"web": 0})
+    host.settle({TOP: Slice(1), WEB: Slice(1)}, own={"web": 1})  # of this one the kernel printed no line
+    assert host.kills == {"web": 1}
+    told = host.line("web")
+    host.reboot()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told)
+    assert host.kills == {"web": 2}
