@@ -59,6 +59,7 @@ class Host:
         own: Mapping[str, int] | None = None,
         after: int = 1,
         household: Household = HOUSEHOLD,
+        unreadable: frozenset[str] = frozenset(),
     ) -> None:
         """`own`: what the cgroup of a container has counted, by its name; `after`: seconds since the last one."""
         self.us += after * SECONDS
@@ -66,7 +67,7 @@ class Host:
         counts += [
             KillCount(f"{HOMES[name]}/{name}.service", 50, kills, 0, IDS[name]) for name, kills in (own or {}).items()
         ]
-        batch = Batch(told, KillCounts(tuple(counts)), household=household)
+        batch = Batch(told, KillCounts(tuple(counts), unreadable), household=household)
         self.ledger.settle(batch, Now(self.boot, self.us, 1.8e9 + self.us / SECONDS))
 
     def line(self, name: str, ago: int = 0) -> KernelKill:
@@ -197,3 +198,105 @@ def test_a_line_of_after_the_last_reading_before_a_reboot_is_of_a_kill_that_nobo
     host.reboot()
     host.settle({TOP: Slice(0), WEB: Slice(0)}, told)
     assert host.kills == {"web": 2}
+
+
+def test_a_kill_whose_slice_cannot_be_read_waits_until_its_slice_is_read() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, own={"web": 0})
+    host.settle({TOP: Slice(1)}, own={"web": 1}, unreadable=frozenset({WEB}))
+    assert host.kills == {}
+    host.settle({TOP: Slice(1), WEB: Slice(1)}, own={"web": 1})
+    host.settle({TOP: Slice(1), WEB: Slice(1)}, own={"web": 1}, after=LONG)
+    assert host.kills == {"web": 1}
+
+
+def test_a_slice_that_is_read_after_those_below_it_counts_none_of_their_kills_again() -> None:
+    inner = f"{WEB}/services-web-inner.slice"
+    tenants = {inner: frozenset({"web"}), WEB: frozenset({"web", "db"}), TOP: frozenset({"web", "db"})}
+    household = Household({IDS["web"]: "web"}, tenants=tenants)
+    host = Host()
+    host.settle({TOP: Slice(0)}, household=household)
+    host.settle({TOP: Slice(2), inner: Slice(2)}, household=household, unreadable=frozenset({WEB}))
+    assert host.kills == {"web": 2}
+    host.settle({TOP: Slice(2), WEB: Slice(2), inner: Slice(2)}, household=household)
+    host.settle({TOP: Slice(2), WEB: Slice(2), inner: Slice(2)}, household=household, after=LONG)
+    assert host.kills == {"web": 2}
+
+
+def test_a_kill_that_was_called_nobodys_is_left_to_one_slice_that_is_found_and_to_no_other() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0)})
+    host.settle({TOP: Slice(1)})
+    host.settle({TOP: Slice(1)}, after=LONG)
+    host.settle({TOP: Slice(1), DB: Slice(1)})
+    assert host.kills == {"": 1}
+    host.settle({TOP: Slice(1), DB: Slice(1), WEB: Slice(1)})  # killed after TOP was read
+    host.settle({TOP: Slice(2), DB: Slice(1), WEB: Slice(1)})
+    host.settle({TOP: Slice(2), DB: Slice(1), WEB: Slice(1)}, after=LONG)
+    assert host.kills == {"": 1, "web": 1}
+
+
+def test_a_late_line_of_a_slice_that_was_stopped_takes_no_kill_of_a_neighbour() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0), DB: Slice(0)})
+    host.settle({TOP: Slice(1), WEB: Slice(1), DB: Slice(0)})  # of web, which lives there alone
+    host.settle({TOP: Slice(2)})  # both slices were stopped, and db was killed before
+    host.settle({TOP: Slice(2)}, host.line("web", ago=3))
+    host.settle({TOP: Slice(2)}, host.line("db", ago=3))
+    assert host.kills == {"web": 1, "db": 1}
+
+
+def test_a_line_of_before_a_reboot_is_not_counted_beside_what_its_slice_left_to_the_one_above() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)})
+    told = host.line("web")
+    host.settle({TOP: Slice(1)}, after=2)  # web was killed, and its slice stopped before it was read
+    host.reboot()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=LONG)
+    assert host.kills == {"": 1}
+
+
+def test_a_line_of_before_a_reboot_of_a_kill_that_was_counted_takes_no_kill_of_a_neighbour() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0), DB: Slice(0)})
+    told = host.line("web")
+    host.settle({TOP: Slice(1), WEB: Slice(1), DB: Slice(0)}, after=2)  # of web, which lives there alone
+    host.settle({TOP: Slice(2)})  # both slices were stopped, and db was killed before
+    host.reboot()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=LONG)
+    assert host.kills == {"web": 1, "": 1}
+
+
+def test_a_kill_that_its_container_counts_after_its_slice_takes_none_of_a_neighbour_after_a_reboot() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0), DB: Slice(0)})
+    host.settle({TOP: Slice(1), WEB: Slice(1), DB: Slice(0)})  # of web, whose own cgroup could not be read
+    host.settle({TOP: Slice(2), WEB: Slice(1)}, own={"web": 1})  # db was killed, and its slice stopped
+    host.reboot()
+    host.settle({TOP: Slice(0), WEB: Slice(0)})
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=LONG)
+    assert host.kills == {"web": 1, "": 1}
+
+
+def test_a_line_on_a_kill_that_its_slice_left_out_takes_no_kill_of_a_neighbour() -> None:
+    host = Host()
+    host.settle({TOP: Slice(1), WEB: Slice(1), DB: Slice(0)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(2), WEB: Slice(1)})  # db was killed, and its slice stopped before it was read
+    host.settle({TOP: Slice(2), WEB: Slice(1)}, host.line("web", ago=20))  # of before the agent began
+    host.settle({TOP: Slice(2), WEB: Slice(1)}, host.line("db", ago=3))
+    host.settle({TOP: Slice(2), WEB: Slice(1)}, after=LONG)
+    assert host.kills == {"db": 1}
+
+
+def test_a_line_that_is_read_a_minute_late_is_of_the_kill_that_was_called_nobodys_meanwhile() -> None:
+    host = Host()
+    host.settle({SHARED: Slice(0)})
+    host.settle({SHARED: Slice(1)})
+    host.settle({SHARED: Slice(1)}, after=40)
+    assert host.kills == {"": 1}
+    host.settle({SHARED: Slice(2)}, after=70)  # of dns
+    host.settle({SHARED: Slice(2)}, host.line("mail", ago=65))  # journald gave it its time long after the kill
+    host.settle({SHARED: Slice(2)}, host.line("dns", ago=2))
+    assert host.kills == {"": 1, "dns": 1}
