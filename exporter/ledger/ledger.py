@@ -177,7 +177,7 @@ class Ledger:
 
     def _hear_podman(self, told: ContainerEvent, now: Now) -> None:
         state = self._state
-        if told.action in {"health_status", "remove"}:
+        if told.action in {"health_status", "remove"} and not self._has_ended_since(told):
             hear_health(state, told)
         if told.action not in _COUNTED:
             return
@@ -208,6 +208,11 @@ class Ledger:
         """Whether it is older than all that is remembered, of which the oldest were dropped: it was counted then."""
         seen = self._state.events_seen
         return len(seen) >= SEEN_LIMIT and told.time_nanoseconds < int(next(iter(seen)).partition(":")[0])
+
+    def _has_ended_since(self, told: ContainerEvent) -> bool:
+        """Whether this is of a life that is over: podman's events of the last seconds come again after a start."""
+        heard = self._heard.get(told.container_id, ())
+        return any(action == "died" and at > told.time_nanoseconds for at, action in heard)
 
     def _since_start(self, told: ContainerEvent) -> list[tuple[int, str]]:
         """When (ns) and what podman told of the same container before, back to its last start, newest first."""

@@ -94,6 +94,20 @@ def test_what_explained_an_end_explains_no_other_after_a_restart_of_the_agent(ag
     assert agent.exits() == {"health": 1, "signal": 1}
 
 
+def test_the_health_of_a_life_that_is_over_explains_no_later_end_when_podman_tells_it_again(agent: Agent) -> None:
+    told = [agent.event("health_status", health="unhealthy")]
+    agent.seconds += 1
+    told.append(agent.event("died", 137))
+    agent.settle(*told)
+    agent.restart()
+    agent.settle(*told)
+    agent.seconds += 1
+    agent.settle(agent.event("start"))
+    agent.seconds += 1
+    agent.settle(agent.event("died", 137))
+    assert agent.exits() == {"health": 1, "signal": 1}
+
+
 def test_of_too_many_unhealthy_containers_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exporter.ledger.exits._UNHEALTHY_LIMIT", 10)
     ledger = Ledger(Store(None))
