@@ -124,7 +124,6 @@ class Machine:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             (self.directory / "state.json").unlink(missing_ok=True)
-            shutil.rmtree(self.directory / "uml", ignore_errors=True)
         except OSError as problem:
             raise LabError(f"the guest's folder cannot be written: {problem}") from problem
 
@@ -137,6 +136,8 @@ class Machine:
 
     def _start(self) -> None:
         (self.directory / "ssh.sock").unlink(missing_ok=True)
+        # Left by a guest that was killed: the next kernel would take its place for taken, and have no console.
+        shutil.rmtree(self.directory / "uml", ignore_errors=True)
         port = free_port()
         command = self.engine.command(self._boot(port))
         with (self.directory / "engine.log").open("wb") as log:

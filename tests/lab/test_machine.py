@@ -60,6 +60,7 @@ def test_a_power_cut_loses_what_was_not_flushed_and_keeps_what_was(lab: Machine)
     lab.wait(lab.answers, "answer over ssh", timeout_seconds=900)
     assert lab.ssh("cat /var/tmp/lab-flushed") == "kept\n"
     assert lab.ssh("cat /var/tmp/lab-unflushed", check=False) == ""
+    assert lab.add_disk(8)  # its console is there in the next life, too
     up(lab)
 
 
