@@ -62,12 +62,16 @@ set -e
 mkdir -p /etc/lab/away
 loginctl disable-linger alice && systemctl stop user@1000.service || true
 systemctl disable --now podrestart.service
-systemctl stop --no-block $(cd /etc/containers/systemd && ls *.container | sed s/container$/service/)
-podman rm -fa -t 0 && podman pod rm -fa -t 0
+units="$(cd /etc/containers/systemd && ls *.container | sed s/container$/service/) stack-pod.service"
+systemctl stop --no-block $units
+podman rm -fa -t 0
+systemctl stop $units
 mv /etc/containers/systemd/*.container /etc/containers/systemd/*.pod /etc/lab/away/
+podman pod rm -fa -t 0
 rm -f /etc/systemd/system/services-slice_binds.slice
 systemctl daemon-reload
 systemctl reset-failed
+test -z "$(podman ps -aq)"
 for number in $(seq -w 1 {count}); do
     zfs create -o quota=64M tank/containers/soak-$number
     chmod 0777 /data/containers/soak-$number
