@@ -84,7 +84,7 @@ def _built() -> tuple[Engine, Base]:
 
 def _wait_for_containers(lab: Machine, *, core: bool) -> list[str]:
     """Until the boot is over, or with `core` until those containers run; the names of those that then do not run."""
-    wanted = [c.name for c in (CORE if core else ALL) if c.at_boot and c.name != "missing1"]
+    wanted = [c.name for c in (CORE if core else ALL) if c.at_boot and c.name != "missing1"] + ["podrestart"]
     ask = f"systemctl is-system-running; systemctl is-active {' '.join(f'{name}.service' for name in wanted)}"
     states: list[str] = []
 
