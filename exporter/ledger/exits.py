@@ -27,6 +27,7 @@ from exporter.ledger.state import Account, Now, PendingExit, State
 WAIT_US = 10_000_000
 _NEAR_US = 60_000_000
 _STOP_US = 300_000_000  # a stop may take its TimeoutStopSec
+_START_SECONDS = 1.0  # podman reports a start when the first process may have been killed already
 _KILL_NANOSECONDS = 10_000_000_000
 _STOPS_LIMIT = 1000
 _UNHEALTHY_LIMIT = 1000
@@ -62,7 +63,7 @@ def hear_health(state: State, told: ContainerEvent) -> None:
         _forget_health(state, next(iter(state.unhealthy)))
 
 
-def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool) -> None:
+def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, ran_seconds: float | None = None) -> None:
     """Take podman's `died` of a container."""
     seconds = told.time_nanoseconds / 1e9
     delay_us = int(max(0.0, now.seconds - seconds) * 1e6)
@@ -76,6 +77,7 @@ def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool) -> 
         died_us=now.us - delay_us,
         boot=now.boot,
         stopped=stopped,
+        ran_seconds=ran_seconds,
         unhealthy=told.container_id in state.unhealthy,
     )
     _forget_health(state, told.container_id)
@@ -158,9 +160,13 @@ def _forget_stop(state: State, unit: str) -> None:
 def _close(state: State, pending: PendingExit) -> None:
     life = state.lives.get(f"{pending.boot}:{pending.container_id}")
     account: Account = state.account(pending.name)
-    # A worker that was killed long before is no reason.
-    in_life = life is not None and life.seen > 0 and pending.died_us - life.heard_us < _NEAR_US
-    near = abs((account.last_oom_kill_seconds or 0.0) - pending.at_seconds) < _NEAR_US / 1e6
+    # Neither a worker that was killed long before is a reason, nor a kill before this start of the container.
+    since_seconds = _NEAR_US / 1e6
+    if pending.ran_seconds is not None:
+        since_seconds = min(since_seconds, pending.ran_seconds + _START_SECONDS)
+    in_life = life is not None and life.seen > 0 and pending.died_us - life.heard_us < since_seconds * 1e6
+    after_seconds = (account.last_oom_kill_seconds or 0.0) - pending.at_seconds
+    near = -since_seconds < after_seconds < _NEAR_US / 1e6
     reason = reason_of(pending, was_out_of_memory=in_life or near)
     account.exits[reason] = account.exits.get(reason, 0) + 1
     if account.last_exit_seconds is None or pending.at_seconds >= account.last_exit_seconds:

@@ -202,7 +202,8 @@ class Ledger:
                 hear_podman_restart(state, told, now)
             # podman 5.4 tells it again, later, of one whose conmon was killed before it could clean up.
             case "died" if not any(action == "died" for _, action in before):
-                hear_end(state, told, now, stopped=was_asked_for(before, told.time_nanoseconds))
+                stopped = was_asked_for(before, told.time_nanoseconds)
+                hear_end(state, told, now, stopped=stopped, ran_seconds=self._ran_seconds(told))
 
     def _is_forgotten(self, told: ContainerEvent) -> bool:
         """Whether it is older than all that is remembered, of which the oldest were dropped: it was counted then."""
@@ -213,6 +214,12 @@ class Ledger:
         """Whether this is of a life that is over: podman's events of the last seconds come again after a start."""
         heard = self._heard.get(told.container_id, ())
         return any(action == "died" and at > told.time_nanoseconds for at, action in heard)
+
+    def _ran_seconds(self, end: ContainerEvent) -> float | None:
+        """How long a container that ended had run, by podman's own times; None if its start was not heard."""
+        heard = self._heard.get(end.container_id, ())
+        starts = [at for at, action in heard if action == "start" and at < end.time_nanoseconds]
+        return (end.time_nanoseconds - max(starts)) / 1e9 if starts else None
 
     def _since_start(self, told: ContainerEvent) -> list[tuple[int, str]]:
         """When (ns) and what podman told of the same container before, back to its last start, newest first."""

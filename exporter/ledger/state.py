@@ -126,6 +126,7 @@ class PendingExit:
     stopped: bool = False  # podman was told to stop it, or systemd its unit
     unhealthy: bool = False
     result: str = ""  # of its unit
+    ran_seconds: float | None = None  # from the start that podman reported last; None: no start was heard
 
 
 @dataclass(slots=True)

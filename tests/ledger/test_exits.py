@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -229,3 +230,19 @@ def test_a_result_is_of_the_end_that_was_nearest() -> None:
     agent.settle(*agent.life(0, ago=190.0), *agent.life(1, ago=30.0))
     agent.settle(UnitFailed(BOOT, agent.us - 29_000_000, UNIT, "watchdog"))
     assert agent.exits() == {"success": 1, "watchdog": 1}
+
+
+@pytest.mark.parametrize("next_id", [ID, "b" * 64], ids=["the same id", "another id"])
+def test_a_kill_of_the_life_before_is_no_reason_for_an_end_by_a_signal(next_id: str) -> None:
+    """With RestartSec=15s two ends lie within a minute of one kill."""
+    agent = Agent()
+    start, died = agent.life(137)
+    agent.settle(start, agent.kill(0.2), died)
+    agent.after(15).settle(*(replace(event, container_id=next_id) for event in agent.life(137)))
+    assert agent.exits() == {"oom": 1, "signal": 1}
+
+
+def test_a_kill_that_is_read_before_podman_reports_the_start_is_the_reason() -> None:
+    agent = Agent()
+    agent.settle(agent.event("start", ago=0.1), agent.kill(0.6), agent.event("died", 137))
+    assert agent.exits() == {"oom": 1}
