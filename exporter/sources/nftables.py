@@ -8,6 +8,8 @@
       {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": [{"counter": null}, {"drop": null}]}}]}
 
 firewalld's chain has the policy accept and ends with a rule that rejects: both are told as a denial.
+
+Looks again: nft is looked for and asked anew at each read (`firewall_seconds`); nothing is kept.
 """
 
 from __future__ import annotations

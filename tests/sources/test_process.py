@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -273,6 +274,33 @@ def test_a_process_in_a_container_that_calls_itself_conmon_is_not_believed(tmp_p
     assert ProcessSource(tmp_path, dict).read().conmons == ()
 
 
+def now_ticks() -> int:
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def test_a_fork_of_podmans_that_executes_conmon_a_moment_later_is_found(tmp_path: Path) -> None:
+    fork = add_process(
+        tmp_path, 5, start_ticks=now_ticks(), comm="podman", cmdline="podman\0", cgroup=RUNTIME, has_executed=False
+    )
+    source = ProcessSource(tmp_path, dict)
+    assert source.read().conmons == ()
+    for name, text in (("comm", "conmon\n"), ("cmdline", conmon_line(CONTAINER_ID, "web"))):
+        (fork / name).write_text(text)
+    assert [found.name for found in source.read().conmons] == ["web"]
+
+
+@pytest.mark.parametrize(("age_seconds", "has_executed"), [(3600, False), (0, True)], ids=["old", "executed"])
+def test_what_stays_what_it_is_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_seconds: int, *, has_executed: bool
+) -> None:
+    start = now_ticks() - age_seconds * os.sysconf("SC_CLK_TCK")
+    add_process(tmp_path, 7, start_ticks=start, comm="worker", cgroup=RUNTIME, has_executed=has_executed)
+    source = ProcessSource(tmp_path, dict)
+    source.read()
+    monkeypatch.setattr(ProcessDirectory, "text", lambda *_: pytest.fail("it was asked again"))
+    source.read()
+
+
 def test_a_process_is_asked_once_in_its_life_and_forgotten_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +316,7 @@ def test_a_process_is_asked_once_in_its_life_and_forgotten_with_it(
     monkeypatch.setattr(ProcessDirectory, "text", counting)
     source = ProcessSource(tmp_path, dict)
     first = source.read().conmons
-    assert sorted(asked) == ["cgroup", "cmdline", "comm", "comm"]
+    assert sorted(asked) == ["cgroup", "cmdline", "comm", "comm", "stat"]
     asked.clear()
     assert source.read().conmons == first
     assert asked == []

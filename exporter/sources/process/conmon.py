@@ -7,6 +7,9 @@ r"""The monitors of containers: each conmon names its container, also where no p
 with -u another id for `podman exec`. A process in a container can call itself conmon and say
 anything: those below a payload's cgroup are not believed. A host's user can, too, for ids of others:
 a name holds only where `owner_uid` is that of the container's cgroup.
+
+Looks again: a process that is no conmon is asked again at each read while it may still become a conmon, which is until
+it has executed a program, for a minute at most: podman forks, and the fork executes conmon a moment later.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ import re
 from exporter.facts.cgroup import container_id_of
 from exporter.facts.process import Conmon
 from exporter.facts.reading import Unreadable
-from exporter.sources.process.directory import Gone, ProcessDirectory
+from exporter.sources.process.directory import Gone, ProcessDirectory, age_seconds
+from exporter.sources.process.parse import parse_has_executed, parse_start_ticks
 
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _NAME_LENGTH_MAX = 253
+_BECOMES_SECONDS = 60.0  # daemons fork workers that never execute anything, and kernel threads never do
 _OPTIONS = {b"-c": "id", b"--cid": "id", b"-n": "name", b"--name": "name", b"-u": "session", b"--cuuid": "session"}
 
 
@@ -44,8 +49,12 @@ def in_container(cgroup: bytes) -> bool:
     return any(container_id_of(part) for part in cgroup.decode("utf-8", "replace").strip().split("/"))
 
 
+class _NotYet(Exception):
+    """The process may still execute conmon."""
+
+
 class ConmonFinder:
-    """Finds the conmons below `proc`; asks each process once in its life. Not thread-safe."""
+    """Finds the conmons below `proc`; asks each process once, when it is what it stays. Not thread-safe."""
 
     def __init__(self, proc: str) -> None:
         self._proc = proc
@@ -60,14 +69,20 @@ class ConmonFinder:
         for process in alive:
             try:
                 seen[process] = self._seen[process] if process in self._seen else self._ask(process[0])
-            except (Gone, OSError, Unreadable):
+            except (Gone, OSError, Unreadable, _NotYet):
                 continue  # it has ended, or is asked again next time
         self._seen = seen
         return tuple(conmon for _, conmon in sorted(seen.items()) if conmon is not None)
 
     def _ask(self, pid: int) -> Conmon | None:
+        """The conmon that this process is; None if it is none. Raises _NotYet, Gone, OSError, Unreadable."""
         with ProcessDirectory(self._proc, pid) as directory:
-            if directory.text("comm").strip() != b"conmon" or in_container(directory.text("cgroup")):
+            if directory.text("comm").strip() != b"conmon":
+                stat = directory.text("stat")
+                if not parse_has_executed(stat) and age_seconds(parse_start_ticks(stat)) < _BECOMES_SECONDS:
+                    raise _NotYet
+                return None
+            if in_container(directory.text("cgroup")):
                 return None
             named = parse_command_line(directory.text("cmdline"))
             if named is None:

@@ -7,6 +7,7 @@ ESRCH, also when another process has the same pid by then.
 from __future__ import annotations
 
 import os
+import time
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,11 @@ from exporter.facts.reading import Unreadable
 
 _CHUNK = 16384
 _MAX_BYTES = 4 * 1024 * 1024  # a mount namespace may hold 100,000 mounts; a process must not fill our memory
+
+
+def age_seconds(start_ticks: int) -> float:
+    """How long ago a process with this start time was made."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - start_ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Gone(Exception):

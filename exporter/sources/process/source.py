@@ -1,9 +1,12 @@
-"""The processes of every container, with the walls that the kernel has in force around each."""
+"""The processes of every container, with the walls that the kernel has in force around each.
+
+Looks again: all of it is read anew at each read (`process_seconds`, when a cgroup comes or goes, and each second while
+a container's first process is still the runtime's); nothing is kept but which processes are conmons, see `conmon`.
+"""
 
 from __future__ import annotations
 
 import errno
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +17,7 @@ from exporter.facts.process import ContainerProcesses, MountPoint, Process, Proc
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.facts.runtime import is_runtimes
 from exporter.sources.process.conmon import ConmonFinder
-from exporter.sources.process.directory import Gone, ProcessDirectory
+from exporter.sources.process.directory import Gone, ProcessDirectory, age_seconds
 from exporter.sources.process.parse import (
     parse_has_executed,
     parse_id_map,
@@ -89,9 +92,9 @@ class ProcessSource:
             unreadable.extend(f"{pid}: {why}" for why in denied)
         # By age, not by pid: pids wrap around.
         processes.sort(key=lambda process: (process.start_ticks, process.pid))
-        age_seconds = _age_seconds(processes)
-        started_at_seconds = time.time() - age_seconds if processes else None
-        if age_seconds < RUNTIME_SECONDS_MAX and is_runtimes(processes, unreadable, host):
+        oldest_seconds = age_seconds(processes[0].start_ticks) if processes else 0.0
+        started_at_seconds = time.time() - oldest_seconds if processes else None
+        if oldest_seconds < RUNTIME_SECONDS_MAX and is_runtimes(processes, unreadable, host):
             # The runtime still sees the host's mounts and interfaces: they are not the container's.
             return ContainerProcesses(
                 container_id, tuple(processes), (), started_at_seconds=started_at_seconds, is_runtimes=True
@@ -148,13 +151,6 @@ class ProcessSource:
             unreadable.extend(f"{process.pid}: {why}" for why in denied)
             return mounts or (), (interfaces or ())[:_INTERFACES_MAX]
         return (), ()
-
-
-def _age_seconds(processes: list[Process]) -> float:
-    """How long ago the oldest was made."""
-    if not processes:
-        return 0.0
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - processes[0].start_ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _value(directory: ProcessDirectory, name: str, parse: Callable[[bytes], T], denied: list[str]) -> T | None:

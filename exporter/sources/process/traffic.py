@@ -6,6 +6,8 @@ of ended containers alive. Hence a clock of its own, and no reading in a scrape.
 
 Containers of one pod share a namespace: it is read once, through the first of them that still lives. The host's own
 namespace is no container's and is left out; so is one that cannot be told from it.
+
+Looks again: every namespace of the processes that were read last, at each read (`traffic_seconds`); nothing is kept.
 """
 
 from __future__ import annotations
