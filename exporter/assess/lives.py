@@ -104,9 +104,14 @@ def _phase(before: Life | None, resident: Resident, snapshot: Snapshot) -> Phase
 
 
 def _is_removed(before: Life | None, resident: Resident, podman: Reading[T]) -> bool:
-    """Whether podman has listed it and does so no more. A podman with a problem may have left it out."""
-    was_listed = before is not None and before.is_listed and not resident.user
-    return was_listed and resident.container is None and isinstance(podman, Read) and not podman.problems
+    """Whether podman had it and has it no more. A podman with a problem may have left it out."""
+    if before is None or not before.is_listed or resident.user or not isinstance(podman, Read) or podman.problems:
+        return False
+    if resident.container is None:
+        return True
+    # Between its list and its inspect podman removes a container: the list alone still names it.
+    had_begun = before.phase is Phase.ALIVE and not before.lacks
+    return not resident.container.inspected and (had_begun or before.phase is Phase.ENDED)
 
 
 def _new_life(before: Life | None, life: Life, resident: Resident, seen_seconds: float | None) -> Life:
@@ -180,7 +185,7 @@ def _lacks_around(phase: Phase, resident: Resident, snapshot: Snapshot) -> str:
     if container is None:
         return "podman has removed it, and its cgroup is still there" if phase is Phase.ENDED else ""
     if not container.inspected:
-        return "podman was not asked about it yet"
+        return "podman is removing it" if phase is Phase.ENDED else "podman was not asked about it yet"
     if phase is Phase.LOST:
         return "podman reports it as running, and its cgroup is not there"
     is_removed = phase is Phase.ENDED and container.security.auto_remove is True

@@ -207,6 +207,17 @@ def test_auto_remove_does_not_fail_while_podman_removes_it(follow: Follow) -> No
     assert verdicts(follow(late)) == {"auto_remove": Verdict.FAIL}
 
 
+def test_nothing_is_unknown_of_a_container_that_podman_removed_between_its_list_and_its_inspect(follow: Follow) -> None:
+    assert not follow(after(NOW + 1)).is_starting
+    listed_alone = replace(STARTED, inspected=False)
+    removing = replace(after(NOW + 2), podman=asked((TWIN, listed_alone), NOW + 2))
+    one = follow(removing)
+    assert (one.is_starting, one.lacks, complaints(one)) == (True, "podman is removing it", [])
+    assert not follow(after(NOW + 3)).is_starting
+    # An inspect that fails for another reason is a problem of podman's: what it decides is unknown.
+    assert not follow(replace(removing, podman=replace(removing.podman, problems=("no answer",)))).is_starting  # type: ignore[arg-type]  # it is read
+
+
 def test_limits_do_not_fail_while_the_runtime_sets_them() -> None:
     one = judged(replace(after(NOW + 1), cgroup=asked((TWIN_CGROUPS, UNLIMITED), NOW + 0.9)))
     assert not {"limits_applied", "limits_redundant"} & verdicts(one).keys()

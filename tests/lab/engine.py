@@ -215,10 +215,14 @@ ethtool -K u0 tso off gso off gro off tx off
 
 # ssh is given a connection made inside the guest's network namespace, so that ssh itself, and the ports it forwards,
 # stay in the machine's own.
-_CONNECT = (
-    "import socket; made = socket.create_connection(({address!r}, 22), 20); "
-    "socket.send_fds(socket.socket(fileno=1), [b'.'], [made.fileno()])"
-)
+_CONNECT = """
+import socket, sys
+try:
+    made = socket.create_connection(({address!r}, 22), 20)
+except OSError as problem:
+    sys.exit(f"the guest takes no connection: {{problem}}")
+socket.send_fds(socket.socket(fileno=1), [b"."], [made.fileno()])
+"""
 
 
 class Uml:
