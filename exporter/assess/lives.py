@@ -24,11 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from exporter.assess.inventory import Resident
 from exporter.assess.volumes import volumes_of
 from exporter.facts.cgroup import ContainerCgroups, container_id_of, slice_of, unit_of
+from exporter.facts.container import Container
 from exporter.facts.life import Life, Phase
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Read, Reading, latest
@@ -105,13 +106,12 @@ def _phase(before: Life | None, resident: Resident, snapshot: Snapshot) -> Phase
 
 def _is_removed(before: Life | None, resident: Resident, podman: Reading[T]) -> bool:
     """Whether podman had it and has it no more. A podman with a problem may have left it out."""
-    if before is None or not before.is_listed or resident.user or not isinstance(podman, Read) or podman.problems:
+    if resident.user or not isinstance(podman, Read) or podman.problems:
         return False
     if resident.container is None:
-        return True
+        return before is not None and before.is_listed
     # Between its list and its inspect podman removes a container: the list alone still names it.
-    had_begun = before.phase is Phase.ALIVE and not before.lacks
-    return not resident.container.inspected and (had_begun or before.phase is Phase.ENDED)
+    return not resident.container.inspected
 
 
 def _new_life(before: Life | None, life: Life, resident: Resident, seen_seconds: float | None) -> Life:
@@ -133,11 +133,23 @@ def _new_life(before: Life | None, life: Life, resident: Resident, seen_seconds:
             is_listed=before.is_listed,
         )
     elif container is not None:  # of one that is known, it may be podman's word on the life before
-        has_ended = life.phase is Phase.ENDED
-        signs.append(container.exited_at_seconds if has_ended else container.started_at_seconds)
+        signs.append(_podmans_sign(life.phase, resident.state, container))
     if life.phase is Phase.ALIVE and processes is not None and _is_of(life, processes):
         signs.append(processes.started_at_seconds)
     return replace(life, began_seconds=min((sign for sign in signs if sign is not None), default=_LONG_AGO))
+
+
+def _podmans_sign(phase: Phase, state: str, container: Container) -> float | None:
+    """When this phase began, as podman reports it; None: podman's times are of another phase."""
+    match phase:
+        case Phase.CREATED | Phase.ALIVE:
+            return container.started_at_seconds
+        case Phase.ENDED if state in _ENDED_STATES:
+            return container.exited_at_seconds
+        case Phase.ENDED | Phase.LOST | Phase.EMPTY:
+            return None
+        case _:
+            assert_never(phase)
 
 
 def _with_processes(life: Life, processes: ContainerProcesses | None, reading: Reading[ProcessTable]) -> Life:

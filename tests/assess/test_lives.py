@@ -207,7 +207,7 @@ def test_auto_remove_does_not_fail_while_podman_removes_it(follow: Follow) -> No
     assert verdicts(follow(late)) == {"auto_remove": Verdict.FAIL}
 
 
-def test_nothing_is_unknown_of_a_container_that_podman_removed_between_its_list_and_its_inspect(follow: Follow) -> None:
+def test_nothing_is_unknown_of_a_container_that_podman_removes_between_list_and_inspect(follow: Follow) -> None:
     assert not follow(after(NOW + 1)).is_starting
     listed_alone = replace(STARTED, inspected=False)
     removing = replace(after(NOW + 2), podman=asked((TWIN, listed_alone), NOW + 2))
@@ -216,6 +216,32 @@ def test_nothing_is_unknown_of_a_container_that_podman_removed_between_its_list_
     assert not follow(after(NOW + 3)).is_starting
     # An inspect that fails for another reason is a problem of podman's: what it decides is unknown.
     assert not follow(replace(removing, podman=replace(removing.podman, problems=("no answer",)))).is_starting  # type: ignore[arg-type]  # it is read
+
+
+@pytest.mark.parametrize("has_cgroup", [True, False])
+def test_nothing_is_unknown_of_a_container_that_ends_while_the_agent_starts(
+    follow: Follow, *, has_cgroup: bool
+) -> None:
+    """The agent has no past to know it by, and podman's list says that it has run for an hour."""
+    ending = replace(STARTED, started_at_seconds=NOW - 3600, inspected=False)
+    now = replace(after(NOW + 1), podman=asked((TWIN, ending), NOW + 0.5))
+    if not has_cgroup:
+        now = replace(now, cgroup=asked((TWIN_CGROUPS,), NOW + 0.5), process=asked(table(), NOW + 0.5))
+    one = follow(now)
+    assert (one.is_starting, complaints(one)) == (True, [])
+
+
+def test_a_container_that_podman_reports_as_running_and_that_is_nowhere_is_judged_after_the_bound(
+    follow: Follow,
+) -> None:
+    lost = replace(
+        after(NOW + 1),
+        podman=asked((TWIN, replace(STARTED, started_at_seconds=NOW - 3600)), NOW + 0.5),
+        cgroup=asked((TWIN_CGROUPS,), NOW + 0.5),
+        process=asked(table(), NOW + 0.5),
+    )
+    assert follow(lost).is_starting
+    assert not follow(replace(lost, taken_at_seconds=NOW + START_SECONDS_MAX + 2)).is_starting
 
 
 def test_limits_do_not_fail_while_the_runtime_sets_them() -> None:
