@@ -134,24 +134,8 @@ def test_systemd_is_asked_for_units_that_only_the_ledger_knows(tmp_path: Path, m
     started = ContainerEvent(1, "d" * 64, "dns", "start", "dns.service")
     before.settle(Batch(evidence=(started,)), Now("b" * 32, 1, 1.0))
     before.close()
-    (tmp_path / "proc/sys/kernel/random").mkdir(parents=True)
-    (tmp_path / "proc/sys/kernel/random/boot_id").write_text("65e0bb86-b9e7-4ad0-94bd-cb6ea4444883\n")
-    sources: list[Sources] = []
-    books: list[HostLedger] = []
-
-    def build(config: Config, root: Path) -> Sources:
-        sources.append(build_sources(config, root))
-        return sources[0]
-
-    class Kept(HostLedger):
-        def __init__(self, *parts: Any) -> None:
-            super().__init__(*parts)
-            books.append(self)
-
-    monkeypatch.setattr(host_sources, "build_sources", build)
-    monkeypatch.setattr(host_sources, "HostLedger", Kept)
-    build_agent(Config(state_dir=state), tmp_path)
-    assert sources[0].interest.units() == {"dns.service"}
-    sources[0].podman.close()
-    books[0].counter.close()
-    books[0].ledger.close()
+    built = Built(tmp_path, monkeypatch)
+    assert built.sources.interest.units() == {"dns.service"}
+    built.sources.podman.close()
+    built.books.counter.close()
+    built.books.ledger.close()

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab import engine
-from tests.lab.build import Base, _take_ready_kernel, _upstream
+from tests.lab.build import Base
 from tests.lab.engine import Boot, Disk, Kvm, LabError, Tcg, Uml, by_name, chosen
+from tests.lab.kernels import _take_ready_kernel, _upstream
 from tests.lab.machine import Machine
 
 

@@ -6,6 +6,8 @@ import os
 
 RELEASE = os.environ.get("LAB_RELEASE") or "trixie"
 """Debian's release in the guest: trixie has podman 5.4, forky 5.8."""
+TOOLS_RELEASE = "trixie"
+"""Debian's release that the emulator and the source of the UML kernel come from, whatever runs in the guest."""
 
 HOST_PACKAGES = {
     "mmdebstrap": "mmdebstrap",
