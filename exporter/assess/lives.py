@@ -14,7 +14,8 @@ waited for: its failure has a series of its own, and what it would decide is unk
 
 A life that has begun stays so, until its id has another cgroup. A life that has not begun within START_SECONDS_MAX is
 judged as it is. The bound counts from the oldest sign of the life: the start of its first process in the kernel, the
-start that podman reports, or the first look at its cgroup. A container can make none of them later.
+start that podman reports, or the first look at its cgroup. A container can make none of them later. A container that
+the agent finds when it starts itself has the same time from then: on a busy host podman inspects not all at once.
 
 The same holds around a life, within the same bound. A container that podman reports as running and that has no cgroup
 or no process has ended, or is not found yet. A container that podman has yet to remove (`--rm`) is not a kept one.
@@ -116,8 +117,10 @@ def _is_removed(before: Life | None, resident: Resident, podman: Reading[T]) -> 
 
 def _new_life(before: Life | None, life: Life, resident: Resident, seen_seconds: float | None) -> Life:
     signs = [seen_seconds]
+    found_seconds = _LONG_AGO if seen_seconds is None else seen_seconds
     container, processes = resident.container, resident.processes
     if before is not None:
+        found_seconds = before.found_seconds
         is_same = before.inode in {None, life.inode}
         leader, former_leader = (before.leader, before.former_leader) if is_same else (None, before.leader)
         left_seconds = before.left_seconds if is_same else None
@@ -136,7 +139,11 @@ def _new_life(before: Life | None, life: Life, resident: Resident, seen_seconds:
         signs.append(_podmans_sign(life.phase, resident.state, container))
     if life.phase is Phase.ALIVE and processes is not None and _is_of(life, processes):
         signs.append(processes.started_at_seconds)
-    return replace(life, began_seconds=min((sign for sign in signs if sign is not None), default=_LONG_AGO))
+    return replace(
+        life,
+        began_seconds=min((sign for sign in signs if sign is not None), default=_LONG_AGO),
+        found_seconds=found_seconds,
+    )
 
 
 def _podmans_sign(phase: Phase, state: str, container: Container) -> float | None:

@@ -35,6 +35,7 @@ class Life:
     inode: int | None  # of the cgroup that is, or was, named after the container; None: none was found
     phase: Phase
     began_seconds: float = float("-inf")  # unix time of the oldest sign of this phase; never moved to a later time
+    found_seconds: float = float("-inf")  # unix time of the first look at the container; never moved to a later time
     leader: tuple[int, int] | None = None  # pid and start of its first process, once its processes were read
     former_leader: tuple[int, int] | None = None  # the same of the life before it
     payload_seen_seconds: float | None = None  # when its first process was no longer the runtime's
@@ -44,4 +45,5 @@ class Life:
 
     def is_starting(self, now_seconds: float) -> bool:
         """Whether it is not judged yet. A wall clock that was set back makes no start longer than the bound."""
-        return bool(self.lacks) and abs(now_seconds - self.began_seconds) < START_SECONDS_MAX
+        since_seconds = (self.began_seconds, self.found_seconds)
+        return bool(self.lacks) and any(abs(now_seconds - since) < START_SECONDS_MAX for since in since_seconds)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
 from exporter.assess.report import ContainerReport, Verdict
+from exporter.facts.container import Container
 from exporter.facts.life import START_SECONDS_MAX
 from exporter.facts.reading import Failed, Read, latest
 from exporter.facts.snapshot import Snapshot
@@ -242,6 +243,38 @@ def test_a_container_that_podman_reports_as_running_and_that_is_nowhere_is_judge
     )
     assert follow(lost).is_starting
     assert not follow(replace(lost, taken_at_seconds=NOW + START_SECONDS_MAX + 2)).is_starting
+
+
+def hurried_podman(at_seconds: float) -> Read[tuple[Container, ...]]:
+    """An answer whose time was over before the container, which has run for an hour, was inspected."""
+    listed = replace(CONTAINER, started_at_seconds=NOW - 3600, inspected=False)
+    answer: Read[tuple[Container, ...]] = asked((TWIN, listed), at_seconds)
+    return replace(answer, problems=("one container was not inspected",))
+
+
+def test_a_container_that_podman_did_not_inspect_while_the_agent_starts_is_starting_for_the_bound(
+    follow: Follow,
+) -> None:
+    hurried = replace(
+        after(NOW + 1),
+        podman=hurried_podman(NOW + 0.5),
+        process=asked(table(replace(PAYLOAD, started_at_seconds=NOW - 3600)), NOW + 0.5),
+    )
+    one = follow(hurried)
+    assert (one.is_starting, complaints(one)) == (True, [])
+    assert not follow(replace(hurried, taken_at_seconds=NOW + START_SECONDS_MAX + 2)).is_starting
+
+
+def test_a_container_that_was_found_in_another_phase_is_given_no_second_bound(follow: Follow) -> None:
+    old = table(replace(PAYLOAD, started_at_seconds=NOW - 3600))
+    starting = []
+    for at in range(1, 200, 10):
+        seen = old if at % 20 == 1 else table()
+        hurried = replace(after(NOW + at), podman=hurried_podman(NOW + at), process=asked(seen, NOW + at))
+        starting.append(follow(hurried).is_starting)
+    assert any(starting)
+    assert sum(starting) <= 2 * START_SECONDS_MAX / 10 + 1, "one bound from its finding, one since it left"
+    assert not any(starting[13:])
 
 
 def test_limits_do_not_fail_while_the_runtime_sets_them() -> None:
