@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
+from exporter.app.agent import Interest, Sources
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
 from exporter.facts.container import Container
 from exporter.facts.host import Firewall, Host, InputChain
@@ -13,7 +14,6 @@ from exporter.facts.network import Interface, NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.facts.unit import Quadlet, Unit
-from exporter.host_sources import Interest, Sources
 
 HOST = Host("h", "b", "6.12", 1, 0, "enforcing", None, 2, account_uids=(("root", 0), ("alice", 1000)))
 CGROUPS = ContainerCgroups("a" * 64, 0, PayloadUse(), (CgroupLevel("/x", 1, Level.PAYLOAD),))

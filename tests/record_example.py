@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from exporter.app.agent import build_sources
 from exporter.config import Config
-from exporter.host_sources import build_sources
 from exporter.sources.example.recording import Recording, render_recording
 from exporter.sources.example.script import FILLING, INTRUDED, KILLED, LOOPING
 

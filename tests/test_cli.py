@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter import __version__, cli, host_sources
+from exporter import __version__, cli
+from exporter.app import agent as app_agent
+from exporter.app.doctor import Finding, State
 from exporter.cli import main
 from exporter.config import Config
-from exporter.doctor import Finding, State
 
 ROOT = Path(__file__).parent.parent
 
@@ -207,8 +208,8 @@ def test_where_there_is_no_podman_the_example_is_served_and_says_so(
     def example(_config: Config) -> None:
         raise Chosen
 
-    monkeypatch.setattr(host_sources, "build_example_agent", example)
-    monkeypatch.setattr("exporter.doctor.has_containers", lambda *_: False)
+    monkeypatch.setattr(app_agent, "build_example_agent", example)
+    monkeypatch.setattr("exporter.app.doctor.has_containers", lambda *_: False)
     monkeypatch.setenv("BULKHEAD_DEBUG", "")
     assert main(["serve", "--auto-example", "--podman-socket", str(tmp_path / "none.sock")]) == 1
     said = capsys.readouterr().err
@@ -221,7 +222,7 @@ def test_where_there_is_no_podman_the_example_is_served_and_says_so(
 def test_the_doctor_fails_only_on_what_is_here_and_cannot_be_read(
     state: State, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("exporter.doctor.examine", lambda *_: iter([Finding("zfs", state, "found", "remedy")]))
+    monkeypatch.setattr("exporter.app.doctor.examine", lambda *_: iter([Finding("zfs", state, "found", "remedy")]))
     assert main(["doctor"]) == code
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"Bulkhead {__version__}, ")

@@ -11,12 +11,12 @@ import traceback
 from collections.abc import Sequence
 
 from exporter import __version__
-from exporter.cli import alert_test, audit, doctor, explain, export, lint, serve
+from exporter.cli import audit, doctor, explain, export, lint, serve, trial_alert
 from exporter.cli.command import FAILED, INTERRUPTED, MISUSED, OK, Parser, complain
 from exporter.config import ConfigError
 from exporter.facts.reading import SourceError
 
-_COMMANDS = (serve, doctor, audit, explain, lint, alert_test, export)
+_COMMANDS = (serve, doctor, audit, explain, lint, trial_alert, export)
 _REPORT_TO = "https://github.com/bulkhead-exporter/bulkhead/issues"
 _LIBRARIES = ("prometheus-client", "podman", "pydbus", "PyGObject", "msgspec", "requests", "pyzfs")
 _PACKAGE_OF_MODULE = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from exporter import logs, service
 from exporter.assess.audit import audited
 from exporter.assess.report import Report
 from exporter.cli.command import add_command, add_config, add_podman_socket, settings
 from exporter.cli.findings import EXIT_CODES, add_flags, show
 from exporter.config import Config
+from exporter.runtime import logs, process
 
 if TYPE_CHECKING:
     from exporter.cli.command import Commands
@@ -74,15 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _report_of_example(config: Config) -> Report:
-    from exporter.host_sources import build_example_agent  # noqa: PLC0415 - as in serve.py
+    from exporter.app.agent import build_example_agent  # noqa: PLC0415 - as in serve.py
 
     return build_example_agent(config).report()
 
 
 def _report_of_host(config: Config) -> Report:
+    from exporter.app.agent import build_of, build_sources  # noqa: PLC0415 - as in serve.py
+    from exporter.app.one_shot import survey  # noqa: PLC0415 - as in serve.py
     from exporter.assess.host import assess  # noqa: PLC0415 - as in serve.py
-    from exporter.host_sources import build_of, build_sources  # noqa: PLC0415 - as in serve.py
-    from exporter.survey import survey  # noqa: PLC0415 - as in serve.py
 
-    service.raise_open_files_limit()
+    process.raise_open_files_limit()
     return assess(survey(build_sources(config)), config.thresholds, build_of(config), config.waivers)

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from exporter import logs, service
 from exporter.cli.command import FAILED, OK, add_command, add_settings, settings, wants_colours
+from exporter.runtime import logs, process
 
 if TYPE_CHECKING:
     from exporter.cli.command import Commands
@@ -49,11 +49,11 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask every source once and say what it said; the exit code."""
     config = settings(arguments)
-    from exporter.doctor import State, as_document, as_line, examine, opening  # noqa: PLC0415 - as in serve.py
-    from exporter.host_sources import build_sources  # noqa: PLC0415 - as in serve.py
+    from exporter.app.agent import build_sources  # noqa: PLC0415 - as in serve.py
+    from exporter.app.doctor import State, as_document, as_line, examine, opening  # noqa: PLC0415 - as in serve.py
 
     logs.start("error")
-    service.raise_open_files_limit()
+    process.raise_open_files_limit()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     as_json = arguments.format == "json"
     findings = []

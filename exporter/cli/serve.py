@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from exporter import logs, service
 from exporter.cli.command import FAILED, OK, add_command, add_settings, complain, settings
 from exporter.config import Config
+from exporter.runtime import logs, process
 
 if TYPE_CHECKING:
     from exporter.cli.command import Commands
@@ -69,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; the exit code."""
     config = settings(arguments)
     # Only what reads a host needs its libraries: --help and --version work without them.
-    from exporter.doctor import has_containers  # noqa: PLC0415 - see above
-    from exporter.host_sources import build_agent, build_example_agent, build_sources  # noqa: PLC0415 - see above
-    from exporter.serve import ServeError, Server  # noqa: PLC0415 - see above
+    from exporter.app.agent import build_agent, build_example_agent, build_sources  # noqa: PLC0415 - see above
+    from exporter.app.doctor import has_containers  # noqa: PLC0415 - see above
+    from exporter.http import ServeError, Server  # noqa: PLC0415 - see above
 
     logs.start(config.log.level)
     example = arguments.example
@@ -84,10 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
     except ServeError as error:
         complain(str(error))
         return FAILED
-    service.raise_open_files_limit()
+    process.raise_open_files_limit()
     if not example:
-        service.tell_what_root_would_add()
-    ended_as_asked = service.run(agent, server, "the example host" if example else "this host")
+        process.tell_what_root_would_add()
+    ended_as_asked = process.run(agent, server, "the example host" if example else "this host")
     return OK if ended_as_asked else FAILED
 
 

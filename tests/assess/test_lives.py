@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.app.lives import following_lives
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
 from exporter.assess.report import ContainerReport, Verdict
@@ -16,7 +17,6 @@ from exporter.facts.container import Container
 from exporter.facts.life import START_SECONDS_MAX
 from exporter.facts.reading import Failed, Read, latest
 from exporter.facts.snapshot import Snapshot
-from exporter.host_lives import following_lives
 from tests.assess.secure import CGROUPS, CONTAINER, PROCESS, PROCESSES, UNIT, VOLUME
 from tests.assess.snapshots import NOW, SNAPSHOT
 from tests.assess.starting import (

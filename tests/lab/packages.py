@@ -100,7 +100,7 @@ NOT_AT_BOOT = [
     "fstrim.timer",
     "logrotate.timer",
     "dpkg-db-backup.timer",
-    "prometheus-node-exporter.service",
+    "prometheus-node-exporter.runtime.process",
     "systemd-networkd-wait-online.service",
     "podman-auto-update.timer",
     "podman-restart.service",

@@ -1,7 +1,7 @@
-"""The cycle: slow sources answer on their own clocks, a scrape takes what they last said and judges it.
+"""A source on a clock of its own: a poller asks it again and again on its own thread, and keeps its last answer.
 
-A `Poller` is one slow source on its own thread. Whatever its `read` does (answer, refuse, hang,
-crash on a bug), the poller has a reading, and it stops nobody else.
+Whatever the source's `read` does (answer, refuse, hang, crash on a bug), the poller has a reading, and the other
+sources are read.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from exporter.assess.report import Report
 from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, latest
 
 T = TypeVar("T")
@@ -181,47 +180,3 @@ def _last_read(reading: Reading[T]) -> Read[T] | None:
             return last
         case Absent():
             return None
-
-
-class Agent:
-    """Pollers, event followers, and the report that is made of them when it is asked for."""
-
-    def __init__(
-        self,
-        pollers: tuple[Poller[Any], ...],
-        followers: tuple[Callable[[threading.Event], None], ...],
-        make_report: Callable[[], Report],
-    ) -> None:
-        self._pollers = pollers
-        self._followers = followers
-        self._make_report = make_report
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._report: Report | None = None
-        self._reported_at = 0.0
-
-    def start(self) -> None:
-        """Start every clock and every event stream."""
-        for poller in self._pollers:
-            poller.start()
-        for number, follow in enumerate(self._followers):
-            threading.Thread(target=follow, args=(self._stop,), name=f"follow-{number}", daemon=True).start()
-
-    def stop(self) -> None:
-        """Stop asking. Returns at once."""
-        self._stop.set()
-        for poller in self._pollers:
-            poller.stop()
-
-    def ready(self) -> bool:
-        """Whether every source has answered, refused or failed once."""
-        return all(poller.answered() for poller in self._pollers)
-
-    def report(self) -> Report:
-        """What is known now. Scrapes that come while one is being made share it."""
-        asked_at = time.monotonic()
-        with self._lock:
-            if self._report is None or self._reported_at < asked_at:
-                self._reported_at = time.monotonic()
-                self._report = self._make_report()
-            return self._report

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from exporter import host_sources
-from exporter.agent import Poller
+from exporter.app import agent as app_agent
+from exporter.app.agent import Sources, build_agent, build_sources, telling_waivers
+from exporter.app.ledger import HostLedger
 from exporter.assess.report import Report, WaiverReport, WaiverState
 from exporter.config import Config
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Failed, Read
 from exporter.facts.unit import Quadlet
-from exporter.host_ledger import HostLedger
-from exporter.host_sources import Sources, build_agent, build_sources, telling_waivers
 from exporter.ledger import Ledger, Now, Store
 from exporter.ledger.ledger import Batch
+from exporter.runtime.poller import Poller
 from tests.assess.secure import CONTAINER, PROCESSES
 from tests.sources.host_trees import add_cgroup, cgroup_mount, payload_path
 
@@ -62,8 +62,8 @@ class Built:
                 super().__init__(*parts)
                 books.append(self)
 
-        monkeypatch.setattr(host_sources, "build_sources", build)
-        monkeypatch.setattr(host_sources, "HostLedger", Kept)
+        monkeypatch.setattr(app_agent, "build_sources", build)
+        monkeypatch.setattr(app_agent, "HostLedger", Kept)
         self.agent = build_agent(Config(state_dir=root / "state"), root)
         (self.sources,), (self.books,) = sources, books
         self.pollers: dict[str, Poller[Any]] = {poller.name: poller for poller in self.agent._pollers}

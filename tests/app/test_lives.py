@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
+from exporter.app.lives import following_lives, has_starting_processes, logging_overdue_starts
 from exporter.assess.report import ContainerReport, Report
 from exporter.facts.process import ProcessTable
-from exporter.host_lives import following_lives, has_starting_processes, logging_overdue_starts
 from tests.assess.snapshots import NOW
 from tests.assess.starting import PAYLOAD, RUNTIME, after
 

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from exporter.agent import Agent
 from exporter.assess.report import CollectorReport, Report
 from exporter.config import Config, listen_address
 from exporter.notify import Desk, Notifier, Origin, Store
+from exporter.runtime.agent import Agent
 
 _LONGEST_PAUSE_SECONDS = 60.0
 # Readings come in bursts when containers start or end: one report tells of them all.

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from exporter import __version__
-from exporter.agent import no_problems, start_reading
+from exporter.app.agent import ZFS_DEADLINES, Sources
 from exporter.config import Config, listen_address
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
@@ -32,9 +32,9 @@ from exporter.facts.reading import Absent, Failed, Read, Reading, SourceError, f
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume
-from exporter.host_sources import ZFS_DEADLINES, Sources
+from exporter.http import ServeError, Server
 from exporter.present.untrusted import printable
-from exporter.serve import ServeError, Server
+from exporter.runtime.poller import no_problems, start_reading
 
 T = TypeVar("T")
 

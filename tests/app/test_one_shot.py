@@ -3,10 +3,10 @@ from __future__ import annotations
 import threading
 from typing import Any, cast
 
+from exporter.app.one_shot import survey
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, NotHere, Read, fresh
-from exporter.survey import survey
 from tests.fake_sources import CGROUPS, answers, refuses, sources
 
 

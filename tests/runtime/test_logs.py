@@ -9,7 +9,7 @@ import tempfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.logs import KeyValues, goes_to_journal
+from exporter.runtime.logs import KeyValues, goes_to_journal
 
 
 def record(message: str, level: int = logging.WARNING, name: str = "bulkhead", **extra: object) -> logging.LogRecord:

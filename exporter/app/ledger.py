@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from exporter.agent import Poller
 from exporter.assess.inventory import Resident, residents
 from exporter.assess.levels import names_by_level
 from exporter.config import Config
@@ -20,9 +19,10 @@ from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, last_read, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
-from exporter.keeper import Keeper, Surroundings
 from exporter.ledger import Household, Ledger, Now, RestartCount, Store
 from exporter.ledger.household import Member, household_of
+from exporter.ledger.keeper import Keeper, Surroundings
+from exporter.runtime.poller import Poller
 from exporter.sources.cgroup import CgroupSource
 from exporter.sources.cgroup.kill_counts import KillCountSource
 from exporter.sources.host import parse_oom_kills

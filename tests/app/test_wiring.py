@@ -15,20 +15,20 @@ from typing import Any, cast, get_args, get_type_hints
 
 import pytest
 
-from exporter import host_sources
-from exporter.agent import Agent
+from exporter.app import agent as app_agent
+from exporter.app.agent import Sources, build_agent, build_sources
+from exporter.app.doctor import State, examine
+from exporter.app.ledger import HostLedger
+from exporter.app.one_shot import survey
 from exporter.assess.report import Report
 from exporter.config import Config
 from exporter.config.settings import Clocks
-from exporter.doctor import State, examine
 from exporter.facts.cgroup import CgroupLevel, Level
 from exporter.facts.reading import Absent, Failed, Read, Unreadable, fresh
 from exporter.facts.snapshot import Snapshot
-from exporter.host_ledger import HostLedger
-from exporter.host_sources import Sources, build_agent, build_sources
-from exporter.keeper import Keeper
+from exporter.ledger.keeper import Keeper
+from exporter.runtime.agent import Agent
 from exporter.sources.log import AuditLogSource, JournalSource
-from exporter.survey import survey
 from tests.fake_sources import answers, refuses, sources
 
 # Whether the ledger's own streams are read is a `Reading[None] | None`: these are no sources that are asked.
@@ -128,9 +128,9 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Built]:
         snapshots.append(snapshot)
         return Report(0.0, (), ())
 
-    monkeypatch.setattr(host_sources, "build_sources", lambda *_: made)
-    monkeypatch.setattr(host_sources, "HostLedger", Kept)
-    monkeypatch.setattr(host_sources, "assess", judge)
+    monkeypatch.setattr(app_agent, "build_sources", lambda *_: made)
+    monkeypatch.setattr(app_agent, "HostLedger", Kept)
+    monkeypatch.setattr(app_agent, "assess", judge)
     # A number of its own for each clock: a source that has another one's clock is found.
     clocks = Clocks(**{clock.name: 100.0 + number for number, clock in enumerate(fields(Clocks))})
     config = Config(state_dir=tmp_path / "state", clocks=clocks)

@@ -16,8 +16,8 @@ import threading
 from typing import Protocol
 
 from exporter import __version__
-from exporter.agent import Agent
-from exporter.sdnotify import notify, watchdog_seconds
+from exporter.runtime.agent import Agent
+from exporter.runtime.sdnotify import notify, watchdog_seconds
 
 log = logging.getLogger("bulkhead")
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter import host_alerts
-from exporter.agent import Agent, Clock, Poller
+from exporter.app import alerts as app_alerts
+from exporter.app.alerts import HostAlerts, origin_of
 from exporter.assess.report import Report, Verdict
 from exporter.config import Alertmanager, Alerts, Config
-from exporter.host_alerts import HostAlerts, origin_of
+from exporter.runtime.agent import Agent
+from exporter.runtime.poller import Clock, Poller
 from tests.notify.alertmanager import alertmanager
 from tests.notify.totals import NOW, judged, totals
 
@@ -25,7 +26,7 @@ def test_alerts_are_of_this_host_and_its_port_unless_the_settings_say_otherwise(
 def test_a_lost_wall_is_told_by_the_reports_that_follow_readings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_alerts, "_BURST_SECONDS", 0.0)
+    monkeypatch.setattr(app_alerts, "_BURST_SECONDS", 0.0)
     looked = threading.Semaphore(0)
     story = [
         judged(NOW, web=Verdict.PASS),
@@ -63,7 +64,7 @@ def test_a_lost_wall_is_told_by_the_reports_that_follow_readings(
 
 
 def test_no_report_counts_before_every_source_has_spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_alerts, "_BURST_SECONDS", 0.0)
+    monkeypatch.setattr(app_alerts, "_BURST_SECONDS", 0.0)
     silent: Poller[int] = Poller("process", lambda: 1, Clock(3600, 3600))  # is never started
     asked: list[int] = []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.sdnotify import notify, watchdog_seconds
+from exporter.runtime.sdnotify import notify, watchdog_seconds
 
 
 def test_without_systemd_nothing_is_sent() -> None:

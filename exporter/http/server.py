@@ -1,4 +1,4 @@
-"""HTTP: /metrics, the landing page at /, /-/healthy and /-/ready."""
+"""The server of the pages: it listens from its construction on, answers on a thread of its caller, and closes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import threading
 from collections.abc import Callable
 
 from exporter.assess.report import Report
+from exporter.http.connections import HttpServer, Patience
+from exporter.http.listen import resolved, unusable
+from exporter.http.pages import Pages
 from exporter.present.metrics.exposition import Exposition
 from exporter.present.metrics.guard import Bounds
-from exporter.serve.http import HttpServer, Patience
-from exporter.serve.listen import ServeError, resolved, unusable
-from exporter.serve.pages import Pages
-
-__all__ = ["Patience", "ServeError", "Server"]
 
 _BOUNDS = Bounds()
 _PATIENCE = Patience()

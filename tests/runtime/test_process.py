@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from exporter.service import Happening, _wait, url_to_open
+from exporter.runtime.process import Happening, _wait, url_to_open
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
 
 import pytest
 
-from exporter.agent import Agent, Clock, Poller, no_problems, read_once, start_reading
-from exporter.assess.report import Report
 from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, Unreadable
+from exporter.runtime.poller import Clock, Poller, no_problems, read_once, start_reading
 
 NEVER: Reading[int] = Failed("has not answered yet", 0.0)
 OFTEN = Clock(interval_seconds=0.001, deadline_seconds=5)
@@ -82,7 +80,7 @@ def test_a_poller_asks_again_after_its_interval() -> None:
 
 
 def test_a_poller_asks_again_soon_while_what_it_read_is_not_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.agent._SOON_SECONDS", 0.001)
+    monkeypatch.setattr("exporter.runtime.poller._SOON_SECONDS", 0.001)
     answers = iter((1, 2, 3, 4))
     read = threading.Event()
 
@@ -103,7 +101,7 @@ def test_a_poller_asks_again_soon_while_what_it_read_is_not_finished(monkeypatch
 
 
 def test_a_poller_asks_a_source_that_failed_again_soon_and_then_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.agent._SOON_SECONDS", 0.001)
+    monkeypatch.setattr("exporter.runtime.poller._SOON_SECONDS", 0.001)
     asked = threading.Semaphore(0)
 
     def ask() -> int:
@@ -119,7 +117,7 @@ def test_a_poller_asks_a_source_that_failed_again_soon_and_then_less_often(monke
         poller.stop()
     pauses = [poller._pause_seconds(Failed("down", 0.0), failures) for failures in (1, 2, 3, 4)]
     assert pauses == [0.001, 0.002, 0.004, 0.008]
-    monkeypatch.setattr("exporter.agent._SOON_SECONDS", 1)
+    monkeypatch.setattr("exporter.runtime.poller._SOON_SECONDS", 1)
     assert poller._pause_seconds(Failed("down", 0.0), 10_000) == 1024
     assert Poller("test", ask, Clock(15, 5))._pause_seconds(Failed("down", 0.0), 10_000) == 15
 
@@ -166,57 +164,3 @@ def test_trouble_is_told_once_and_its_end_too(caplog: pytest.LogCaptureFixture) 
         poller.stop()
     told = [record.message for record in caplog.records]
     assert told == ["source cannot be read", "source answers again"]
-
-
-def test_an_agent_is_ready_once_every_source_has_spoken() -> None:
-    gate = threading.Event()
-    quick: Poller[object] = Poller("quick", lambda: 1, RARELY)
-    slow: Poller[object] = Poller("slow", lambda: gate.wait(PATIENCE_SECONDS), RARELY)
-    agent = Agent((quick, slow), (), lambda: Report(0.0, (), ()))
-    agent.start()
-    try:
-        assert quick.answered(PATIENCE_SECONDS)
-        assert not agent.ready()
-        gate.set()
-        assert slow.answered(PATIENCE_SECONDS)
-        assert agent.ready()
-    finally:
-        agent.stop()
-
-
-class CountingLock:
-    """A lock that tells how many have come to it."""
-
-    def __init__(self) -> None:
-        self.arrivals = threading.Semaphore(0)
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self.arrivals.release()
-        self._lock.acquire()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._lock.release()
-
-
-def test_scrapes_that_wait_for_a_report_share_the_next_one() -> None:
-    gate, made = threading.Event(), []
-
-    def make() -> Report:
-        made.append(1)
-        gate.wait(PATIENCE_SECONDS)
-        return Report(float(len(made)), (), ())
-
-    agent = Agent((), (), make)
-    lock = CountingLock()
-    agent._lock = lock  # type: ignore[assignment]  # stands in for the lock, and counts
-    seen: list[float] = []
-    threads = [threading.Thread(target=lambda: seen.append(agent.report().taken_at_seconds)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-        assert lock.arrivals.acquire(timeout=PATIENCE_SECONDS)
-    gate.set()
-    for thread in threads:
-        thread.join(PATIENCE_SECONDS)
-    # The first report was begun before the other seven asked: one more is made, for all of them.
-    assert sorted(seen) == [1.0] + [2.0] * 7

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import time
 
-from exporter.agent import start_reading
+from exporter.app.agent import ZFS_DEADLINES, Sources
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.reading import Read, fresh
 from exporter.facts.snapshot import Snapshot
-from exporter.host_sources import ZFS_DEADLINES, Sources
+from exporter.runtime.poller import start_reading
 
 DEADLINE_SECONDS = 30.0
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter import __version__
-from exporter.agent import Agent, Clock, Poller, no_problems, read_once
+from exporter.app.alerts import HostAlerts
+from exporter.app.ledger import HostLedger, Neighbours
+from exporter.app.lives import following_lives, has_starting_processes, logging_overdue_starts
 from exporter.assess.host import Build, assess
 from exporter.assess.report import Report, WaiverReport, WaiverState
 from exporter.assess.storage import mounted_datasets
@@ -25,9 +27,8 @@ from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume, VolumeMounts
-from exporter.host_alerts import HostAlerts
-from exporter.host_ledger import HostLedger, Neighbours
-from exporter.host_lives import following_lives, has_starting_processes, logging_overdue_starts
+from exporter.runtime.agent import Agent
+from exporter.runtime.poller import Clock, Poller, no_problems, read_once
 from exporter.sources.cgroup import CgroupSource, SliceSource
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.host import HostSource

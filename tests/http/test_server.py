@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from exporter.assess.report import Report
+from exporter.http import Patience, ServeError, Server
 from exporter.present.style import CONTENT_SECURITY_POLICY
-from exporter.serve import Patience, ServeError, Server
 from tests.present.pages import parsed, value
 from tests.present.reports import crowd, rich_report
 

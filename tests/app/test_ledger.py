@@ -10,14 +10,14 @@ from typing import TypeVar
 
 import pytest
 
-from exporter.agent import Clock, Poller
+from exporter.app.ledger import HostLedger, Neighbours
 from exporter.config import Config
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, last_read
 from exporter.facts.unit import Quadlet, Unit
-from exporter.host_ledger import HostLedger, Neighbours
+from exporter.runtime.poller import Clock, Poller
 from exporter.sources.cgroup import CgroupSource
 from exporter.sources.podman import PodmanSource
 from tests.assess.secure import CONTAINER, LABEL, UNIT

@@ -21,9 +21,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from exporter.http.pages import Answer, Pages
 from exporter.present.negotiation import accepts_gzip
 from exporter.present.style import CONTENT_SECURITY_POLICY
-from exporter.serve.pages import Answer, Pages
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer  # only type checkers have it

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter import keeper as module
 from exporter.facts.evidence import ContainerEvent, Evidence, KernelKill, KillCount, KillCounts, RestartScheduled
-from exporter.keeper import Keeper, Surroundings
 from exporter.ledger import Batch, Household, Ledger, Now, RestartCount, Store
+from exporter.ledger import keeper as module
+from exporter.ledger.keeper import Keeper, Surroundings
 
 ID, UNIT = "a" * 64, "web.service"
 SLICE = "/services.slice/services-web.slice"

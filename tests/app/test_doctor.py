@@ -10,8 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from exporter.config import Config, PodmanSocket
-from exporter.doctor import (
+from exporter.app.doctor import (
     Finding,
     State,
     as_document,
@@ -22,11 +21,12 @@ from exporter.doctor import (
     opening,
     state_directory_finding,
 )
+from exporter.config import Config, PodmanSocket
 from exporter.facts.cgroup import ContainerCgroups, PayloadUse
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import NotHere, Unreadable
-from exporter.serve import Server
+from exporter.http import Server
 from tests.fake_sources import CGROUPS, answers, refuses, sources
 
 

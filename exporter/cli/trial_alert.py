@@ -6,9 +6,9 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from exporter import logs
 from exporter.cli.command import FAILED, OK, add_command, add_config, complain, settings
 from exporter.config import Alertmanager, NotAllowed, alertmanager_url
+from exporter.runtime import logs
 
 if TYPE_CHECKING:
     from exporter.cli.command import Commands
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Send the alert to each and say what came back; the exit code."""
     config = settings(arguments)
     # Only what sends needs the library: --help works without it.
-    from exporter.host_alerts import origin_of  # noqa: PLC0415 - see above
+    from exporter.app.alerts import origin_of  # noqa: PLC0415 - see above
     from exporter.notify import trial  # noqa: PLC0415 - see above
     from exporter.notify.post import Result, post  # noqa: PLC0415 - see above
 

@@ -1,0 +1,1 @@
+"""Composition: the only code that names concrete sources and joins them to the rest."""

@@ -1,0 +1,1 @@
+"""Threads and the process: nothing here knows what a container is."""
