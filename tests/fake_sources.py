@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from exporter.app.agent import Interest, Sources
+from exporter.app.collectors import Ground, Sources
+from exporter.app.context import Context
+from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
 from exporter.facts.container import Container
 from exporter.facts.host import Firewall, Host, InputChain
@@ -14,6 +17,7 @@ from exporter.facts.network import Interface, NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.facts.unit import Quadlet, Unit
+from exporter.sources.cgroup import SliceSource
 
 HOST = Host("h", "b", "6.12", 1, 0, "enforcing", None, 2, account_uids=(("root", 0), ("alice", 1000)))
 CGROUPS = ContainerCgroups("a" * 64, 0, PayloadUse(), (CgroupLevel("/x", 1, Level.PAYLOAD),))
@@ -46,8 +50,9 @@ def sources(**reads: Callable[[], Any]) -> Sources:
         "traffic": answers((NamespaceTraffic(("a" * 64,), (Interface("eth0", *range(8)),)),)),
         "firewall": answers(Firewall((InputChain("inet", "filter", "input", "drop", denies=True),))),
     }
-    made = {
-        name: SimpleNamespace(read=read, problems=(), discover=lambda: None, paths=lambda: ("/x",))
-        for name, read in (usual | reads).items()
-    }
-    return cast("Sources", SimpleNamespace(**made, interest=Interest()))
+    made: dict[str, Any] = {name: SimpleNamespace(read=read, problems=()) for name, read in (usual | reads).items()}
+    for name in ("podman", "systemd"):
+        vars(made[name]).update(events=0, events_lost=0, follow=lambda *_: None)
+    vars(made["cgroup"]).update(discover=lambda: None, found=tuple)
+    ground = Ground(Config(), Path("/nowhere"), Context(lambda: ("/x",)), made["cgroup"], made["podman"])
+    return Sources(made, ground, cast("SliceSource", SimpleNamespace(read=tuple, problems=())))

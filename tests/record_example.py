@@ -8,39 +8,29 @@ Run in the emulated host while all its containers are up:
 from __future__ import annotations
 
 import sys
-import time
-from pathlib import Path
+from dataclasses import fields
+from typing import Any
 
-from exporter.app.agent import build_sources
+from exporter.app.collectors import build_sources
+from exporter.app.one_shot import survey
 from exporter.config import Config
+from exporter.facts.reading import Read
 from exporter.sources.example.recording import Recording, render_recording
 from exporter.sources.example.script import FILLING, INTRUDED, KILLED, LOOPING
 
 
 def record() -> Recording:
-    sources = build_sources(Config(), Path("/"))
-    interest = sources.interest
-    sources.cgroup.discover()
-    podman = sources.podman.read()
-    quadlet = sources.quadlet.read()
-    interest.containers = lambda: podman
-    interest.quadlets = lambda: quadlet
-    interest.cgroup_paths = sources.cgroup.paths
-    process = sources.process.read()
-    interest.processes = lambda: process
-    return Recording(
-        recorded_at_seconds=time.time(),
-        podman=podman,
-        cgroup=sources.cgroup.read(),
-        process=process,
-        systemd=sources.systemd.read(),
-        quadlet=quadlet,
-        zfs=sources.zfs.read(),
-        host=sources.host.read(),
-        firewall=sources.firewall.read(),
-        volume=sources.volume.read(),
-        traffic=sources.traffic.read(),
-    )
+    """What the survey of `bulkhead audit` finds. Raises SystemExit where a source of the recording has no answer."""
+    snapshot = survey(build_sources(Config()))
+    answers: dict[str, Any] = {}
+    for field in fields(Recording):
+        if field.name == "recorded_at_seconds":
+            continue
+        reading = getattr(snapshot, field.name)
+        if not isinstance(reading, Read):
+            raise SystemExit(f"{field.name} cannot be recorded: {reading.reason}")
+        answers[field.name] = reading.value
+    return Recording(recorded_at_seconds=snapshot.taken_at_seconds, **answers)
 
 
 def main() -> int:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__, cli
-from exporter.app import agent as app_agent
-from exporter.app.doctor import Finding, State
+from exporter.app import example as app_example
+from exporter.app.diagnosis import Finding, State
 from exporter.cli import main
 from exporter.config import Config
 
@@ -208,7 +208,7 @@ def test_where_there_is_no_podman_the_example_is_served_and_says_so(
     def example(_config: Config) -> None:
         raise Chosen
 
-    monkeypatch.setattr(app_agent, "build_example_agent", example)
+    monkeypatch.setattr(app_example, "build_example_agent", example)
     monkeypatch.setattr("exporter.app.doctor.has_containers", lambda *_: False)
     monkeypatch.setenv("BULKHEAD_DEBUG", "")
     assert main(["serve", "--auto-example", "--podman-socket", str(tmp_path / "none.sock")]) == 1

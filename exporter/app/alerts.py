@@ -8,11 +8,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from exporter.app.collectors import COLLECTORS, clock_seconds
 from exporter.assess.report import CollectorReport, Report
 from exporter.config import Config, listen_address
 from exporter.notify import Desk, Notifier, Origin, Store
 from exporter.runtime.agent import Agent
 
+WATCHED = ("process", "systemd")
+"""Collectors whose answers show a wall that falls: a report is looked at soon after each."""
 _LONGEST_PAUSE_SECONDS = 60.0
 # Readings come in bursts when containers start or end: one report tells of them all.
 _BURST_SECONDS = 1.0
@@ -25,26 +28,32 @@ def origin_of(config: Config) -> Origin:
     return Origin(instance, config.alerts.job, config.alerts.external_labels)
 
 
-class HostAlerts:
-    """The notifier of this host, and what makes it look at reports."""
+def notifier_of(config: Config) -> Notifier:
+    """The notifier of this host, with what it remembers of alerts that it has sent."""
+    resend_seconds = config.alerts.resend_seconds
+    peers = config.alertmanagers
+    for peer in peers:
+        if peer.insecure_skip_verify:
+            log.warning("the certificate of an Alertmanager is not checked", extra={"alertmanager": peer.url})
+    desk = Desk(
+        Store(config.state_dir),
+        origin_of(config),
+        config.thresholds,
+        tuple(peer.url for peer in peers),
+        resend_seconds,
+    )
+    return Notifier(desk, peers, resend_seconds)
 
-    def __init__(self, config: Config, make_report: Callable[[], Report]) -> None:
-        resend_seconds = config.alerts.resend_seconds
-        peers = config.alertmanagers
-        for peer in peers:
-            if peer.insecure_skip_verify:
-                log.warning("the certificate of an Alertmanager is not checked", extra={"alertmanager": peer.url})
-        desk = Desk(
-            Store(config.state_dir),
-            origin_of(config),
-            config.thresholds,
-            tuple(peer.url for peer in peers),
-            resend_seconds,
-        )
-        self.notifier = Notifier(desk, peers, resend_seconds)
+
+class HostAlerts:
+    """What makes the notifier look at reports."""
+
+    def __init__(self, config: Config, notifier: Notifier, make_report: Callable[[], Report]) -> None:
+        self.notifier = notifier
         self._make_report = make_report
         # Two readings in a row: a container that is being started is half made in one.
-        self._sure_seconds = max(config.clocks.process_seconds, config.clocks.systemd_seconds) + 2 * _BURST_SECONDS
+        watched = (clock_seconds(config, one) for one in COLLECTORS if one.name in WATCHED)
+        self._sure_seconds = max(watched) + 2 * _BURST_SECONDS
         self._new = threading.Event()
 
     def make_report(self) -> Report:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from exporter.app.collectors import Ground
 from exporter.assess.inventory import Resident, residents
 from exporter.assess.levels import names_by_level
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
 from exporter.facts.container import Container, full_name
+from exporter.facts.counts import Totals
 from exporter.facts.evidence import ContainerEvent, JournalEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
@@ -21,13 +25,11 @@ from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
 from exporter.ledger import Household, Ledger, Now, RestartCount, Store
 from exporter.ledger.household import Member, household_of
-from exporter.ledger.keeper import Keeper, Surroundings
+from exporter.ledger.keeper import Keeper, Surroundings, nothing_more
 from exporter.runtime.poller import Poller
-from exporter.sources.cgroup import CgroupSource
 from exporter.sources.cgroup.kill_counts import KillCountSource
 from exporter.sources.host import parse_oom_kills
 from exporter.sources.log import AuditLogSource, JournalSource, KernelLogSource, located
-from exporter.sources.podman import PodmanSource
 
 _JOURNAL, _KMSG, _PODMAN, _AUDIT = "journal", "kmsg", "podman", "audit_log"  # names of cursors
 
@@ -36,6 +38,26 @@ _PATIENCE_SECONDS = 60.0
 # And one that does not answer for so long is no reason to leave kills without a name, or without a word.
 _HOMES_PATIENCE_SECONDS = 600.0
 _SILENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLedger:
+    """The ledger as it was kept, and the boot that it is opened in."""
+
+    ledger: Ledger
+    boot_id: str
+
+
+def open_ledger(config: Config, root: Path) -> OpenLedger:
+    """The ledger of this host, as it was kept in the state directory."""
+    boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    ledger = Ledger(
+        Store(config.state_dir),
+        Now(boot_id, time.monotonic_ns() // 1000, time.time()),
+        forget_seconds=config.ledger.forget_days * 86_400,
+        max_containers=config.ledger.max_containers,
+    )
+    return OpenLedger(ledger, boot_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +71,27 @@ class Neighbours:
     host: Poller[Host]
     tree: Poller[None]
 
+    @classmethod
+    def of(cls, pollers: Mapping[str, Poller[Any]]) -> Neighbours:
+        """These pollers, by the names of their collectors; the clock of the cgroup collector walks the tree."""
+        names = ("podman", "process", "systemd", "quadlet", "host", "cgroup")
+        return cls(*(pollers[name] for name in names))
+
 
 class HostLedger:
     """The ledger of this host with its keeper, journal and kernel log, ready to be followed."""
 
     def __init__(
-        self, config: Config, root: Path, cgroup: CgroupSource, podman: PodmanSource, neighbours: Neighbours
+        self,
+        opened: OpenLedger,
+        root: Path,
+        sources: Ground,
+        neighbours: Neighbours,
+        on_totals: Callable[[Totals], None] = nothing_more,
     ) -> None:
         self._root = root
-        self._cgroup = cgroup
-        self._podman = podman
+        self._cgroup = sources.cgroup
+        self._podman = sources.podman
         self._neighbours = neighbours
         self._began = time.monotonic()
         self._first_seen: dict[str, float] = {}  # of containers whose name is not known
@@ -66,18 +99,12 @@ class HostLedger:
         self._quadlet_units: frozenset[str] = frozenset()
         self._quadlets_since: float | None = None  # when one of those was told of for the first time
         self._knows_homes = False
-        boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
-        self.ledger = Ledger(
-            Store(config.state_dir),
-            Now(boot_id, time.monotonic_ns() // 1000, time.time()),
-            forget_seconds=config.ledger.forget_days * 86_400,
-            max_containers=config.ledger.max_containers,
-        )
-        self.counter = KillCountSource(root / "sys/fs/cgroup", cgroup.found, self._slices)
-        self._kernel_log = self._open_kernel_log(boot_id)
+        self.ledger = opened.ledger
+        self.counter = KillCountSource(root / "sys/fs/cgroup", sources.cgroup.found, self._slices)
+        self._kernel_log = self._open_kernel_log(opened.boot_id)
         self.keeper = Keeper(
             self.ledger,
-            boot_id,
+            opened.boot_id,
             self.counter,
             self._kernel_log,
             Surroundings(
@@ -87,6 +114,7 @@ class HostLedger:
                 journal_tells=lambda: self.journal.has_caught_up,
                 podman_answered_seconds=self._podman_answered_seconds,
             ),
+            on_totals=on_totals,
         )
         self.journal = JournalSource(
             self.ledger.cursor(_JOURNAL), lambda events, cursor: self._hear_log(events, _JOURNAL, cursor)
@@ -96,9 +124,13 @@ class HostLedger:
             lambda denials, cursor: self._hear_log(denials, _AUDIT, cursor),
             root / "var/log/audit",
         )
-        podman.hear = self._hear_podman
         if since := self.ledger.cursor(_PODMAN):
-            podman.resume(float(since))
+            sources.podman.resume(float(since))
+        self.followers: tuple[Callable[[threading.Event], None], ...] = (
+            self.journal.follow,
+            self.audit_log.follow,
+            self.keeper.run,
+        )
 
     def journal_reading(self) -> Reading[None]:
         """Whether the journal is being followed, and up to when it was heard."""
@@ -274,8 +306,9 @@ class HostLedger:
     def _hear_log(self, events: tuple[JournalEvent, ...], source: str, cursor: str) -> None:
         self.keeper.hear(located(events, self._root / "proc", time.time()), source, cursor)
 
-    def _hear_podman(self, told: ContainerEvent) -> None:
-        self.keeper.hear((told,))
+    def hear_podman(self, event: ContainerEvent) -> None:
+        """Take an event of podman's stream as evidence."""
+        self.keeper.hear((event,))
 
     def _open_kernel_log(self, boot_id: str) -> KernelLogSource:
         boot, _, sequence = self.ledger.cursor(_KMSG).partition(":")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from exporter.assess.inventory import residents
 from exporter.assess.lives import lives_after
-from exporter.assess.report import Report
 from exporter.facts.life import Life
 from exporter.facts.process import ProcessTable
 from exporter.facts.snapshot import Snapshot
-
-log = logging.getLogger("bulkhead")
 
 
 def has_starting_processes(table: ProcessTable) -> bool:
@@ -32,22 +28,3 @@ def following_lives(take: Callable[[], Snapshot]) -> Callable[[], Snapshot]:
         return replace(snapshot, lives=lives)
 
     return taken
-
-
-def logging_overdue_starts(make_report: Callable[[], Report]) -> Callable[[], Report]:
-    """Logs each start that was seen to last longer than its bound, once."""
-    starting: frozenset[str] = frozenset()
-
-    def report() -> Report:
-        nonlocal starting
-        made = make_report()
-        for one in made.containers:
-            if one.lacks and not one.is_starting and one.id in starting:
-                log.warning(
-                    "a container is judged as it is, for what it lacks has not come within a minute",
-                    extra={"container": one.name, "id": one.id, "reason": one.lacks},
-                )
-        starting = frozenset(one.id for one in made.containers if one.is_starting)
-        return made
-
-    return report

@@ -1,21 +1,22 @@
-"""One survey of the host: every source is asked once, each within its deadline, and those that can, side by side.
+"""A survey of the host: every source is asked once, each within its deadline, and side by side.
 
-    host, cgroup, podman, quadlet, zfs,
-    firewall                              at once
-    process, systemd                      when the cgroup tree, podman and the quadlets have named whom to ask about
-    cgroup                                once more, its figures, when the processes were read
-    zfs_mounted, volume, traffic          when the processes have named what they mount, and where they live
+A source that needs to know whom to ask about waits for the collectors that its entry in collectors.py names:
 
-A source that hangs costs its deadline, is told as a failure, and the others are read.
+    host, cgroup, podman, quadlet, zfs, firewall    at once
+    process, systemd                                when the cgroup tree, podman and the quadlets have answered
+    zfs_mounted, volume, traffic                    when the processes were read, and the figures of cgroups once more
+
+A source that hangs costs its deadline and is reported as failed; the other sources are read.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from exporter.app.agent import ZFS_DEADLINES, Sources
-from exporter.facts.cgroup import ContainerCgroups
-from exporter.facts.reading import Read, fresh
+from exporter.app.collectors import COLLECTORS, Collector, Sources, problems_of
+from exporter.facts.reading import Read, Reading
 from exporter.facts.snapshot import Snapshot
 from exporter.runtime.poller import start_reading
 
@@ -24,44 +25,50 @@ DEADLINE_SECONDS = 30.0
 
 def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snapshot:
     """All that the host says now."""
+    readings: dict[str, Any] = {}
+    waiting: dict[str, Callable[[], Reading[Any]]] = {}
+    again: dict[str, Callable[[], Reading[Any]]] = {}
 
-    def walk_and_read() -> tuple[ContainerCgroups, ...]:
-        sources.cgroup.discover()
-        return sources.cgroup.read()
+    def wait_for(name: str) -> None:
+        if name in readings:
+            return
+        readings[name] = waiting[name]()
+        sources.context.keep(name, readings[name])
+        for collector in COLLECTORS:
+            if collector.read_again_after == name:
+                source = sources.by_name[collector.name]
+                again[collector.name] = start_reading(deadline_seconds, source.read, problems_of(source))
 
-    asked_host = start_reading(deadline_seconds, sources.host.read)
-    asked_cgroup = start_reading(deadline_seconds, walk_and_read)
-    asked_podman = start_reading(deadline_seconds, sources.podman.read, lambda: sources.podman.problems)
-    asked_quadlet = start_reading(deadline_seconds, sources.quadlet.read, lambda: sources.quadlet.problems)
-    asked_zfs = start_reading(ZFS_DEADLINES * deadline_seconds, sources.zfs.read, lambda: sources.zfs.problems)
-    asked_firewall = start_reading(deadline_seconds, sources.firewall.read)
+    for collector in _in_order():
+        for name in collector.after:
+            wait_for(name)
+        waiting[collector.name] = asked(collector, sources, deadline_seconds)
+    for name in waiting:
+        wait_for(name)
+    readings |= {name: answer() for name, answer in again.items() if isinstance(readings[name], Read)}
+    return Snapshot(taken_at_seconds=time.time(), **readings)
 
-    walked, podman, quadlet = asked_cgroup(), asked_podman(), asked_quadlet()
-    sources.interest.cgroup_paths = sources.cgroup.paths
-    sources.interest.containers = lambda: fresh(podman) or ()
-    sources.interest.quadlets = lambda: fresh(quadlet) or ()
-    asked_process = start_reading(deadline_seconds, sources.process.read)
-    asked_systemd = start_reading(deadline_seconds, sources.systemd.read)
 
-    process = asked_process()
-    # The runtime sets limits before the payload runs: figures count from after the payload was seen.
-    asked_figures = start_reading(deadline_seconds, sources.cgroup.read)
-    sources.interest.processes = lambda: fresh(process)
-    asked_traffic = start_reading(deadline_seconds, sources.traffic.read, lambda: sources.traffic.problems)
-    asked_mounted = start_reading(deadline_seconds, sources.zfs_mounted.read, lambda: sources.zfs_mounted.problems)
-    asked_volume = start_reading(deadline_seconds, sources.volume.read, lambda: sources.volume.problems)
+def asked(collector: Collector, sources: Sources, deadline_seconds: float) -> Callable[[], Reading[Any]]:
+    """Begin to ask a source, and first have it look for what is new; what is returned waits for its answer."""
+    source, walk = sources.by_name[collector.name], collector.walk
 
-    return Snapshot(
-        taken_at_seconds=time.time(),
-        podman=podman,
-        cgroup=asked_figures() if isinstance(walked, Read) else walked,
-        process=process,
-        systemd=asked_systemd(),
-        quadlet=quadlet,
-        zfs=asked_zfs(),
-        zfs_mounted=asked_mounted(),
-        host=asked_host(),
-        firewall=asked_firewall(),
-        volume=asked_volume(),
-        traffic=asked_traffic(),
-    )
+    def read() -> Any:
+        if walk is not None:
+            walk(source)
+        return source.read()
+
+    return start_reading(collector.patience * deadline_seconds, read, problems_of(source))
+
+
+def _in_order() -> Iterator[Collector]:
+    """The table, with what waits for nobody first, then what waits for these, and so on."""
+    known: set[str] = set()
+    left = COLLECTORS
+    while left:
+        ready = tuple(one for one in left if known.issuperset(one.after))
+        if not ready:
+            raise AssertionError(f"collectors that wait for one another: {', '.join(one.name for one in left)}")
+        yield from ready
+        known |= {one.name for one in ready}
+        left = tuple(one for one in left if one not in ready)

@@ -74,13 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _report_of_example(config: Config) -> Report:
-    from exporter.app.agent import build_example_agent  # noqa: PLC0415 - as in serve.py
+    from exporter.app.example import build_example_agent  # noqa: PLC0415 - as in serve.py
 
     return build_example_agent(config).report()
 
 
 def _report_of_host(config: Config) -> Report:
-    from exporter.app.agent import build_of, build_sources  # noqa: PLC0415 - as in serve.py
+    from exporter.app.build import build_of  # noqa: PLC0415 - as in serve.py
+    from exporter.app.collectors import build_sources  # noqa: PLC0415 - as in serve.py
     from exporter.app.one_shot import survey  # noqa: PLC0415 - as in serve.py
     from exporter.assess.host import assess  # noqa: PLC0415 - as in serve.py
 

@@ -89,7 +89,10 @@ def settings(arguments: argparse.Namespace) -> Config:
         "state_dir": getattr(arguments, "state_dir", None),
         "podman_sockets": getattr(arguments, "podman_socket", None),
     }
-    return load(arguments.config, flags)
+    # Only what reads a host needs its libraries: --help and --version work without them.
+    from exporter.app.collectors import CLOCKS  # noqa: PLC0415 - see above
+
+    return load(arguments.config, flags, clocks=CLOCKS)
 
 
 def complain(sentence: str) -> None:

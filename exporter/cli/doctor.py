@@ -49,8 +49,9 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask every source once and say what it said; the exit code."""
     config = settings(arguments)
-    from exporter.app.agent import build_sources  # noqa: PLC0415 - as in serve.py
-    from exporter.app.doctor import State, as_document, as_line, examine, opening  # noqa: PLC0415 - as in serve.py
+    from exporter.app.collectors import build_sources  # noqa: PLC0415 - as in serve.py
+    from exporter.app.diagnosis import State  # noqa: PLC0415 - as in serve.py
+    from exporter.app.doctor import as_document, as_line, examine, opening  # noqa: PLC0415 - as in serve.py
 
     logs.start("error")
     process.raise_open_files_limit()

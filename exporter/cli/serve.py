@@ -69,8 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; the exit code."""
     config = settings(arguments)
     # Only what reads a host needs its libraries: --help and --version work without them.
-    from exporter.app.agent import build_agent, build_example_agent, build_sources  # noqa: PLC0415 - see above
+    from exporter.app.agent import build_agent  # noqa: PLC0415 - see above
+    from exporter.app.collectors import build_sources  # noqa: PLC0415 - see above
     from exporter.app.doctor import has_containers  # noqa: PLC0415 - see above
+    from exporter.app.example import build_example_agent  # noqa: PLC0415 - see above
     from exporter.http import ServeError, Server  # noqa: PLC0415 - see above
 
     logs.start(config.log.level)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from exporter.config.alertmanagers import read_alertmanagers
-from exporter.config.settings import ASCENDING, KINDS, TABLES, Config
+from exporter.config.settings import KINDS, TABLES, Config, Schema, schema
 from exporter.config.statements import KeyPath, lines_of_keys
 from exporter.config.values import Kind, NotAllowed, shown
 from exporter.config.waivers import read_waivers
@@ -49,15 +49,22 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-def load(path: Path | None = None, flags: Mapping[str, object] | None = None, default: Path = DEFAULT_PATH) -> Config:
+def load(
+    path: Path | None = None,
+    flags: Mapping[str, object] | None = None,
+    default: Path = DEFAULT_PATH,
+    *,
+    clocks: Mapping[str, float],
+) -> Config:
     """The settings of `path` (or of `default`, if it exists) under those of the flags.
 
-    `flags` has top keys of the file (listen, state_dir, podman_sockets); one that is None was not
-    given. Raises ConfigError with every problem there is.
+    `clocks` has the name of each clock and its default in seconds: the keys of [clocks] are NAME_seconds. `flags` has
+    top keys of the file (listen, state_dir, podman_sockets); a flag that is None was not given. Raises ConfigError with
+    every problem there is.
     """
     origin = path or default
     text = _read(origin, must_exist=path is not None)
-    values, problems = _of_text(text, str(origin)) if text is not None else ({}, [])
+    values, problems = _of_text(text, str(origin), schema(clocks)) if text is not None else ({}, [])
     for name, value in (flags or {}).items():
         if value is None:
             continue
@@ -95,13 +102,13 @@ def _unusable(path: Path, message: str, line: int | None = None) -> ConfigError:
     return ConfigError((Problem(str(path), line, message),))
 
 
-def _of_text(text: str, origin: str) -> tuple[dict[KeyPath, Any], list[Problem]]:
+def _of_text(text: str, origin: str, known: Schema) -> tuple[dict[KeyPath, Any], list[Problem]]:
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also integers too long for Python
         return {}, [_syntax_problem(error, text, origin)]
-    values, wrong = _judge(document)
-    wrong += [((lower, upper), words) for lower, upper, words in _out_of_order(values, wrong)]
+    values, wrong = _judge(document, known)
+    wrong += [((lower, upper), words) for lower, upper, words in _out_of_order(values, wrong, known)]
     if not wrong:
         return values, []
     lines = lines_of_keys(text)
@@ -127,19 +134,19 @@ def _syntax_problem(error: Exception, text: str, origin: str) -> Problem:
 _Wrong: TypeAlias = tuple[tuple[KeyPath, ...], str]  # the keys at fault, and the words
 
 
-def _judge(document: Mapping[str, object]) -> tuple[dict[KeyPath, Any], list[_Wrong]]:
+def _judge(document: Mapping[str, object], known: Schema) -> tuple[dict[KeyPath, Any], list[_Wrong]]:
     values: dict[KeyPath, Any] = {}
     wrong: list[_Wrong] = []
-    for path, value in _settings(document):
-        kind = KINDS.get(path)
+    for path, value in _settings(document, known):
+        kind = known.kinds.get(path)
         name = _dotted(path)
-        if path[0] in TABLES and len(path) == 1:
+        if path[0] in known.tables and len(path) == 1:
             wrong.append(((path,), f"{name}: found {shown(value)}; allowed: a table, [{name}]"))
         elif read_tables := _ARRAYS.get(path):
             values[path], refused = read_tables(value)
             wrong += [((key,), words) for key, words in refused]
         elif kind is None:
-            wrong.append(((path,), _unknown(path, value)))
+            wrong.append(((path,), _unknown(path, value, known)))
         else:
             try:
                 values[path] = kind.parse(value)
@@ -148,9 +155,9 @@ def _judge(document: Mapping[str, object]) -> tuple[dict[KeyPath, Any], list[_Wr
     return values, wrong
 
 
-def _settings(document: Mapping[str, object]) -> Iterator[tuple[KeyPath, object]]:
+def _settings(document: Mapping[str, object], known: Schema) -> Iterator[tuple[KeyPath, object]]:
     for key, value in document.items():
-        if key in TABLES and isinstance(value, dict):
+        if key in known.tables and isinstance(value, dict):
             yield from (((key, inner), inner_value) for inner, inner_value in value.items())
         else:
             yield (key,), value
@@ -160,44 +167,43 @@ def _refusal(value: object, kind: Kind, error: NotAllowed) -> str:
     return f"{str(error) or f'found {shown(value)}'}; allowed: {kind.allowed}"
 
 
-def _unknown(path: KeyPath, value: object) -> str:
+def _unknown(path: KeyPath, value: object, schema: Schema) -> str:
     name = _dotted(path)
     if len(path) == 1 and isinstance(value, dict):
-        known, sort = list(TABLES), "table"
+        known, sort = list(schema.tables), "table"
     else:
-        known, sort = [_dotted(key) for key in KINDS], "key"
+        known, sort = [_dotted(key) for key in schema.kinds], "key"
     # The right key in the wrong table is as usual as a typing error.
     near = [one for one in known if one.rpartition(".")[2] == path[-1]] or difflib.get_close_matches(name, known, n=1)
-    siblings = known if len(path) == 1 and sort == "table" else _siblings(path)
+    siblings = known if len(path) == 1 and sort == "table" else _siblings(path, schema)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"unknown {sort} {name}: {hint}allowed here: {', '.join(siblings)}"
 
 
-def _siblings(path: KeyPath) -> list[str]:
-    return [key[-1] for key in KINDS if key[:-1] == path[:-1]] + (list(TABLES) if len(path) == 1 else [])
+def _siblings(path: KeyPath, schema: Schema) -> list[str]:
+    return [key[-1] for key in schema.kinds if key[:-1] == path[:-1]] + (list(schema.tables) if len(path) == 1 else [])
 
 
-def _out_of_order(values: Mapping[KeyPath, Any], wrong: list[_Wrong]) -> Iterator[tuple[KeyPath, KeyPath, str]]:
+def _out_of_order(
+    values: Mapping[KeyPath, Any], wrong: list[_Wrong], known: Schema
+) -> Iterator[tuple[KeyPath, KeyPath, str]]:
     refused = {key for keys, _ in wrong for key in keys}
-    for lower, upper in ASCENDING:
+    for lower, upper in known.ascending:
         if not {lower, upper} & values.keys() or {lower, upper} & refused:
             continue
-        below, above = values.get(lower, _default(lower)), values.get(upper, _default(upper))
+        below, above = values.get(lower, known.defaults[lower]), values.get(upper, known.defaults[upper])
         if not below < above:
             yield lower, upper, f"{_dotted(lower)} ({below}) has to be less than {_dotted(upper)} ({above})"
 
 
-def _default(path: KeyPath) -> Any:
-    table, key = path
-    return getattr(TABLES[table](), key)
-
-
 def _build(values: Mapping[KeyPath, Any], read_from: Path | None) -> Config:
-    tables: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
+    tables: dict[str, dict[str, Any]] = {table: {} for table in ("clocks", *TABLES)}
     top: dict[str, Any] = {}
     for path, value in values.items():
         (top if len(path) == 1 else tables[path[0]])[path[-1]] = value
-    return Config(**top, **{name: shape(**tables[name]) for name, shape in TABLES.items()}, read_from=read_from)
+    shaped = {name: shape(**tables[name]) for name, shape in TABLES.items()}
+    clocks = {key.removesuffix("_seconds"): seconds for key, seconds in tables["clocks"].items()}
+    return Config(**top, **shaped, clocks=clocks, read_from=read_from)
 
 
 def _dotted(path: KeyPath) -> str:

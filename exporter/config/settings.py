@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from exporter.assess.limits import Limits
 from exporter.assess.waivers import Waiver
@@ -29,23 +31,6 @@ from exporter.config.values import (
     PodmanSocket,
 )
 from exporter.config.waivers import WAIVERS
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """How often each slow source is asked. Events (podman, systemd) bring news sooner."""
-
-    podman_seconds: float = 60
-    systemd_seconds: float = 15
-    process_seconds: float = 15
-    quadlet_seconds: float = 60
-    zfs_seconds: float = 120
-    zfs_mounted_seconds: float = 15
-    volume_seconds: float = 30
-    host_seconds: float = 30
-    firewall_seconds: float = 60
-    traffic_seconds: float = 5
-    cgroup_tree_seconds: float = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +80,7 @@ class Config:
     listen: str = ":9946"  # an exporter is scraped from elsewhere; 127.0.0.1:9946 is for this host alone
     state_dir: Path = Path("/var/lib/bulkhead")
     podman_sockets: tuple[PodmanSocket, ...] = (PodmanSocket("unix:///run/podman/podman.sock"),)
-    clocks: Clocks = field(default_factory=Clocks)
+    clocks: Mapping[str, float] = field(default_factory=dict)  # by the collector's clock, where set: seconds
     thresholds: Limits = field(default_factory=Limits)
     series: Series = field(default_factory=Series)
     ledger: Memory = field(default_factory=Memory)
@@ -108,7 +93,6 @@ class Config:
 
 
 TABLES: dict[str, type] = {
-    "clocks": Clocks,
     "thresholds": Limits,
     "series": Series,
     "ledger": Memory,
@@ -158,5 +142,29 @@ ASCENDING: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("thresholds", "quota_filling_critical_seconds"), ("thresholds", "quota_filling_warning_seconds")),
     (("thresholds", "pool_warning_ratio"), ("thresholds", "pool_critical_ratio")),
     (("series", "max_containers"), ("series", "max_series")),
-    *((("clocks", clock.name), ("thresholds", "collector_stale_seconds")) for clock in fields(Clocks)),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a configuration may say."""
+
+    tables: tuple[str, ...]
+    kinds: Mapping[KeyPath, Kind]
+    ascending: tuple[tuple[KeyPath, KeyPath], ...]
+    defaults: Mapping[KeyPath, Any]  # of the keys in tables
+
+
+def schema(clocks: Mapping[str, float]) -> Schema:
+    """The schema, with a key in [clocks] for each of these clocks: its name and how often it ticks, in seconds.
+
+    Each source brings its own clock, and this package knows none of the sources.
+    """
+    keys: dict[KeyPath, float] = {("clocks", f"{name}_seconds"): seconds for name, seconds in clocks.items()}
+    return Schema(
+        tables=("clocks", *TABLES),
+        kinds=KINDS | dict.fromkeys(keys, SECONDS),
+        ascending=(*ASCENDING, *((key, ("thresholds", "collector_stale_seconds")) for key in keys)),
+        defaults=keys
+        | {(table, key.name): getattr(shape(), key.name) for table, shape in TABLES.items() for key in fields(shape)},
+    )

@@ -59,17 +59,29 @@ class Surroundings:
     podman_answered_seconds: Callable[[], float | None]  # unix time
 
 
+def nothing_more(_: Totals) -> None:
+    """Nobody waits for settlements."""
+
+
 class Keeper:
-    """The ledger's thread. `hear` may be called from any thread."""
+    """The ledger's thread; `on_totals` is called after each settlement. `hear` may be called from any thread."""
 
     def __init__(
-        self, ledger: Ledger, boot_id: str, counter: Counter, kernel_log: KernelLog | None, around: Surroundings
+        self,
+        ledger: Ledger,
+        boot_id: str,
+        counter: Counter,
+        kernel_log: KernelLog | None,
+        around: Surroundings,
+        *,
+        on_totals: Callable[[Totals], None] = nothing_more,
     ) -> None:
         self._ledger = ledger
         self._boot_id = boot_id
         self._counter = counter
         self._kernel_log = kernel_log
         self._around = around
+        self._on_totals = on_totals
         self._lock = threading.Lock()
         self._heard: list[Evidence] = []
         self._cursors: dict[str, str] = {}
@@ -81,8 +93,6 @@ class Keeper:
         self._settled_us = time.monotonic_ns() // 1000
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         counter.wake_on(self._waker, self._drain)
-        self.on_totals: Callable[[Totals], None] = lambda _: None
-        """Called after each settlement."""
 
     def hear(self, evidence: tuple[Evidence, ...], source: str = "", cursor: str = "") -> None:
         """Take what was heard, and where its source stands after it."""
@@ -157,7 +167,7 @@ class Keeper:
         now = Now(self._boot_id, time.monotonic_ns() // 1000, time.time())
         totals = self._ledger.settle(batch, now)
         self._settled_us = now.us
-        self.on_totals(totals)
+        self._on_totals(totals)
 
     def _new_readings(self) -> tuple[RestartCount, ...]:
         """Numbers of restarts that were not taken before: an old reading proves nothing twice."""

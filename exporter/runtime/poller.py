@@ -76,7 +76,10 @@ class Clock:
 
 
 class Poller(Generic[T]):
-    """One source on a thread and a clock of its own."""
+    """One source on a thread and a clock of its own.
+
+    `on_answer` is called after each answer, refusal or failure, on the poller's thread: it must be quick.
+    """
 
     def __init__(
         self,
@@ -84,7 +87,9 @@ class Poller(Generic[T]):
         read: Callable[[], T],
         clock: Clock,
         problems: Callable[[], tuple[str, ...]] = no_problems,
+        *,
         is_unfinished: Callable[[T], bool] = lambda _: False,
+        on_answer: Callable[[Reading[T]], None] = lambda _: None,
     ) -> None:
         self.name = name
         self._read = read
@@ -97,8 +102,7 @@ class Poller(Generic[T]):
         self._stop = threading.Event()
         self._asked_at: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"poll-{name}", daemon=True)
-        self.on_answer: Callable[[], None] = lambda: None
-        """Called after each answer, refusal or failure, on the poller's thread: it must be quick."""
+        self._on_answer = on_answer
 
     def start(self) -> None:
         """Begin to ask."""
@@ -139,7 +143,7 @@ class Poller(Generic[T]):
             self._tell_change(self._reading, reading, first=not self._answered.is_set())
             self._reading, self._asked_at = reading, None
             self._answered.set()
-            self.on_answer()
+            self._on_answer(reading)
             failures = failures + 1 if isinstance(reading, Failed) else 0
             if self._wake.wait(self._pause_seconds(reading, failures)):
                 self._stop.wait(_BURST_SECONDS)

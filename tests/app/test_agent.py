@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any
 import pytest
 
 from exporter.app import agent as app_agent
-from exporter.app.agent import Sources, build_agent, build_sources, telling_waivers
+from exporter.app.agent import build_agent
+from exporter.app.collectors import Sources, build_sources
 from exporter.app.ledger import HostLedger
-from exporter.assess.report import Report, WaiverReport, WaiverState
 from exporter.config import Config
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.process import ProcessTable
@@ -24,26 +23,6 @@ from tests.assess.secure import CONTAINER, PROCESSES
 from tests.sources.host_trees import add_cgroup, cgroup_mount, payload_path
 
 
-def with_waiver(state: WaiverState) -> Report:
-    return Report(0.0, (), (), waivers=(WaiverReport("old*", "rootful", "why not", None, state),))
-
-
-def test_an_ailing_waiver_is_told_once_each_time_that_it_begins(caplog: pytest.LogCaptureFixture) -> None:
-    ailing, well = with_waiver(WaiverState.UNMATCHED), with_waiver(WaiverState.IDLE)
-    reports: Iterator[Report] = iter((well, ailing, ailing, well, ailing, with_waiver(WaiverState.EXPIRED)))
-    report = telling_waivers(lambda: next(reports))
-    told = []
-    with caplog.at_level(logging.WARNING, "bulkhead"):
-        for _ in range(6):
-            caplog.clear()
-            report()
-            told.append([record.getMessage() for record in caplog.records])
-    unmatched = ["a waiver matches no container"]
-    assert told[:5] == [[], unmatched, [], [], unmatched]
-    assert told[5][0].startswith("a waiver has expired")
-    assert vars(caplog.records[0])["container"] == "old*"
-
-
 class Built:
     """An agent of the host below `root`, built and not started, with all that it was built of."""
 
@@ -53,13 +32,13 @@ class Built:
         sources: list[Sources] = []
         books: list[HostLedger] = []
 
-        def build(config: Config, root: Path) -> Sources:
-            sources.append(build_sources(config, root))
+        def build(*given: Any, **more: Any) -> Sources:
+            sources.append(build_sources(*given, **more))
             return sources[0]
 
         class Kept(HostLedger):
-            def __init__(self, *parts: Any) -> None:
-                super().__init__(*parts)
+            def __init__(self, *given: Any, **more: Any) -> None:
+                super().__init__(*given, **more)
                 books.append(self)
 
         monkeypatch.setattr(app_agent, "build_sources", build)
@@ -76,8 +55,8 @@ class Built:
         return names
 
     def close(self) -> None:
-        self.sources.podman.close()
-        self.sources.cgroup.close()
+        self.sources.ground.podman.close()
+        self.sources.ground.cgroup.close()
         self.books.counter.close()
         self.books.ledger.close()
 
@@ -93,12 +72,12 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Built]:
 def answer(poller: Poller[Any], value: object) -> None:
     poller._reading = Read(value, 1.0, 0.0)
     poller._answered.set()
-    poller.on_answer()
+    poller._on_answer(poller._reading)
 
 
 def test_what_is_new_to_one_source_makes_those_be_read_that_ask_about_it(built: Built, tmp_path: Path) -> None:
     add_cgroup(tmp_path / "sys/fs/cgroup", payload_path("web"))
-    built.sources.cgroup.discover()
+    built.sources.ground.cgroup.discover()
     answer(built.pollers["cgroup_tree"], None)
     assert built.poked() == {"process", "systemd", "podman"}
     answer(built.pollers["cgroup_tree"], None)
@@ -107,7 +86,7 @@ def test_what_is_new_to_one_source_makes_those_be_read_that_ask_about_it(built: 
     assert built.poked() == {"systemd", "quadlet"}
     answer(built.pollers["quadlet"], (Quadlet("other.service", "other", "/o.container", wanted=True),))
     assert built.poked() == {"systemd"}
-    assert built.sources.interest.units() >= {"web.service", "services-web.slice", "new.service", "other.service"}
+    assert built.sources.context.units() >= {"web.service", "services-web.slice", "new.service", "other.service"}
     answer(built.pollers["process"], ProcessTable((PROCESSES,), ()))
     assert "zfs_mounted" in built.poked()
     answer(built.pollers["process"], built.pollers["process"].value())
@@ -135,7 +114,7 @@ def test_systemd_is_asked_for_units_that_only_the_ledger_knows(tmp_path: Path, m
     before.settle(Batch(evidence=(started,)), Now("b" * 32, 1, 1.0))
     before.close()
     built = Built(tmp_path, monkeypatch)
-    assert built.sources.interest.units() == {"dns.service"}
-    built.sources.podman.close()
+    assert built.sources.context.units() == {"dns.service"}
+    built.sources.ground.podman.close()
     built.books.counter.close()
     built.books.ledger.close()

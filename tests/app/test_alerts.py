@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app import alerts as app_alerts
-from exporter.app.alerts import HostAlerts, origin_of
+from exporter.app.alerts import HostAlerts, notifier_of, origin_of
 from exporter.assess.report import Report, Verdict
 from exporter.config import Alertmanager, Alerts, Config
 from exporter.runtime.agent import Agent
@@ -33,7 +33,6 @@ def test_a_lost_wall_is_told_by_the_reports_that_follow_readings(
         judged(NOW + 20, web=Verdict.FAIL),
         judged(NOW + 40, web=Verdict.FAIL),
     ]
-    reading: Poller[int] = Poller("process", lambda: 1, Clock(3600, 3600))
 
     def make_report() -> Report:
         report = story.pop(0) if len(story) > 1 else story[0]
@@ -42,11 +41,11 @@ def test_a_lost_wall_is_told_by_the_reports_that_follow_readings(
 
     with alertmanager() as fake:
         config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager(fake.url),))
-        alerts = HostAlerts(config, make_report)
+        alerts = HostAlerts(config, notifier_of(config), make_report)
+        reading: Poller[int] = Poller("process", lambda: 1, Clock(3600, 3600), on_answer=lambda _: alerts.poke())
         agent = Agent(
             (reading,), (alerts.notifier.run, lambda stop: alerts.follow(agent, stop)), make_report=alerts.make_report
         )
-        reading.on_answer = alerts.poke
         alerts.notifier.see_totals(totals(web=0))
         agent.start()
         try:
@@ -72,7 +71,8 @@ def test_no_report_counts_before_every_source_has_spoken(tmp_path: Path, monkeyp
         asked.append(1)
         return judged(NOW)
 
-    alerts = HostAlerts(Config(state_dir=tmp_path, alertmanagers=(Alertmanager("http://localhost:1"),)), make_report)
+    config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager("http://localhost:1"),))
+    alerts = HostAlerts(config, notifier_of(config), make_report)
     agent = Agent((silent,), (), alerts.make_report)
     stop, polled = threading.Event(), threading.Event()
 

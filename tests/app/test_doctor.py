@@ -10,9 +10,8 @@ from typing import Any, cast
 
 import pytest
 
+from exporter.app.diagnosis import Finding, State
 from exporter.app.doctor import (
-    Finding,
-    State,
     as_document,
     as_line,
     examine,
@@ -75,15 +74,15 @@ def test_what_cannot_be_read_says_what_to_grant_and_leaves_the_others(config: Co
 def test_a_source_learns_what_those_before_it_found(config: Config) -> None:
     made = sources(cgroup=answers(()))
     list(examine(made, config))
-    assert [container.name for container in made.interest.containers()] == ["web"]
-    assert [quadlet.unit for quadlet in made.interest.quadlets()] == ["web.service"]
-    assert made.interest.cgroup_paths() == ("/x",)
-    assert made.interest.processes() == ProcessTable((), ())
+    assert [container.name for container in made.context.containers()] == ["web"]
+    assert [quadlet.unit for quadlet in made.context.quadlets()] == ["web.service"]
+    assert made.context.paths() == {"/x"}
+    assert made.context.processes() == ProcessTable((), ())
 
 
 def test_parts_that_could_not_be_read_are_told(config: Config) -> None:
     made = sources()
-    cast("Any", made.podman).problems = ("podman of alice did not answer",)
+    cast("Any", made.by_name["podman"]).problems = ("podman of alice did not answer",)
     finding = next(finding for finding in examine(made, config) if finding.name == "podman")
     assert finding.state is State.CANNOT
     assert finding.found == "1 container, 1 running, but: podman of alice did not answer"

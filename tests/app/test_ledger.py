@@ -10,7 +10,9 @@ from typing import TypeVar
 
 import pytest
 
-from exporter.app.ledger import HostLedger, Neighbours
+from exporter.app.collectors import Ground
+from exporter.app.context import Context
+from exporter.app.ledger import HostLedger, Neighbours, open_ledger
 from exporter.config import Config
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
@@ -58,7 +60,9 @@ class Host:
             answered("host", SNAPSHOT.host.value),
             answered("tree", None),
         )
-        self.books = HostLedger(Config(state_dir=root / "state"), root, self.cgroup, self.podman, neighbours)
+        opened = open_ledger(Config(state_dir=root / "state"), root)
+        ground = Ground(Config(), root, Context(self.cgroup.paths), self.cgroup, self.podman)
+        self.books = HostLedger(opened, root, ground, neighbours)
 
     def live(self, container_id: str, kills: int = 0, home: str = SLICE) -> None:
         path = f"{home}/web.service/libpod-payload-{container_id}"
@@ -169,7 +173,7 @@ WRITTEN_BY_HAND = replace(UNIT, name="dns.service", slice="services-web.slice")
 
 def after_a_start_of_dns(host: Host, *units: Unit) -> Host:
     """The host whose agent has heard of a container of WRITTEN_BY_HAND, and was started again while that is dead."""
-    host.podman.hear(ContainerEvent(1, "d" * 64, "dns", "start", WRITTEN_BY_HAND.name))
+    host.books.hear_podman(ContainerEvent(1, "d" * 64, "dns", "start", WRITTEN_BY_HAND.name))
     host.books.keeper.settle()
     host.close()
     again = Host(host.root, (CONTAINER,), units)
@@ -255,7 +259,7 @@ def test_podmans_cursor_stays_while_no_stream_has_told(host: Host, monkeypatch: 
 
 
 def test_podmans_events_reach_the_ledger(host: Host) -> None:
-    host.podman.hear(ContainerEvent(1, CONTAINER.id, CONTAINER.name, "start", UNIT.name))
+    host.books.hear_podman(ContainerEvent(1, CONTAINER.id, CONTAINER.name, "start", UNIT.name))
     host.books.keeper.settle()
     assert host.books.ledger.totals().containers[0].starts == 1
     host.close()

@@ -1,7 +1,7 @@
 """Every source is read by the agent, by `audit` and by `doctor`.
 
-The list of sources is derived from the fields of Snapshot and of Sources. A source that is added to both and wired
-nowhere fails here, by its name.
+The list of sources is derived from the fields of Snapshot. A source that has a field there and no entry in the table
+of collectors, or an entry that is not followed, fails here, by its name.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast, get_args, get_type_hints
 
 import pytest
 
 from exporter.app import agent as app_agent
-from exporter.app.agent import Sources, build_agent, build_sources
-from exporter.app.doctor import State, examine
+from exporter.app.agent import build_agent
+from exporter.app.collectors import CLOCKS, COLLECTORS, Sources, build_sources, clock_seconds
+from exporter.app.diagnosis import State
+from exporter.app.doctor import examine
 from exporter.app.ledger import HostLedger
 from exporter.app.one_shot import survey
 from exporter.assess.report import Report
 from exporter.config import Config
-from exporter.config.settings import Clocks
 from exporter.facts.cgroup import CgroupLevel, Level
 from exporter.facts.reading import Absent, Failed, Read, Unreadable, fresh
 from exporter.facts.snapshot import Snapshot
@@ -37,8 +37,8 @@ READINGS = tuple(
     for name, hint in get_type_hints(Snapshot).items()
     if Absent in get_args(hint) and type(None) not in get_args(hint)
 )
-CLOCKS = tuple(clock.name.removesuffix("_seconds") for clock in fields(Clocks))
 EMPTY_SLICE = CgroupLevel("/services.slice/services-gone.slice", 7, Level.SLICE)
+STREAMS = tuple(collector.name for collector in COLLECTORS if collector.wakes)
 PROBLEM = "a part could not be read"
 STREAMS_OF_THE_LEDGER: dict[str, tuple[type, str]] = {
     "journal": (JournalSource, "follow"),
@@ -47,30 +47,24 @@ STREAMS_OF_THE_LEDGER: dict[str, tuple[type, str]] = {
 }
 
 
-def name_of_clock(reading: str) -> str:
-    """Figures of cgroups are read for each report; what has a clock is the walk that finds new ones."""
-    return "cgroup_tree" if reading == "cgroup" else reading
-
-
 def with_problems(root: Path) -> tuple[str, ...]:
     """The sources that may read a part and say what they could not read."""
     made = build_sources(Config(), root)
-    names = tuple(name for name in READINGS if hasattr(getattr(made, name), "problems"))
-    made.podman.close()
-    made.cgroup.close()
+    names = tuple(name for name in READINGS if hasattr(made.by_name[name], "problems"))
+    made.ground.podman.close()
+    made.ground.cgroup.close()
     return names
 
 
-def test_every_reading_of_a_snapshot_is_of_a_source_and_every_source_has_a_reading() -> None:
-    # `slices` reads what the ledger alone needs, and has no reading: nothing on it can be absent or failed.
-    assert set(READINGS) == {source.name for source in fields(Sources)} - {"interest", "slices"}
+def test_every_reading_of_a_snapshot_has_one_entry_in_the_table_of_collectors() -> None:
+    assert sorted(READINGS) == sorted(collector.name for collector in COLLECTORS)
     assert len(READINGS) > 10
 
 
 @pytest.mark.parametrize("name", READINGS)
 def test_the_survey_reads_every_source(name: str) -> None:
     made = sources()
-    assert fresh(getattr(survey(made, deadline_seconds=5), name)) == getattr(made, name).read()
+    assert fresh(getattr(survey(made, deadline_seconds=5), name)) == made.by_name[name].read()
     snapshot = survey(sources(**{name: refuses(Unreadable("denied"))}), deadline_seconds=5)
     failed = {each: reading.reason for each in READINGS if isinstance(reading := getattr(snapshot, each), Failed)}
     assert failed == {name: "denied"}
@@ -112,27 +106,26 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Built]:
     made, followed = sources(), set[str]()
     snapshots: list[Snapshot] = []
     books: list[HostLedger] = []
-    cast("Any", made).slices = SimpleNamespace(read=answers((EMPTY_SLICE,)), problems=())
-    cast("Any", made.cgroup).found = answers(())
-    for name in ("podman", "systemd"):
-        vars(getattr(made, name)).update(events=0, events_lost=0, follow=lambda *_, name=name: followed.add(name))
+    vars(made.slices).update(read=answers((EMPTY_SLICE,)))
+    for name in STREAMS:
+        vars(made.by_name[name]).update(follow=lambda *_, name=name: followed.add(name))
     for name, (stream, follow) in STREAMS_OF_THE_LEDGER.items():
         monkeypatch.setattr(stream, follow, lambda *_, name=name: followed.add(name))
 
     class Kept(HostLedger):
-        def __init__(self, *parts: Any) -> None:
-            super().__init__(*parts)
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
             books.append(self)
 
     def judge(snapshot: Snapshot, *_: object) -> Report:
         snapshots.append(snapshot)
         return Report(0.0, (), ())
 
-    monkeypatch.setattr(app_agent, "build_sources", lambda *_: made)
+    monkeypatch.setattr(app_agent, "build_sources", lambda *_, **__: made)
     monkeypatch.setattr(app_agent, "HostLedger", Kept)
     monkeypatch.setattr(app_agent, "assess", judge)
     # A number of its own for each clock: a source that has another one's clock is found.
-    clocks = Clocks(**{clock.name: 100.0 + number for number, clock in enumerate(fields(Clocks))})
+    clocks = {name: 100.0 + number for number, name in enumerate(CLOCKS)}
     config = Config(state_dir=tmp_path / "state", clocks=clocks)
     agent = build_agent(config, tmp_path)
     yield Built(agent, made, config, snapshots, followed)
@@ -144,7 +137,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Built]:
 def test_the_agent_starts_and_reads_every_source(built: Built) -> None:
     snapshot = built.snapshot()
     read = {name: fresh(getattr(snapshot, name)) for name in READINGS}
-    assert read == {name: getattr(built.sources, name).read() for name in READINGS}
+    assert read == {name: built.sources.by_name[name].read() for name in READINGS}
     assert snapshot.empty_slices == (EMPTY_SLICE,)
 
 
@@ -161,22 +154,22 @@ def test_the_agents_snapshot_leaves_nothing_out(built: Built) -> None:
 def test_the_agent_follows_every_stream(built: Built) -> None:
     built.agent.start()
     ends_at = time.monotonic() + 10
-    while len(built.followed) < 2 + len(STREAMS_OF_THE_LEDGER) and time.monotonic() < ends_at:
+    while len(built.followed) < len(STREAMS) + len(STREAMS_OF_THE_LEDGER) and time.monotonic() < ends_at:
         time.sleep(0.005)
-    assert built.followed == {"podman", "systemd", *STREAMS_OF_THE_LEDGER}
+    assert built.followed == {*STREAMS, *STREAMS_OF_THE_LEDGER}
 
 
 def test_every_source_has_a_clock_of_its_own(built: Built) -> None:
-    assert set(CLOCKS) == {name_of_clock(name) for name in READINGS}
     intervals = {poller.name: poller._clock.interval_seconds for poller in built.agent._pollers}
-    assert intervals == {name: getattr(built.config.clocks, f"{name}_seconds") for name in CLOCKS}
+    assert intervals == built.config.clocks
+    assert {clock_seconds(Config(), collector) for collector in COLLECTORS} == set(CLOCKS.values())
 
 
 def test_what_a_source_could_not_read_in_part_reaches_audit_doctor_and_agent(built: Built, tmp_path: Path) -> None:
     names = with_problems(tmp_path)
     assert "podman" in names
     for name in names:
-        cast("Any", getattr(built.sources, name)).problems = (PROBLEM,)
+        cast("Any", built.sources.by_name[name]).problems = (PROBLEM,)
 
     def reported(snapshot: Snapshot) -> set[str]:
         readings = {name: getattr(snapshot, name) for name in READINGS}

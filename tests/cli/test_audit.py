@@ -56,7 +56,7 @@ def test_a_container_that_is_not_there_is_no_pass(capsys: pytest.CaptureFixture[
 def test_this_host_is_judged_without_the_service(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("exporter.app.agent.build_sources", lambda *_: sources())
+    monkeypatch.setattr("exporter.app.collectors.build_sources", lambda *_: sources())
     assert main(["audit", "--format", "json"]) in (1, 3)
     subjects = json.loads(capsys.readouterr().out)["subjects"]
     assert sorted((one["kind"], one["name"], one["state"]) for one in subjects) == [

@@ -8,11 +8,14 @@ import pytest
 
 from exporter.config import Config, ConfigError, load
 
+CLOCKS = {"podman": 60.0, "zfs": 120.0, "zfs_mounted": 15.0, "host": 30.0}
+"""Some clocks: which there are is for the table of collectors to say."""
+
 
 def config_of(tmp_path: Path, text: str | bytes, **flags: object) -> Config:
     path = tmp_path / "config.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load(path, flags)
+    return load(path, flags, clocks=CLOCKS)
 
 
 def problems_of(tmp_path: Path, text: str | bytes, **flags: object) -> list[tuple[int | None, str]]:

@@ -35,6 +35,7 @@ class PodmanSource:
     """The containers of every podman in `sockets`; root's stands first whatever its place.
 
     `timeout_seconds` is the deadline of one request. `root` is where the host's files stand (config.json).
+    `hear` is called, from several threads, with each event of a container.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class PodmanSource:
         timeout_seconds: float = 10,
         *,
         root: Path = SLASH,
+        hear: Callable[[ContainerEvent], None] = lambda _: None,
         first_delay_seconds: float = FIRST_DELAY_SECONDS,
     ) -> None:
-        self.hear: Callable[[ContainerEvent], None] = lambda _: None
-        """Called, from several threads, with each event of a container."""
+        self._hear = hear
         ordered = sorted(dict.fromkeys(sockets), key=lambda one: one.user != "")
         self._timeout_seconds = timeout_seconds
         self._podmans = tuple(Podman(where, timeout_seconds, root) for where in ordered)
@@ -137,7 +138,7 @@ class PodmanSource:
     def _tell(self, user: str, event: Event) -> None:
         told = event.told(user)
         if told is not None:
-            self.hear(told)
+            self._hear(told)
 
     def follow(self, on_change: Callable[[], None], stop: threading.Event) -> None:
         """Follow the events of every podman until `stop` is set; calls `on_change`, from several threads, on news."""
