@@ -26,7 +26,7 @@ from exporter.assess.host import assess
 from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.evidence import ContainerEvent
-from exporter.facts.reading import Failed, Read, Reading
+from exporter.facts.reading import NOT_YET, Failed, Read, Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.ledger.keeper import nothing_more
 from exporter.runtime.agent import Agent
@@ -133,7 +133,7 @@ def _event_followers(sources: Sources, pollers: Pollers) -> tuple[Callable[[thre
 
 def _figures(sources: Sources, walk: Poller[None]) -> Callable[[], Reading[tuple[ContainerCgroups, ...]]]:
     """The figures of cgroups, read for each report; the clock of their collector walks to new containers."""
-    before: Reading[tuple[ContainerCgroups, ...]] = Failed("has not answered yet", 0.0)
+    before: Reading[tuple[ContainerCgroups, ...]] = NOT_YET
 
     def read() -> Reading[tuple[ContainerCgroups, ...]]:
         nonlocal before

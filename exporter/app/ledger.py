@@ -20,7 +20,7 @@ from exporter.facts.counts import Totals
 from exporter.facts.evidence import ContainerEvent, JournalEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, last_read, latest
+from exporter.facts.reading import NOT_YET, Absent, Failed, NotHere, Read, Reading, SourceError, last_read, latest
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.unit import Quadlet, Unit
 from exporter.ledger import Household, Ledger, Now, RestartCount, Store
@@ -346,7 +346,7 @@ def _reading_of(check: Callable[[], object], well_at_seconds: float | None) -> R
         return Absent(str(error))
     except SourceError as error:
         return Failed(str(error), 0.0, last)
-    return last or Failed("has not answered yet", 0.0)
+    return last or NOT_YET
 
 
 def _nothing() -> None:

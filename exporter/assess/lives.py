@@ -10,7 +10,8 @@ A container is judged once it has begun:
 
 Until then it is starting: no check has a verdict, and no limit has drift. Both are absent from pages: the verdicts of
 the life before say nothing of this one. Usage, limits and counts are served as always. A source that fails is not
-waited for: its failure has a series of its own, and what it would decide is unknown, as for every other container.
+waited for: its failure has a series of its own, and what it would decide is unknown, as for every other container. A
+source that has yet to answer for the first time is waited for: the agent has just started.
 
 A life that has begun stays so, until its id has another cgroup. A life that has not begun within START_SECONDS_MAX is
 judged as it is. The bound counts from the oldest sign of the life: the start of its first process in the kernel, the
@@ -33,7 +34,7 @@ from exporter.facts.cgroup import ContainerCgroups, container_id_of, slice_of, u
 from exporter.facts.container import Container
 from exporter.facts.life import Life, Phase
 from exporter.facts.process import ContainerProcesses, ProcessTable
-from exporter.facts.reading import Read, Reading, latest
+from exporter.facts.reading import Read, Reading, is_awaited, latest
 from exporter.facts.runtime import is_runtimes
 from exporter.facts.snapshot import Snapshot
 
@@ -200,7 +201,7 @@ def _lacks_around(phase: Phase, resident: Resident, snapshot: Snapshot) -> str:
         return "none of its processes was seen"
     container = resident.container
     if not isinstance(snapshot.podman, Read):
-        return ""
+        return "podman has not answered yet" if is_awaited(snapshot.podman) else ""
     if container is None:
         return "podman has removed it, and its cgroup is still there" if phase is Phase.ENDED else ""
     if not container.inspected:
@@ -214,6 +215,7 @@ def _lacks_around(phase: Phase, resident: Resident, snapshot: Snapshot) -> str:
 def _lacks(life: Life, resident: Resident, answers: _Answers) -> Iterator[str]:
     """What of a living container is not known yet."""
     snapshot = answers.snapshot
+    yield from _awaited(snapshot)
     if isinstance(snapshot.process, Read):
         if resident.processes is None or not _is_of(life, resident.processes):
             yield "its processes were not read yet"
@@ -225,6 +227,13 @@ def _lacks(life: Life, resident: Resident, answers: _Answers) -> Iterator[str]:
         yield from _lacks_of_root(life, resident, answers)
     if life.payload_seen_seconds is not None:
         yield from _lacks_of_payload(life.payload_seen_seconds, resident, answers)
+
+
+def _awaited(snapshot: Snapshot) -> Iterator[str]:
+    """The sources of verdicts that have yet to answer for the first time."""
+    for name in ("podman", "process", "systemd", "quadlet", "volume", "zfs_mounted"):
+        if is_awaited(getattr(snapshot, name)):
+            yield f"{name} has not answered yet"
 
 
 def _has_podman_answered(life: Life, resident: Resident, podman: Read[T]) -> bool:

@@ -11,7 +11,7 @@ Absent is not zero, and failed is not absent:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -56,6 +56,14 @@ class Failed(Generic[T]):
 
 
 Reading: TypeAlias = Read[T] | Absent | Failed[T]
+
+NOT_YET: Failed[Any] = Failed("has not answered yet", 0.0)
+"""The source was asked for the first time, and its answer is awaited."""
+
+
+def is_awaited(reading: Reading[T]) -> bool:
+    """Whether the source has yet to answer for the first time: it may answer at any moment."""
+    return reading == NOT_YET
 
 
 def fresh(reading: Reading[T]) -> T | None:

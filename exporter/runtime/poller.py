@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, SourceError, latest
+from exporter.facts.reading import NOT_YET, Absent, Failed, NotHere, Read, Reading, SourceError, latest
 
 T = TypeVar("T")
 log = logging.getLogger("bulkhead")
@@ -53,10 +53,9 @@ def start_reading(
 
     The deadline counts from now on. A read that hangs is left behind in its thread.
     """
-    unread: Reading[T] = Failed("has not answered yet", 0.0)
     answer: queue.SimpleQueue[Reading[T]] = queue.SimpleQueue()
     ends_at = time.monotonic() + deadline_seconds
-    threading.Thread(target=lambda: answer.put(read_once(read, problems, unread)), daemon=True).start()
+    threading.Thread(target=lambda: answer.put(read_once(read, problems, NOT_YET)), daemon=True).start()
 
     def wait() -> Reading[T]:
         try:
@@ -96,7 +95,7 @@ class Poller(Generic[T]):
         self._clock = clock
         self._problems = problems
         self._is_unfinished = is_unfinished
-        self._reading: Reading[T] = Failed("has not answered yet", 0.0)
+        self._reading: Reading[T] = NOT_YET
         self._answered = threading.Event()
         self._wake = threading.Event()
         self._stop = threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from exporter.assess.limits import Limits
 from exporter.assess.report import ContainerReport, Verdict
 from exporter.facts.container import Container
 from exporter.facts.life import START_SECONDS_MAX
-from exporter.facts.reading import Failed, Read, latest
+from exporter.facts.reading import NOT_YET, Failed, Read, latest
 from exporter.facts.snapshot import Snapshot
 from tests.assess.secure import CGROUPS, CONTAINER, PROCESS, PROCESSES, UNIT, VOLUME
 from tests.assess.snapshots import NOW, SNAPSHOT
@@ -263,6 +264,23 @@ def test_a_container_that_podman_did_not_inspect_while_the_agent_starts_is_start
     one = follow(hurried)
     assert (one.is_starting, complaints(one)) == (True, [])
     assert not follow(replace(hurried, taken_at_seconds=NOW + START_SECONDS_MAX + 2)).is_starting
+
+
+@pytest.mark.parametrize("name", ["podman", "process", "systemd", "quadlet", "volume", "zfs_mounted"])
+def test_a_source_that_has_yet_to_answer_for_the_first_time_is_waited_for(follow: Follow, name: str) -> None:
+    """A page may be asked for in the first second of an agent, and what it shows does not begin a life."""
+    awaited: dict[str, Any] = {name: NOT_YET}
+    starting = replace(after(NOW + 1), **awaited)
+    one = follow(starting)
+    assert (one.is_starting, one.lacks, complaints(one)) == (True, f"{name} has not answered yet", [])
+    assert not follow(replace(starting, taken_at_seconds=NOW + START_SECONDS_MAX + 2)).is_starting
+
+
+def test_podmans_first_answer_that_lacks_a_container_is_waited_for_after_a_page_without_any(follow: Follow) -> None:
+    old = table(replace(PAYLOAD, started_at_seconds=NOW - 3600))
+    follow(replace(after(NOW + 1), podman=NOT_YET, process=asked(old, NOW + 0.5)))
+    one = follow(replace(after(NOW + 2), podman=hurried_podman(NOW + 1.5), process=asked(old, NOW + 1.5)))
+    assert (one.is_starting, complaints(one)) == (True, [])
 
 
 def test_a_container_that_was_found_in_another_phase_is_given_no_second_bound(follow: Follow) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.facts.reading import Absent, Failed, NotHere, Read, Reading, Unreadable
+from exporter.facts.reading import NOT_YET, Absent, Failed, NotHere, Read, Reading, Unreadable
 from exporter.runtime.poller import Clock, Poller, no_problems, read_once, start_reading
 
-NEVER: Reading[int] = Failed("has not answered yet", 0.0)
+NEVER: Reading[int] = NOT_YET
 OFTEN = Clock(interval_seconds=0.001, deadline_seconds=5)
 RARELY = Clock(interval_seconds=3600, deadline_seconds=5)
 PATIENCE_SECONDS = 10
