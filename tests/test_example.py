@@ -9,9 +9,9 @@ import pytest
 
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import Report
 from exporter.present.metrics.exposition import render
 from exporter.present.page import landing_page
+from exporter.report.host import Report
 from exporter.sources.example import ExampleHost, load_recording
 
 BEGAN = 1_800_000_000.0

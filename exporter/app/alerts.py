@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.app.collectors import COLLECTORS, clock_seconds
-from exporter.assess.report import CollectorReport, Report
 from exporter.config import Config, listen_address
 from exporter.notify import Desk, Notifier, Origin, Store
+from exporter.report.collectors import CollectorReport
+from exporter.report.host import Report
 from exporter.runtime.agent import Agent
 
 WATCHED = ("process", "systemd")

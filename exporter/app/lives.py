@@ -10,6 +10,7 @@ from exporter.assess.lives import lives_after
 from exporter.facts.life import Life
 from exporter.facts.process import ProcessTable
 from exporter.facts.snapshot import Snapshot
+from exporter.report.host import Report
 
 
 def has_starting_processes(table: ProcessTable) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from exporter.assess.report import Report, WaiverReport, WaiverState
+from exporter.report.findings import WaiverReport, WaiverState
+from exporter.report.host import Report
 
 log = logging.getLogger("bulkhead")
 

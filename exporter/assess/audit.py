@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from exporter.assess.examination import STARTING, Examination, Examined, SubjectKind
-from exporter.assess.report import CollectorReport, ContainerReport, Report
+from exporter.report.collectors import CollectorReport
+from exporter.report.container import ContainerReport
+from exporter.report.examination import STARTING, Examination, Examined, SubjectKind
+from exporter.report.host import Report
 
 
 def audited(report: Report, globs: tuple[str, ...] = ()) -> Examination:

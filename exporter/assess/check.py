@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.assess.labels import categories_of, has_selinux, process_label
-from exporter.assess.report import Outcome, Severity, Verdict
 from exporter.assess.volumes import MountedVolume, Sharer
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
@@ -19,6 +18,7 @@ from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses, MountPoint, Process
 from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
+from exporter.report.findings import Outcome, Severity, Verdict
 
 _NAMED_MAX = 5
 

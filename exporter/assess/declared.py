@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from exporter.assess.check import Check, Sharers, Subject, not_applicable
-from exporter.assess.examination import Examination, Examined, Place, SubjectKind
 from exporter.assess.hardening import CHECKS
-from exporter.assess.report import CheckInfo, Finding, Verdict
 from exporter.assess.sharers import claim_declared, sharers_of_ids, sharers_of_labels
 from exporter.assess.volumes import AskedSources, Tenant, tenant_of
 from exporter.facts.container import Container, full_name
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem
+from exporter.report.examination import Examination, Examined, Place, SubjectKind
+from exporter.report.findings import CheckInfo, Finding, Verdict
 
 CAUSES: Mapping[str, tuple[str, ...]] = {
     "rootful": ("[Container]",),

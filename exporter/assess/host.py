@@ -18,7 +18,6 @@ from exporter.assess.limits import Limits
 from exporter.assess.lives import AWAKE_STATES, lives_after
 from exporter.assess.memory import judge_memory
 from exporter.assess.networks import networks, own_networks, traffic_by_container
-from exporter.assess.report import CheckInfo, CollectorReport, ContainerReport, Finding, Report
 from exporter.assess.restarts import (
     memory_events_of_the_dead,
     own_memory_events,
@@ -40,6 +39,10 @@ from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume
+from exporter.report.collectors import CollectorReport
+from exporter.report.container import ContainerReport
+from exporter.report.findings import CheckInfo, Finding
+from exporter.report.host import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.assess.check import failed, not_applicable, passed, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.assess.waivers import Waiver
 from exporter.facts.host import Firewall, Host
 from exporter.facts.reading import Reading
 from exporter.facts.storage import Storage
+from exporter.report.findings import Outcome, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from exporter.assess.inventory import Resident
-from exporter.assess.report import IdUse
 from exporter.facts.container import IdRange
 from exporter.facts.host import Host, SubIds
+from exporter.report.host import IdUse
 
 OWNER = "containers"
 PODMAN_MINIMUM_IDS = 1024

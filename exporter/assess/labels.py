@@ -8,10 +8,10 @@ neither    system_u:object_r:var_t:s0                           a type that the 
 
 from __future__ import annotations
 
-from exporter.assess.report import LabelKind
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses
 from exporter.facts.selinux import parse_context
+from exporter.report.container import LabelKind
 
 # What policies let containers write when the level allows it (container_selinux(8)).
 _TYPES_OF_CONTAINERS = frozenset(

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from exporter.assess.check import Subject
-from exporter.assess.report import Drift, LimitDeclared, LimitDrift, LimitSource
 from exporter.facts.cgroup import COMMON_SLICES, CgroupLevel, ContainerCgroups, Level, container_id_of
 from exporter.facts.container import DeclaredLimits
 from exporter.facts.unit import Unit
+from exporter.report.container import Drift, LimitDeclared, LimitDrift, LimitSource
 
 _PAGE_BYTES = 4096  # where the host did not say
 # conmon lives in the service beside the payload: a service that is given this much more asks for the same.

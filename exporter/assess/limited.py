@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exporter.assess.check import Subject, failed, passed, unknown
-from exporter.assess.report import Outcome
 from exporter.facts.cgroup import CgroupLevel, Level
 from exporter.facts.container import DeclaredLimits
 from exporter.facts.unit import Unit
+from exporter.report.findings import Outcome
 
 
 def judge_limited(

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 from exporter.assess.limits import Limits
-from exporter.assess.report import MemoryJudgement
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
+from exporter.report.container import MemoryJudgement
 
 
 def working_set_bytes(level: CgroupLevel) -> int | None:

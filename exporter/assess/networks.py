@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from exporter.assess.inventory import Resident
-from exporter.assess.report import NetworkReport, PoolUse
 from exporter.facts.container import ContainerNetwork, full_name
 from exporter.facts.host import PAIRED_LINKS, Host
 from exporter.facts.network import AddressPool, Interface, NamespaceTraffic
+from exporter.report.host import NetworkReport, PoolUse
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Segment: TypeAlias = tuple[str, str, str]  # user, and the network or the parent that it stands on

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from exporter.assess.report import MountedDataset
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.storage import Dataset, with_newer_figures
+from exporter.report.container import MountedDataset
 
 
 def datasets_of(processes: ContainerProcesses | None) -> tuple[MountedDataset, ...]:

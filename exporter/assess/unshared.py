@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exporter.assess.check import Sharers, Subject, failed, not_applicable, passed, unknown
-from exporter.assess.report import Outcome
 from exporter.facts.process import Process
+from exporter.report.findings import Outcome
 
 
 def judge_unshared(

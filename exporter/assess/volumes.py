@@ -12,10 +12,10 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.assess.labels import categories_of, label_kind, process_label
-from exporter.assess.report import VolumeReport
 from exporter.facts.container import Container, DeclaredMount
 from exporter.facts.process import ContainerProcesses, MountPoint
 from exporter.facts.volume import Volume
+from exporter.report.container import VolumeReport
 
 VIRTUAL_FILESYSTEMS = frozenset({
     *("autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs"),

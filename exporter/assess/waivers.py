@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from exporter.assess.report import Finding, Verdict, WaiverReport, WaiverState
+from exporter.report.findings import Finding, Verdict, WaiverReport, WaiverState
 
 
 @dataclass(frozen=True, slots=True)

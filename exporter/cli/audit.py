@@ -6,10 +6,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from exporter.assess.audit import audited
-from exporter.assess.report import Report
 from exporter.cli.command import add_command, add_config, add_podman_socket, settings
 from exporter.cli.findings import EXIT_CODES, add_flags, show
 from exporter.config import Config
+from exporter.report.host import Report
 from exporter.runtime import logs, process
 
 if TYPE_CHECKING:

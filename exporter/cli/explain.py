@@ -12,10 +12,10 @@ from exporter.assess.check import Check
 from exporter.assess.hardening import CHECKS
 from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.assess.host_check import HostCheck
-from exporter.assess.report import Severity
 from exporter.cli.command import MISUSED, OK, add_command, complain, meant
 from exporter.cli.findings import paper
 from exporter.present.findings.text import BOLD, COLOURS, DIM, Paper, count
+from exporter.report.findings import Severity
 
 if TYPE_CHECKING:
     from exporter.cli.command import Commands

@@ -7,11 +7,12 @@ import shutil
 import sys
 
 from exporter import __version__
-from exporter.assess.examination import Examination, has_verdict
-from exporter.assess.report import Severity, Verdict
+from exporter.assess.examination import has_verdict
 from exporter.cli.command import FAILED, OK, Parser, wants_colours
 from exporter.present.findings import document, junit, sarif, table
 from exporter.present.findings.text import Paper
+from exporter.report.examination import Examination
+from exporter.report.findings import Severity, Verdict
 
 UNJUDGED = 3
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from exporter.assess.report import Report
 from exporter.present.metrics.exposition import Exposition
 from exporter.present.page import landing_page
+from exporter.report.host import Report
 
 _TEXT = "text/plain; charset=utf-8"
 _HTML = "text/html; charset=utf-8"

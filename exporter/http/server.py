@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from exporter.assess.report import Report
 from exporter.http.connections import HttpServer, Patience
 from exporter.http.listen import resolved, unusable
 from exporter.http.pages import Pages
 from exporter.present.metrics.exposition import Exposition
 from exporter.present.metrics.guard import Bounds
+from exporter.report.host import Report
 
 _BOUNDS = Bounds()
 _PATIENCE = Patience()

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from exporter.assess.limits import Limits
-from exporter.assess.report import DeliveryCount, LatencyHistogram, Notifications, Report
 from exporter.facts.counts import Totals
 from exporter.notify import delivery
 from exporter.notify.alert import Origin
 from exporter.notify.delivery import Entry, Posting
 from exporter.notify.store import Store
 from exporter.notify.watch import Watch, after_report, after_totals, holding, joined
+from exporter.report.host import Report
+from exporter.report.notifications import DeliveryCount, LatencyHistogram, Notifications
 
 _PATIENCE_SECONDS = 0.1
 RESULTS = ("accepted", "rejected", "failed")

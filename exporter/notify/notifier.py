@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from exporter.assess.report import Notifications, Report
 from exporter.config import Alertmanager
 from exporter.facts.counts import Totals
 from exporter.notify.delivery import Posting
 from exporter.notify.desk import Desk
 from exporter.notify.post import Answer, Result, post
+from exporter.report.host import Report
+from exporter.report.notifications import Notifications
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 30.0

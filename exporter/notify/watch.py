@@ -19,12 +19,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.assess.limits import Limits
-from exporter.assess.report import ContainerReport, Drift, Report, Severity, Verdict
 from exporter.assess.restarts import restarts_in_window
 from exporter.facts.counts import Counts, Totals
 from exporter.notify import alert
 from exporter.notify.alert import Alert, Origin
 from exporter.present.untrusted import bounded
+from exporter.report.container import ContainerReport, Drift
+from exporter.report.findings import Severity, Verdict
+from exporter.report.host import Report
 
 LOOK_BACK_SECONDS = 540  # the rule looks back 600, and its last sample may be of a minute before
 # A container that is first seen with kills: those are news only where the agent was before it, as in the rule.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.assess.report import ContainerReport, Finding, Report, Severity, Verdict
 from exporter.assess.storage import quota_ratio
+from exporter.report.container import ContainerReport
+from exporter.report.findings import Finding, Severity, Verdict
+from exporter.report.host import Report
 
 # An ended container is none of these by itself: a job may have done its work.
 _ALARMING_STATES = {"missing": Severity.CRITICAL, "dead": Severity.CRITICAL}

@@ -11,19 +11,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 
-from exporter.assess.report import (
-    CheckInfo,
-    CollectorReport,
-    ContainerReport,
-    Finding,
-    Report,
-    Severity,
-    Verdict,
-    WaiverState,
-)
 from exporter.present.concern import Row, gravest_first, worst_first
 from exporter.present.style import STYLE
 from exporter.present.untrusted import bounded
+from exporter.report.collectors import CollectorReport
+from exporter.report.container import ContainerReport
+from exporter.report.findings import CheckInfo, Finding, Severity, Verdict, WaiverState
+from exporter.report.host import Report
 
 EXAMPLE_BANNER = "This is an embedded example host, not your containers."
 _NOTHING = '<span class="quiet" title="not known, or none set">&ndash;</span>'

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from exporter.assess.report import Report
+from exporter.report.host import Report
 from exporter.runtime.poller import Poller
 
 

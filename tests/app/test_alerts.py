@@ -8,8 +8,9 @@ import pytest
 
 from exporter.app import alerts as app_alerts
 from exporter.app.alerts import HostAlerts, notifier_of, origin_of
-from exporter.assess.report import Report, Verdict
 from exporter.config import Alertmanager, Alerts, Config
+from exporter.report.findings import Verdict
+from exporter.report.host import Report
 from exporter.runtime.agent import Agent
 from exporter.runtime.poller import Clock, Poller
 from tests.notify.alertmanager import alertmanager

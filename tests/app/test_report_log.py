@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.app.report_log import logging_overdue_starts, logging_waivers
-from exporter.assess.report import ContainerReport, Report, WaiverReport, WaiverState
+from exporter.report.container import ContainerReport
+from exporter.report.findings import WaiverReport, WaiverState
+from exporter.report.host import Report
 from tests.assess.snapshots import NOW
 
 

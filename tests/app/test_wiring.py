@@ -21,12 +21,12 @@ from exporter.app.diagnosis import State
 from exporter.app.doctor import examine
 from exporter.app.ledger import HostLedger
 from exporter.app.one_shot import survey
-from exporter.assess.report import Report
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, Level
 from exporter.facts.reading import Absent, Failed, Read, Unreadable, fresh
 from exporter.facts.snapshot import Snapshot
 from exporter.ledger.keeper import Keeper
+from exporter.report.host import Report
 from exporter.runtime.agent import Agent
 from exporter.sources.log import AuditLogSource, JournalSource
 from tests.fake_sources import answers, refuses, sources

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.check import Check, Subject
-from exporter.assess.report import Outcome, Verdict
 from exporter.assess.volumes import MountedVolume
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse
 from exporter.facts.container import (
@@ -22,6 +21,7 @@ from exporter.facts.process import ContainerProcesses, MountPoint, Process
 from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume
+from exporter.report.findings import Outcome, Verdict
 
 ID = "97c719b8ea55" + "0" * 52
 LABEL = "system_u:system_r:container_t:s0:c229,c276"

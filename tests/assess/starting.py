@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import ContainerReport, Verdict
 from exporter.facts.container import IdRange
 from exporter.facts.process import Conmon, ContainerProcesses, ProcessTable
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Storage
+from exporter.report.container import ContainerReport
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CGROUPS,
     CONTAINER,

@@ -5,14 +5,15 @@ from dataclasses import MISSING, fields, replace
 import pytest
 
 from exporter.assess.audit import audited
-from exporter.assess.examination import SubjectKind
 from exporter.assess.hardening import CHECKS
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import Report, Verdict, WaiverState
 from exporter.assess.waivers import Waiver
 from exporter.facts.reading import Absent, Read
 from exporter.facts.snapshot import Snapshot
+from exporter.report.examination import SubjectKind
+from exporter.report.findings import Verdict, WaiverState
+from exporter.report.host import Report
 from tests.assess.secure import CONTAINER
 from tests.assess.snapshots import NOW, SNAPSHOT, WITHOUT_ZFS, answered, silent
 from tests.assess.starting import RUNTIME, after, asked, table

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from exporter.assess.declared import CAUSES, examine_quadlets, place_of
-from exporter.assess.examination import Examination, Place
 from exporter.assess.hardening import CHECKS
-from exporter.assess.report import Verdict
 from exporter.facts.quadlet_file import Origin, QuadletFile, QuadletProblem, Request
+from exporter.report.examination import Examination, Place
+from exporter.report.findings import Verdict
 from exporter.sources.quadlet.files import read_quadlets
 from tests.assess.secure import CONTAINER, UNIT
 from tests.lab.containers import ALL, files

@@ -10,9 +10,9 @@ import pytest
 from exporter.assess.check import Subject
 from exporter.assess.declared import examine_quadlets
 from exporter.assess.hardening import CHECKS
-from exporter.assess.report import Verdict
 from exporter.assess.volumes import AskedSources, tenant_of
 from exporter.facts.container import full_name
+from exporter.report.findings import Verdict
 from exporter.sources.example.recording import load_recording
 from exporter.sources.quadlet.files import read_quadlets
 from tests.lab.containers import files

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from exporter.assess.examination import Examination, Examined, gravest_first, has_verdict, worst_first
-from exporter.assess.report import Finding, Outcome, Severity, Verdict
+from exporter.assess.examination import gravest_first, has_verdict, worst_first
+from exporter.report.examination import Examination, Examined
+from exporter.report.findings import Finding, Outcome, Severity, Verdict
 
 
 def subject(name: str, *found: tuple[Severity, Verdict]) -> Examined:

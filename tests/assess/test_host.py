@@ -8,13 +8,15 @@ import pytest
 from exporter.assess.hardening import CHECKS
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import CollectorReport, Report, Verdict
 from exporter.facts.cgroup import MemoryEvents
 from exporter.facts.container import Container
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.facts.storage import Dataset, Storage
+from exporter.report.collectors import CollectorReport
+from exporter.report.findings import Verdict
+from exporter.report.host import Report
 from tests.assess.secure import CGROUPS, CONTAINER, DATASET, PROCESSES
 from tests.assess.snapshots import NOW, SNAPSHOT, WITHOUT_ZFS, answered, silent
 

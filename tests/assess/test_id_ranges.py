@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from exporter.assess.id_ranges import Interval, id_use, merged, size, usual_size, without
 from exporter.assess.inventory import Resident
-from exporter.assess.report import IdUse
 from exporter.facts.container import DeclaredSecurity, IdRange
 from exporter.facts.host import Host, SubIds
+from exporter.report.host import IdUse
 from tests.assess.secure import CGROUPS, CONTAINER, HOST, PROCESS, PROCESSES
 
 START, COUNT = 2147483647, 4096

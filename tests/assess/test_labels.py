@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.assess.labels import categories_of, has_selinux, label_kind, type_and_level
-from exporter.assess.report import LabelKind
+from exporter.report.container import LabelKind
 from tests.assess.secure import HOST, LABEL
 
 FILE = "system_u:object_r:container_file_t"

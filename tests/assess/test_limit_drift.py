@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from exporter.assess.check import Subject
 from exporter.assess.limit_drift import declared_limits, limit_drifts, not_applied
-from exporter.assess.report import Drift, LimitSource
 from exporter.facts.cgroup import Level
 from exporter.facts.container import DeclaredLimits
+from exporter.report.container import Drift, LimitSource
 from tests.assess.secure import (
     CGROUPS,
     CONTAINER,

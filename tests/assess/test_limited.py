@@ -6,8 +6,8 @@ import pytest
 
 from exporter.assess.check import Check
 from exporter.assess.hardening import CHECKS
-from exporter.assess.report import Verdict
 from exporter.facts.container import DeclaredLimits
+from exporter.report.findings import Verdict
 from tests.assess.secure import SECURE, UNIT, with_container
 
 LIMITED = [

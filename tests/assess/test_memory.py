@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from exporter.assess.limits import Limits
 from exporter.assess.memory import judge_memory, working_set_bytes
-from exporter.assess.report import MemoryJudgement
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
+from exporter.report.container import MemoryJudgement
 from tests.assess.secure import CGROUPS, PAYLOAD_LEVEL, SERVICE_LEVEL, SLICE_LEVEL, with_level
 
 LIMITS = Limits()

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from exporter.assess.inventory import Resident
 from exporter.assess.networks import networks, own_networks, traffic_by_container
-from exporter.assess.report import NetworkReport, PoolUse
 from exporter.facts.container import ContainerNetwork
 from exporter.facts.host import Host
 from exporter.facts.network import AddressPool, Interface, NamespaceTraffic
+from exporter.report.host import NetworkReport, PoolUse
 from tests.assess.secure import CONTAINER, HOST
 
 UP = replace(HOST, links=(("lan0", "up"), ("dummy0", "unknown"), ("lan1", "down"), ("lan0.7", "lowerlayerdown")))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.assess.report import MountedDataset
 from exporter.assess.storage import datasets_of, fill_ratio, merged_datasets, mounted_datasets, quota_ratio
 from exporter.facts.process import MountPoint, ProcessTable
+from exporter.report.container import MountedDataset
 from exporter.sources.process.parse import parse_mountinfo
 from tests.assess.secure import DATASET, PROCESSES
 

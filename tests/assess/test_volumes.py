@@ -7,12 +7,13 @@ import pytest
 
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import ContainerReport, LabelKind, Verdict, VolumeReport
 from exporter.assess.volumes import AskedSources, MountedSources, Tenant, tenant_of, volumes_of
 from exporter.facts.container import Container, DeclaredMount
 from exporter.facts.process import ContainerProcesses, MountPoint, Process, ProcessTable
 from exporter.facts.reading import Absent
 from exporter.facts.snapshot import Snapshot
+from exporter.report.container import ContainerReport, LabelKind, VolumeReport
+from exporter.report.findings import Verdict
 from tests.assess.secure import CONTAINER, DATA, ID, PROCESS, PROCESSES, ROOT, VOLUME
 from tests.assess.snapshots import SNAPSHOT, answered, silent
 

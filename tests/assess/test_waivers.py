@@ -6,9 +6,10 @@ import pytest
 
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import Finding, Outcome, Report, Severity, Verdict, WaiverState
 from exporter.assess.waivers import Waiver, last_day, with_waivers
 from exporter.facts.snapshot import Snapshot
+from exporter.report.findings import Finding, Outcome, Severity, Verdict, WaiverState
+from exporter.report.host import Report
 from tests.assess.secure import CONTAINER, HOST
 from tests.assess.snapshots import NOW, SNAPSHOT, answered, silent
 

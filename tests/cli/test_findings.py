@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.assess.examination import Examination
-from exporter.assess.report import Severity, Verdict
 from exporter.cli.findings import exit_code, paper
+from exporter.report.examination import Examination
+from exporter.report.findings import Severity, Verdict
 from tests.present.checks import CAPABILITIES, READ_ONLY, ROOTFUL, finding
 from tests.present.findings.examinations import BAD, EXAMINATION, GONE, GOOD
 

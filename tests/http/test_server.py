@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from exporter.assess.report import Report
 from exporter.http import Patience, ServeError, Server
 from exporter.present.style import CONTENT_SECURITY_POLICY
+from exporter.report.host import Report
 from tests.present.pages import parsed, value
 from tests.present.reports import crowd, rich_report
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.limits import Limits
-from exporter.assess.report import ContainerReport, Drift, Finding, LimitDrift, Outcome, Report, Severity, Verdict
 from exporter.facts.counts import Counts, Totals
 from exporter.notify.watch import Watch, after_report, after_totals, holding, joined
+from exporter.report.container import ContainerReport, Drift, LimitDrift
+from exporter.report.findings import Finding, Outcome, Severity, Verdict
+from exporter.report.host import Report
 from tests.notify.totals import NOW, ORIGIN, judged, restarted, totals, with_unit
 
 LIMITS = Limits()

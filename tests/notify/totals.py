@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from exporter.assess.report import CheckInfo, ContainerReport, Finding, Outcome, Report, Severity, Verdict
 from exporter.facts.counts import Counts, Totals
 from exporter.facts.unit import Unit
 from exporter.notify.alert import Origin
+from exporter.report.container import ContainerReport
+from exporter.report.findings import CheckInfo, Finding, Outcome, Severity, Verdict
+from exporter.report.host import Report
 
 NOW = 1_800_000_000.0
 ORIGIN = Origin("host1", "bulkhead")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.report import CheckInfo, Finding, Outcome, Severity, Verdict
+from exporter.report.findings import CheckInfo, Finding, Outcome, Severity, Verdict
 
 READ_ONLY = CheckInfo(
     id="read_only_rootfs",

@@ -7,8 +7,8 @@ from typing import TypeAlias
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from exporter.assess.report import Report
 from exporter.present.metrics.exposition import render
+from exporter.report.host import Report
 
 OPENMETRICS = "application/openmetrics-text"
 Samples: TypeAlias = dict[tuple[str, frozenset[tuple[str, str]]], float]

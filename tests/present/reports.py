@@ -5,28 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.limits import Limits
-from exporter.assess.report import (
-    CollectorReport,
-    ContainerReport,
-    DeliveryCount,
-    Drift,
-    IdUse,
-    LabelKind,
-    LatencyHistogram,
-    LimitDeclared,
-    LimitDrift,
-    LimitSource,
-    MemoryJudgement,
-    MountedDataset,
-    NetworkReport,
-    Notifications,
-    PoolUse,
-    Report,
-    Verdict,
-    VolumeReport,
-    WaiverReport,
-    WaiverState,
-)
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -34,6 +12,21 @@ from exporter.facts.host import Host
 from exporter.facts.network import Interface
 from exporter.facts.storage import Dataset, DatasetIo, DeviceErrors, Pool, PoolStatus
 from exporter.facts.unit import Unit
+from exporter.report.collectors import CollectorReport
+from exporter.report.container import (
+    ContainerReport,
+    Drift,
+    LabelKind,
+    LimitDeclared,
+    LimitDrift,
+    LimitSource,
+    MemoryJudgement,
+    MountedDataset,
+    VolumeReport,
+)
+from exporter.report.findings import Verdict, WaiverReport, WaiverState
+from exporter.report.host import IdUse, NetworkReport, PoolUse, Report
+from exporter.report.notifications import DeliveryCount, LatencyHistogram, Notifications
 from tests.present.checks import CAPABILITIES, CLOCK, DMESG, LOCKDOWN, PTRACE, READ_ONLY, ROOTFUL, SELINUX, finding
 
 MIB = 1024 * 1024

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.assess.report import ContainerReport, MemoryJudgement, Report
 from exporter.present.metrics.catalogue import FAMILIES
 from exporter.present.metrics.exposition import DeclarationError, Exposition, render
 from exporter.present.metrics.family import Family, Kind, Sample
 from exporter.present.metrics.guard import Bounds
 from exporter.present.metrics.itself import SERIES_DROPPED
+from exporter.report.container import ContainerReport, MemoryJudgement
+from exporter.report.host import Report
 from tests.present.pages import OPENMETRICS, Samples, parsed, samples, states, value
 from tests.present.reports import NOW_SECONDS, container, crowd, dataset, rich_report
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.report import CollectorReport, Drift, IdUse, LimitDeclared, LimitDrift, LimitSource, Verdict
 from exporter.facts.cgroup import MemoryEvents
 from exporter.facts.storage import DeviceErrors, Pool, PoolStatus
+from exporter.report.collectors import CollectorReport
+from exporter.report.container import Drift, LimitDeclared, LimitDrift, LimitSource
+from exporter.report.findings import Verdict
+from exporter.report.host import IdUse
 from tests.present.checks import CAPABILITIES, READ_ONLY, finding
 from tests.present.pages import samples, states, value
 from tests.present.reports import GIB, HOST, NOW_SECONDS, container, rich_report

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.assess.report import ContainerReport, MemoryJudgement, Report
 from exporter.present.concern import worst_first
 from exporter.present.page import EXAMPLE_BANNER, landing_page
 from exporter.present.style import CONTENT_SECURITY_POLICY, STYLE
+from exporter.report.container import ContainerReport, MemoryJudgement
+from exporter.report.host import Report
 from tests.present.checks import CAPABILITIES
 from tests.present.reports import FAILING, NOW_SECONDS, container, counts, rich_report
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from exporter.assess.report import Report
+from exporter.report.host import Report
 from exporter.runtime.agent import Agent
 from exporter.runtime.poller import Clock, Poller
 

@@ -7,8 +7,8 @@ server's defaults of today). In force: CapBnd, CapPrm, CapEff, CapInh and CapAmb
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, judge_every_process, promise
-from exporter.assess.report import Outcome, Severity
 from exporter.facts.process import Process
+from exporter.report.findings import Outcome, Severity
 
 
 def _has_none(process: Process) -> bool:

@@ -6,7 +6,7 @@ Declared: AppArmorProfile. In force: /proc/PID/attr/current, which reads `contai
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, judge_every_process, not_applicable, promise, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

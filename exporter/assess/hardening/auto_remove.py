@@ -6,7 +6,7 @@ Declared: HostConfig.AutoRemove. In force: podman keeps no ended container of th
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, passed, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _ENDED = frozenset({"exited", "stopped", "dead"})
 

@@ -6,7 +6,7 @@ In force: zfsprops(7). An ancestor's quota is not enough: what has one together 
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, named, not_applicable, passed, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def examine(subject: Subject) -> Outcome:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 
 from exporter.assess.check import Check, Subject, failed, not_applicable, passed, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _DIGEST = re.compile(r".+@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}")

@@ -9,7 +9,7 @@ the overlay at `/` in /proc/PID/mountinfo; other drivers do not show them, and w
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, not_applicable, passed, promise, unknown
-from exporter.assess.report import Outcome, Severity, Verdict
+from exporter.report.findings import Outcome, Severity, Verdict
 
 _SYSTEM_STORAGE = "/var/lib/containers/"
 

@@ -19,8 +19,8 @@ from exporter.assess.check import (
     unknown,
 )
 from exporter.assess.labels import categories_of
-from exporter.assess.report import Outcome, Severity
 from exporter.assess.volumes import MountedVolume, asked_volumes
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, not_applicable, passed, unknown
 from exporter.assess.limit_drift import declared_limits, not_applied
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def examine(subject: Subject) -> Outcome:

@@ -7,8 +7,8 @@ Declared: podman and unit. In force: the payload's cgroup, and the service's or 
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, passed, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.facts.cgroup import Level, container_id_of
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

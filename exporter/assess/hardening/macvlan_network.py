@@ -6,7 +6,7 @@ Declared: the driver of each of its networks. A container without any network is
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, passed, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def examine(subject: Subject) -> Outcome:

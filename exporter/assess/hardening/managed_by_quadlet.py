@@ -7,7 +7,7 @@ unit's. Quadlets of users are not read; a pod's own container is made by its pod
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, not_applicable, passed, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def examine(subject: Subject) -> Outcome:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, promise
 from exporter.assess.limited import declared_anywhere, judge_limited
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

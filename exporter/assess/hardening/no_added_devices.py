@@ -10,7 +10,7 @@ which is how podman gives devices to a container with ids of its own; without th
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, passed, promise, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _OF_EVERY_CONTAINER = frozenset({"/null", "/zero", "/full", "/tty", "/random", "/urandom"})
 

@@ -8,9 +8,9 @@ container, which are the pod's and not the host's.
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, judge_every_process, promise, unknown
-from exporter.assess.report import Outcome, Severity, Verdict
 from exporter.facts.container import Container
 from exporter.facts.process import Process
+from exporter.report.findings import Outcome, Severity, Verdict
 
 _KINDS = ("pid", "ipc", "net", "uts", "cgroup", "user")
 

@@ -15,9 +15,9 @@ import posixpath
 import re
 
 from exporter.assess.check import Check, Subject, asked, failed, passed, promise, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.facts.container import DeclaredMount
 from exporter.facts.process import MountPoint
+from exporter.report.findings import Outcome, Severity
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/run")
 # Above them, or above all that podman keeps.

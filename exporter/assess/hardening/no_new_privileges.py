@@ -6,7 +6,7 @@ Declared: noNewPrivileges. In force: NoNewPrivs of every process in /proc/PID/st
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, judge_every_process, promise
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

@@ -9,7 +9,7 @@ everything, nobody knows what is reachable, and the check says so: it passes or 
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, judge_every_process, passed, unknown
-from exporter.assess.report import Outcome, Severity, Verdict
+from exporter.report.findings import Outcome, Severity, Verdict
 
 
 def examine(subject: Subject) -> Outcome:

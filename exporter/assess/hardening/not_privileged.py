@@ -7,8 +7,8 @@ Declared: HostConfig.Privileged. In force: no process has every capability in it
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, judge_every_process, promise
-from exporter.assess.report import Outcome, Severity, Verdict
 from exporter.facts.process import Process
+from exporter.report.findings import Outcome, Severity, Verdict
 
 # capabilities(7): 0 to 37 are there since Linux 3.16; those that came later may be missing.
 _EVERY_CAPABILITY = (1 << 38) - 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.assess.check import Check, Subject, failed, named, not_applicable, passed, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.assess.volumes import NEVER_RELABELLED, MountedVolume
 from exporter.facts.storage import Dataset
+from exporter.report.findings import Outcome, Severity
 
 _WITH_PROJECTS = frozenset({"ext4", "xfs"})
 

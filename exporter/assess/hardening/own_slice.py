@@ -6,8 +6,8 @@ Declared: Slice= of the unit. In force: no other container's processes below tha
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, passed, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.facts.cgroup import COMMON_SLICES, Level
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

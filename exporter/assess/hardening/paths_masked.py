@@ -9,8 +9,8 @@ is mounted over in /proc/PID/mountinfo.
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, passed, promise, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.facts.container import MASKED_PATHS
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

@@ -7,9 +7,9 @@ start of the `containers` range of /etc/subuid and /etc/subgid, and nothing else
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, judge_every_process, promise, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.facts.container import IdRange
 from exporter.facts.host import Host, SubIds
+from exporter.report.findings import Outcome, Severity
 
 # Without a `containers` range, ids below this are those of the system and its accounts (login.defs: SUB_UID_MIN).
 _FIRST_SUBORDINATE_ID = 100_000

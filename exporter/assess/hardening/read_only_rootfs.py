@@ -6,7 +6,7 @@ Declared: HostConfig.ReadonlyRootfs. In force: `ro` of the last `/` in /proc/PID
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, passed, promise, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

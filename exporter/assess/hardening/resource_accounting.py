@@ -6,7 +6,7 @@ Declared: CPUAccounting=, MemoryAccounting=. In force: the controllers of the pa
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, passed, promise, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _NEEDED = ("cpu", "memory")
 

@@ -6,7 +6,7 @@ Declared: Restart=on-failure (or always) with RestartSec= of a second or more. s
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, not_applicable, passed, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _RESTARTING = frozenset({"always", "on-failure", "on-abnormal"})
 _SHORTEST_PAUSE_SECONDS = 1.0

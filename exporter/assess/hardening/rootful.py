@@ -6,7 +6,7 @@ Declared: whose podman it is. In force: its processes sit outside user.slice.
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, passed, unknown
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

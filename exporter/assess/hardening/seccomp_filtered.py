@@ -6,7 +6,7 @@ Declared: no seccomp=unconfined. In force: Seccomp 2 of every process in /proc/P
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, judge_every_process, promise
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _FILTER = 2
 

@@ -7,9 +7,9 @@ A label reads `system_u:system_r:container_t:s0:c229,c276`.
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, judge_every_process, not_applicable, promise, unknown
-from exporter.assess.report import Outcome, Severity, Verdict
 from exporter.facts.process import Process
 from exporter.facts.selinux import parse_context
+from exporter.report.findings import Outcome, Severity, Verdict
 
 _CATEGORIES_MAX = 16
 """podman gives two. Who is cleared for so many may touch what 120 other pairs protect; for c0.c1023, every pair's."""

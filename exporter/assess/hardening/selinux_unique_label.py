@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, not_applicable, passed, promise, unknown
 from exporter.assess.labels import categories_of
-from exporter.assess.report import Outcome, Severity
 from exporter.assess.unshared import judge_unshared
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

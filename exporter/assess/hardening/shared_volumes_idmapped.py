@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exporter.assess.check import Check, Subject, asked, failed, named, not_applicable, passed, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.assess.volumes import MountedVolume, Sharer, asked_volumes
+from exporter.report.findings import Outcome, Severity
 
 
 def _are_shared(*, writable: bool, sharers: Iterable[Sharer]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, not_applicable, promise
 from exporter.assess.limited import declared_anywhere, judge_limited
-from exporter.assess.report import Outcome, Severity, Verdict
+from exporter.report.findings import Outcome, Severity, Verdict
 
 
 def declared(subject: Subject) -> Outcome:

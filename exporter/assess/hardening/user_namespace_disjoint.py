@@ -7,9 +7,9 @@ Declared: IDMappings. In force: uid_map and gid_map of every process, against th
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, failed, not_applicable, passed, promise, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.assess.sharers import own_ids
 from exporter.assess.unshared import judge_unshared
+from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: Subject) -> Outcome:

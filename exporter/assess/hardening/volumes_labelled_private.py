@@ -19,8 +19,9 @@ from exporter.assess.check import (
     unknown,
 )
 from exporter.assess.labels import categories_of, label_kind
-from exporter.assess.report import LabelKind, Outcome, Severity
 from exporter.assess.volumes import MountedVolume, asked_volumes, may_be_relabelled
+from exporter.report.container import LabelKind
+from exporter.report.findings import Outcome, Severity
 
 _WORDS = {
     LabelKind.FOREIGN: "labelled for another container",

@@ -8,9 +8,9 @@ devices=off), so that they may be in force where nobody asked podman for them.
 from __future__ import annotations
 
 from exporter.assess.check import Check, Subject, asked, failed, named, not_applicable, passed, promise, unknown
-from exporter.assess.report import Outcome, Severity
 from exporter.assess.volumes import asked_volumes
 from exporter.facts.container import DeclaredMount
+from exporter.report.findings import Outcome, Severity
 
 _WANTED = ("nosuid", "nodev")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from exporter.assess.check import failed, not_applicable, passed, unknown
 from exporter.assess.host_check import HostCheck, HostSubject
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _DAY_SECONDS = 86400
 _RECENT_DAYS = 3  # both run daily, some hours late by chance; a host may be off for a day

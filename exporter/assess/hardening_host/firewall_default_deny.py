@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from exporter.assess.check import failed, passed, unknown
 from exporter.assess.host_check import HostCheck, HostSubject
-from exporter.assess.report import Outcome, Severity
 from exporter.facts.host import Host
 from exporter.facts.reading import Read
+from exporter.report.findings import Outcome, Severity
 
 
 def _has_no_ipv6(host: Host) -> bool:

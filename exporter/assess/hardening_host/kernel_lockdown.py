@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.assess.check import failed, not_applicable, passed, unknown
 from exporter.assess.host_check import HostCheck, HostSubject
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def examine(subject: HostSubject) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.assess.host_check import HostCheck, HostSubject, judge_sysctl
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 
 def examine(subject: HostSubject) -> Outcome:

@@ -10,7 +10,7 @@ import re
 
 from exporter.assess.check import failed, not_applicable, passed, unknown
 from exporter.assess.host_check import HostCheck, HostSubject
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _DISTRIBUTION = re.compile(r"(?:deb|bpo|el|fc|uek|lp)\d+.*|rc\d*")

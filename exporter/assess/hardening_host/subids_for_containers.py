@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.assess.check import failed, passed, unknown
 from exporter.assess.host_check import HostCheck, HostSubject
-from exporter.assess.report import Outcome, Severity
+from exporter.report.findings import Outcome, Severity
 
 _OWNER = "containers"
 _IDS_OF_A_CONTAINER = 65536  # what --userns=auto gives at most unless told otherwise

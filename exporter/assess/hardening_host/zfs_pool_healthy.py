@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from exporter.assess.check import failed, not_applicable, passed, unknown
 from exporter.assess.host_check import HostCheck, HostSubject
-from exporter.assess.report import Outcome, Severity
 from exporter.facts.reading import Absent, Read
+from exporter.report.findings import Outcome, Severity
 
 
 def examine(subject: HostSubject) -> Outcome:

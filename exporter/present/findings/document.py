@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from exporter.assess.examination import Examination, Examined, Place, worst_first
-from exporter.assess.report import CheckInfo, Finding, Severity, Verdict, WaiverReport
+from exporter.assess.examination import worst_first
 from exporter.assess.waivers import last_day
 from exporter.present.untrusted import bounded
+from exporter.report.examination import Examination, Examined, Place
+from exporter.report.findings import CheckInfo, Finding, Severity, Verdict, WaiverReport
 
 DOCUMENT_VERSION = 1
 

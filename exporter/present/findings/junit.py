@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import assert_never
 
-from exporter.assess.examination import Examination, Examined, Place, SubjectKind, worst_first
-from exporter.assess.report import CheckInfo, Finding, Verdict
+from exporter.assess.examination import worst_first
 from exporter.present.untrusted import bounded
+from exporter.report.examination import Examination, Examined, Place, SubjectKind
+from exporter.report.findings import CheckInfo, Finding, Verdict
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

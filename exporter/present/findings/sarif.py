@@ -12,10 +12,11 @@ import hashlib
 import json
 from string import ascii_letters, digits
 
-from exporter.assess.examination import Examination, Examined, worst_first
-from exporter.assess.report import CheckInfo, Finding, Severity, Verdict
+from exporter.assess.examination import worst_first
 from exporter.present.findings.text import waiver_in_words
 from exporter.present.untrusted import bounded
+from exporter.report.examination import Examination, Examined
+from exporter.report.findings import CheckInfo, Finding, Severity, Verdict
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _HOME = "https://github.com/bulkhead-exporter/bulkhead"

@@ -13,8 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.assess.examination import STARTING, Examination, Examined, SubjectKind, gravest_first, worst_first
-from exporter.assess.report import CheckInfo, Finding, Severity, Verdict, WaiverReport, WaiverState
+from exporter.assess.examination import gravest_first, worst_first
 from exporter.assess.waivers import last_day
 from exporter.present.findings.text import (
     BOLD,
@@ -28,6 +27,8 @@ from exporter.present.findings.text import (
     count,
     waiver_in_words,
 )
+from exporter.report.examination import STARTING, Examination, Examined, SubjectKind
+from exporter.report.findings import CheckInfo, Finding, Severity, Verdict, WaiverReport, WaiverState
 
 _INDENT = 12
 _FEWEST_SHARING = 3

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.assess.report import Finding, Severity
 from exporter.assess.waivers import last_day
 from exporter.present.untrusted import printable
+from exporter.report.findings import Finding, Severity
 
 _NARROWEST = 40
 # SGR parameters, console_codes(4).

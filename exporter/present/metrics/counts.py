@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from exporter.assess.report import Report
 from exporter.facts.counts import Counts
 from exporter.present.metrics.family import Family, Kind, Sample, of_containers, of_report
+from exporter.report.host import Report
 
 _CONTAINER = ("container",)
 _EACH = "1 a container"

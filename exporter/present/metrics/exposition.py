@@ -19,13 +19,13 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_page
 from prometheus_client.samples import Sample as ClientSample
 
-from exporter.assess.report import Report
 from exporter.present.metrics.catalogue import FAMILIES
 from exporter.present.metrics.family import Family, Kind, Sample
 from exporter.present.metrics.guard import Bounds, Owner, Row, owner_of, series_by_owner, turned_away
 from exporter.present.metrics.itself import SERIES_DROPPED
 from exporter.present.negotiation import accepts_openmetrics
 from exporter.present.untrusted import bounded
+from exporter.report.host import Report
 
 # prometheus_client 0.22 gave its own constant of this value another name.
 TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.assess.report import ContainerReport, Report
+from exporter.report.container import ContainerReport
+from exporter.report.host import Report
 
 
 class Kind(StrEnum):

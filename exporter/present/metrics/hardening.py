@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from exporter.assess.report import ContainerReport, Report, Severity, Verdict, WaiverState
 from exporter.present.metrics.family import Family, Kind, Sample, labelled_containers
+from exporter.report.container import ContainerReport
+from exporter.report.findings import Severity, Verdict, WaiverState
+from exporter.report.host import Report
 
 _VERDICTS = {Verdict.PASS: 1.0, Verdict.FAIL: 0.0}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.assess.report import Report
 from exporter.present.metrics.family import Family, Kind, Sample, state_set
+from exporter.report.host import Report
 
 SELINUX_MODES = ("enforcing", "permissive", "disabled")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from exporter.assess.report import ContainerReport, IdUse, Report
 from exporter.facts.network import Interface
 from exporter.present.metrics.family import Family, Kind, Sample, labelled_containers
+from exporter.report.container import ContainerReport
+from exporter.report.host import IdUse, Report
 
 _ADDRESSES_SHOWN = 8
 _BY_INTERFACE = ("container", "interface")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
-from exporter.assess.report import CollectorReport, Report
 from exporter.present.metrics.family import Family, Kind, Sample, of_report
+from exporter.report.collectors import CollectorReport
+from exporter.report.host import Report
 
 # Why series are left out of a page; each is served from the first page on, at 0.
 DROP_REASONS = ("container_too_large", "too_many_containers", "too_many_datasets", "duplicate")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from exporter.assess.report import ContainerReport
 from exporter.facts.cgroup import CgroupLevel, Level
 from exporter.present.metrics.family import Family, Kind, labelled_containers
+from exporter.report.container import ContainerReport
 
 _IN_FORCE: tuple[tuple[str, Callable[[CgroupLevel], float | None]], ...] = (
     ("memory_bytes", lambda level: level.memory_max_bytes),

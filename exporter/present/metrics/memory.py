@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from exporter.assess.report import ContainerReport, Report
 from exporter.facts.cgroup import Level, PayloadUse, Pressure
 from exporter.present.metrics.family import Family, Kind, Sample, labelled_containers, of_containers, state_set
+from exporter.report.container import ContainerReport
+from exporter.report.host import Report
 
 _CONTAINER = ("container",)
 _EACH = "1 a container"

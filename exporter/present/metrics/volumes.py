@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from exporter.assess.report import ContainerReport, VolumeReport
 from exporter.present.metrics.family import Family, Kind, labelled_containers
+from exporter.report.container import ContainerReport, VolumeReport
 
 _CARDINALITY = "1 a volume of a container, 64 at most"
 

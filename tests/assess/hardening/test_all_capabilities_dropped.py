@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.all_capabilities_dropped import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     IN_THE_DARK,
     PROCESSES,

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.assess.check import Subject
 from exporter.assess.hardening.apparmor_confined import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import HOST, IN_THE_DARK, PROCESSES, SECURE, SECURE_BY_APPARMOR, fails, passes, verdict
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.hardening.auto_remove import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import CONTAINER, IN_THE_DARK, SECURE, fails, passes, verdict, with_declared
 
 

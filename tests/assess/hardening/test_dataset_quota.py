@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.hardening.dataset_quota import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import DATASET, IN_THE_DARK, SECURE, fails, passes, verdict, with_volume_mount
 
 

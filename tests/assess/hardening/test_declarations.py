@@ -7,7 +7,7 @@ import pytest
 from exporter.assess import hardening
 from exporter.assess.check import Check
 from exporter.assess.hardening import CHECKS
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import IN_THE_DARK, SECURE, SECURE_BY_APPARMOR
 
 FILES = {path.stem for path in Path(str(hardening.__file__)).parent.glob("[!_]*.py")}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.assess.hardening.image_pinned import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import IN_THE_DARK, fails, passes, verdict, with_container
 
 DIGEST = "sha256:" + "a" * 64

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from exporter.assess.check import Subject
 from exporter.assess.hardening.images_in_system_storage import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     IN_THE_DARK,
     PROCESSES,

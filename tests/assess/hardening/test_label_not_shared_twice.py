@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.label_not_shared_twice import CHECK, declared
-from exporter.assess.report import Verdict
 from exporter.assess.volumes import Sharer
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CONTAINER,
     HOST,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.limits_applied import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.cgroup import Level
 from exporter.facts.container import DeclaredLimits
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CGROUPS,
     CONTAINER,

@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.hardening.macvlan_network import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.container import ContainerNetwork
+from exporter.report.findings import Verdict
 from tests.assess.secure import CONTAINER, IN_THE_DARK, SECURE, fails, passes, verdict
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.hardening.memory_high_set import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.cgroup import Level
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CGROUPS,
     CONTAINER,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.memory_limited import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.cgroup import Level
+from exporter.report.findings import Verdict
 from tests.assess.secure import CGROUPS, CONTAINER, IN_THE_DARK, SECURE, UNIT, fails, passes, verdict
 
 UNLIMITED = replace(CGROUPS, levels=tuple(replace(level, memory_max_bytes=None) for level in CGROUPS.levels))

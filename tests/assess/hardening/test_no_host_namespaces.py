@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.no_host_namespaces import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CONTAINER,
     HOST_NAMESPACES,

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from exporter.assess.check import Subject
 from exporter.assess.hardening.no_host_path_of_the_system import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.container import DeclaredMount
 from exporter.facts.process import MountPoint
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CONTAINER,
     IN_THE_DARK,

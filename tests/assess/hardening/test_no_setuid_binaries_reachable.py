@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.hardening.no_setuid_binaries_reachable import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import DATA, IN_THE_DARK, PROCESSES, ROOT, SECURE, passes, verdict, with_process
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from exporter.assess.check import Subject
 from exporter.assess.hardening.paths_masked import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.container import MASKED_PATHS
+from exporter.report.findings import Verdict
 from tests.assess.secure import HOST, IN_THE_DARK, PROCESSES, SECURE, fails, passes, verdict, with_declared
 
 

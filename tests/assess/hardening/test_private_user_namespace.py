@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.private_user_namespace import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.container import IdRange
+from exporter.report.findings import Verdict
 from tests.assess.secure import HOST, IN_THE_DARK, SECURE, fails, passes, verdict, with_process
 
 

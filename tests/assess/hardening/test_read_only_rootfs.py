@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.hardening.read_only_rootfs import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import DATA, IN_THE_DARK, PROCESSES, ROOT, SECURE, fails, passes, verdict, with_declared
 
 WRITABLE = replace(ROOT, options=("rw", "relatime"))

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.resource_accounting import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.cgroup import Level
+from exporter.report.findings import Verdict
 from tests.assess.secure import CGROUPS, IN_THE_DARK, SECURE, UNIT, fails, passes, verdict, with_level
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.restart_paced import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import CONTAINER, IN_THE_DARK, SECURE, UNIT, fails, passes, verdict
 
 

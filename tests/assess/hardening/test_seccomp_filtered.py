@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.seccomp_filtered import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     IN_THE_DARK,
     fails,

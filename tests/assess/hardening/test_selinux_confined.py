@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.selinux_confined import CHECK, is_confined
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import HOST, IN_THE_DARK, LABEL, SECURE, fails, passes, verdict, with_declared, with_process
 
 

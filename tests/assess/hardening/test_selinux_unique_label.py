@@ -6,7 +6,7 @@ import pytest
 
 from exporter.assess.check import Sharers
 from exporter.assess.hardening.selinux_unique_label import CHECK
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     HOST,
     IN_THE_DARK,

@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.hardening.shared_volumes_idmapped import CHECK, declared
-from exporter.assess.report import Verdict
 from exporter.assess.volumes import Sharer
 from exporter.facts.container import IdRange
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CONTAINER,
     DATA,

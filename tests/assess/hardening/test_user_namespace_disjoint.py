@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from exporter.assess.check import Sharers
 from exporter.assess.hardening.user_namespace_disjoint import CHECK
-from exporter.assess.report import Verdict
 from exporter.facts.container import IdRange
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     IN_THE_DARK,
     PROCESSES,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.hardening.volumes_labelled_private import CHECK, declared
-from exporter.assess.report import Verdict
 from exporter.assess.volumes import Sharer
+from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CONTAINER,
     HOST,

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.assess.host_check import HostSubject
-from exporter.assess.report import Verdict
 from exporter.assess.waivers import Waiver
 from exporter.facts.host import Firewall, InputChain, SubIds, Updates
 from exporter.facts.reading import Failed
 from exporter.facts.storage import Pool, Storage
+from exporter.report.findings import Verdict
 from tests.assess.secure import HOST
 from tests.assess.snapshots import NOW, answered
 

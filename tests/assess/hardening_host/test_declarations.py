@@ -9,8 +9,8 @@ from exporter.assess import hardening_host
 from exporter.assess.hardening import CHECKS
 from exporter.assess.hardening_host import HOST_CHECKS
 from exporter.assess.host_check import HostCheck
-from exporter.assess.report import Verdict
 from exporter.facts.host import Host
+from exporter.report.findings import Verdict
 from tests.assess.hardening_host.sound import IN_THE_DARK, SOUND, SOUND_HOST, turned
 
 FILES = {path.stem for path in Path(str(hardening_host.__file__)).parent.glob("[!_]*.py")}

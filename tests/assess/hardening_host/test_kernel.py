@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.assess.report import Verdict
+from exporter.report.findings import Verdict
 from tests.assess.hardening_host.sound import turned, with_host, with_sysctl
 
 SYSCTLS = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.examination import Examination, Examined, Place, SubjectKind
-from exporter.assess.report import Verdict, WaiverReport, WaiverState
+from exporter.report.examination import Examination, Examined, Place, SubjectKind
+from exporter.report.findings import Verdict, WaiverReport, WaiverState
 from tests.present.checks import CAPABILITIES, DMESG, READ_ONLY, ROOTFUL, SELINUX, finding
 from tests.present.reports import NOW_SECONDS
 

@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.assess.examination import Examination
-from exporter.assess.report import Verdict
 from exporter.present.findings.junit import junit
+from exporter.report.examination import Examination
+from exporter.report.findings import Verdict
 from tests.present.checks import READ_ONLY, finding
 from tests.present.findings.examinations import BAD, EXAMINATION, GOOD, OF_HOST, OF_HOSTILE, OF_WAIVED, QUADLET
 

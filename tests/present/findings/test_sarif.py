@@ -7,9 +7,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from exporter.assess.examination import Examination, SubjectKind
-from exporter.assess.report import Verdict
 from exporter.present.findings.sarif import sarif
+from exporter.report.examination import Examination, SubjectKind
+from exporter.report.findings import Verdict
 from tests.present.checks import DMESG, READ_ONLY, finding
 from tests.present.findings.examinations import (
     BAD,

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.assess.examination import STARTING, Examination, Examined
-from exporter.assess.report import Verdict
 from exporter.present.findings.table import table
 from exporter.present.findings.text import Paper
+from exporter.report.examination import STARTING, Examination, Examined
+from exporter.report.findings import Verdict
 from tests.present.checks import CAPABILITIES, READ_ONLY, SELINUX, finding
 from tests.present.findings.examinations import (
     BAD,

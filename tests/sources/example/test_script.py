@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from exporter.assess.host import Build, assess
 from exporter.assess.limits import Limits
-from exporter.assess.report import ContainerReport, LabelKind, Report, Verdict
 from exporter.assess.storage import quota_ratio
+from exporter.report.container import ContainerReport, LabelKind
+from exporter.report.findings import Verdict
+from exporter.report.host import Report
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.example.script import FILLING, INTRUDED, KILLED, LOOPING
 from tests.effort import examples
