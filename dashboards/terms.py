@@ -8,14 +8,14 @@ that show a bare number use the defaults.
 
 from __future__ import annotations
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 
 GREEN, YELLOW, ORANGE, RED, GREY = "green", "#EAB839", "orange", "red", "text"
 
 Steps = tuple[tuple[float, str], ...]
 Texts = dict[str, tuple[str, str]]
 
-DEFAULT = Limits()
+DEFAULT = Thresholds()
 HOST = 'job=~"$job",instance=~"$instance"'
 ONE = f'{HOST},container=~"$container"'
 EACH = "by (job, instance, container)"

@@ -12,8 +12,8 @@ import itertools
 import time
 from collections.abc import Callable
 
-from exporter.assess.host import Build, assess
-from exporter.assess.limits import Limits
+from exporter.assess.assessment import Build, assess
+from exporter.assess.thresholds import Thresholds
 from exporter.present.metrics.exposition import Exposition, render
 from exporter.sources.example import ExampleHost, load_recording
 from tests import bench_cgroup
@@ -37,12 +37,12 @@ def main() -> None:
 
     host = ExampleHost(load_recording(), 0.0)
     snapshot = host.snapshot(300.0)
-    report, later = (assess(host.snapshot(seconds), Limits(), Build()) for seconds in (300.0, 315.0))
+    report, later = (assess(host.snapshot(seconds), Thresholds(), Build()) for seconds in (300.0, 315.0))
     page = render(report, None)[0]
     exposition, turns = Exposition(), itertools.cycle((report, later))
     anew = best_seconds(lambda: render(report, None))
     parts = {
-        "judge": best_seconds(lambda: assess(snapshot, Limits(), Build())),
+        "judge": best_seconds(lambda: assess(snapshot, Thresholds(), Build())),
         "render": best_seconds(lambda: exposition.render(next(turns), None)),
         "gzip": best_seconds(lambda: gzip.compress(page, 6)),
     }

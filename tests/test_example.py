@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.assess.host import Build, assess
-from exporter.assess.limits import Limits
+from exporter.assess.assessment import Build, assess
+from exporter.assess.thresholds import Thresholds
 from exporter.present.metrics.exposition import render
 from exporter.present.page import landing_page
 from exporter.report.host import Report
@@ -20,7 +20,7 @@ BEGAN = 1_800_000_000.0
 @pytest.fixture(scope="module")
 def report() -> Report:
     snapshot = ExampleHost(load_recording(), BEGAN).snapshot(BEGAN + 300)
-    return assess(snapshot, Limits(), Build(product_version="0", is_example=True))
+    return assess(snapshot, Thresholds(), Build(product_version="0", is_example=True))
 
 
 def test_the_page_of_the_recorded_host_is_the_golden_one(report: Report, golden: Callable[[str, str], None]) -> None:

@@ -22,7 +22,7 @@ from exporter.app.context import Context
 from exporter.app.ledger import HostLedger, Neighbours, open_ledger
 from exporter.app.lives import following_lives
 from exporter.app.report_log import logging_overdue_starts, logging_waivers
-from exporter.assess.host import assess
+from exporter.assess.assessment import assess
 from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.evidence import ContainerEvent

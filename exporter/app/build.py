@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from exporter import __version__
-from exporter.assess.host import Build
+from exporter.assess.assessment import Build
 from exporter.config import Config
 
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
-from exporter.assess.storage import mounted_datasets
-from exporter.assess.volumes import volumes_of
+from exporter.assess.storage.datasets import mounted_datasets
+from exporter.assess.storage.volumes import volumes_of
 from exporter.facts.cgroup import slice_of, unit_of
 from exporter.facts.container import Container, full_name
 from exporter.facts.process import ProcessTable

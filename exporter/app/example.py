@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from exporter.app.build import build_of
-from exporter.assess.host import assess
+from exporter.assess.assessment import assess
 from exporter.config import Config
 from exporter.runtime.agent import Agent
 from exporter.sources.example import ExampleHost, load_recording

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter.app.collectors import Ground
-from exporter.assess.inventory import Resident, residents
-from exporter.assess.levels import names_by_level
+from exporter.assess.inventory import KnownContainer, known_containers
+from exporter.assess.isolation.selinux import names_by_level
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
 from exporter.facts.container import Container, full_name
@@ -241,7 +241,7 @@ class HostLedger:
             for one in self._cgroup.found()
         )
         nothing: Absent = Absent("not asked")
-        everyone = residents(
+        everyone = known_containers(
             Snapshot(
                 taken_at_seconds=0.0,
                 podman=near.podman.reading(),
@@ -284,7 +284,7 @@ class HostLedger:
         unnamed = [(each, path) for each, path in paths.items() if each not in known and each not in names]
         return replace(household_of(members, lodgers, unnamed), names_by_level=names_by_level(everyone))
 
-    def _is_stranger(self, one: Resident) -> bool:
+    def _is_stranger(self, one: KnownContainer) -> bool:
         """Whether its name may still turn up: after a while it goes by the head of its id for good."""
         if one.container is not None or not one.id or one.name.rpartition("/")[2] != one.id[:12]:
             return False

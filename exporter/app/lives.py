@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from exporter.assess.inventory import residents
+from exporter.assess.inventory import known_containers
 from exporter.assess.lives import lives_after
 from exporter.facts.life import Life
 from exporter.facts.process import ProcessTable
 from exporter.facts.snapshot import Snapshot
-from exporter.report.host import Report
 
 
 def has_starting_processes(table: ProcessTable) -> bool:
@@ -25,7 +24,7 @@ def following_lives(take: Callable[[], Snapshot]) -> Callable[[], Snapshot]:
     def taken() -> Snapshot:
         nonlocal lives
         snapshot = take()
-        lives = lives_after(lives, snapshot, residents(snapshot))
+        lives = lives_after(lives, snapshot, known_containers(snapshot))
         return replace(snapshot, lives=lives)
 
     return taken

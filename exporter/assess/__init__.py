@@ -1,1 +1,1 @@
-"""What the facts mean: pure functions of a snapshot and the configured limits. No clock, no I/O, no logging."""
+"""What the facts mean: pure functions of a snapshot and the configured thresholds. No clock, no I/O, no logging."""

@@ -33,7 +33,7 @@ _AWAKE = frozenset({"active", "activating", "reloading", "deactivating", "failed
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
+class KnownContainer:
     """One container with all that is known of it."""
 
     name: str
@@ -46,7 +46,7 @@ class Resident:
     unit: Unit | None
 
 
-def residents(snapshot: Snapshot) -> tuple[Resident, ...]:
+def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     """Every container of the host, by name."""
     cgroups = {one.container_id: one for one in fresh(snapshot.cgroup) or ()}
     table = latest(snapshot.process)
@@ -57,9 +57,9 @@ def residents(snapshot: Snapshot) -> tuple[Resident, ...]:
     unit_names = {quadlet.container: quadlet.unit for quadlet in quadlets}
     accounts = _accounts(snapshot)
 
-    found: dict[str, Resident] = {}
+    found: dict[str, KnownContainer] = {}
 
-    def settle(resident: Resident) -> None:
+    def settle(resident: KnownContainer) -> None:
         # A restart makes a new id before podman's list has dropped the old one: the living one is meant.
         known = found.get(resident.name)
         if known is None or (known.cgroups is None and resident.cgroups is not None):
@@ -70,7 +70,7 @@ def residents(snapshot: Snapshot) -> tuple[Resident, ...]:
         of_root = not container.user
         unit_name = container.unit or (unit_names.get(container.name, "") if of_root else "")
         settle(
-            Resident(
+            KnownContainer(
                 name=full_name(container.user, container.name),
                 user=container.user,
                 id=container.id,
@@ -104,11 +104,11 @@ def _unlisted(
     processes: ContainerProcesses | None,
     units: dict[str, Unit],
     accounts: dict[int, str],
-) -> Resident:
+) -> KnownContainer:
     user = "" if tree.owner_uid == 0 else accounts.get(tree.owner_uid, str(tree.owner_uid))
     # Any process may call itself conmon and claim any container: only one of the container's own user is believed.
     own_name = conmon.name if conmon and conmon.owner_uid == tree.owner_uid else tree.container_id[:12]
-    return Resident(
+    return KnownContainer(
         name=full_name(user, own_name),
         user=user,
         id=tree.container_id,
@@ -124,8 +124,8 @@ def _is_expected(quadlet: Quadlet, unit: Unit | None) -> bool:
     return quadlet.wanted or (unit is not None and unit.active_state in _AWAKE)
 
 
-def _expected(quadlet: Quadlet, unit: Unit | None, state: str) -> Resident:
-    return Resident(
+def _expected(quadlet: Quadlet, unit: Unit | None, state: str) -> KnownContainer:
+    return KnownContainer(
         name=quadlet.container,
         user="",
         id="",

@@ -28,8 +28,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
-from exporter.assess.inventory import Resident
-from exporter.assess.volumes import volumes_of
+from exporter.assess.inventory import KnownContainer
+from exporter.assess.storage.volumes import volumes_of
 from exporter.facts.cgroup import ContainerCgroups, container_id_of, slice_of, unit_of
 from exporter.facts.container import Container
 from exporter.facts.life import Life, Phase
@@ -57,7 +57,7 @@ class _Answers:
 
 
 def lives_after(
-    known: Mapping[str, Life] | None, snapshot: Snapshot, everyone: tuple[Resident, ...]
+    known: Mapping[str, Life] | None, snapshot: Snapshot, everyone: tuple[KnownContainer, ...]
 ) -> dict[str, Life]:
     """The lives of a snapshot by container id, given those of the one before it; None: nothing is remembered."""
     answers = _answers(snapshot)
@@ -78,7 +78,9 @@ def _answers(snapshot: Snapshot) -> _Answers:
     )
 
 
-def _life_after(before: Life | None, resident: Resident, answers: _Answers, seen_seconds: float | None) -> Life | None:
+def _life_after(
+    before: Life | None, resident: KnownContainer, answers: _Answers, seen_seconds: float | None
+) -> Life | None:
     snapshot = answers.snapshot
     if not isinstance(snapshot.cgroup, Read):
         return before  # nothing shows which life it is
@@ -97,7 +99,7 @@ def _life_after(before: Life | None, resident: Resident, answers: _Answers, seen
     return replace(life, lacks=next(_lacks(life, resident, answers), ""))
 
 
-def _phase(before: Life | None, resident: Resident, snapshot: Snapshot) -> Phase:
+def _phase(before: Life | None, resident: KnownContainer, snapshot: Snapshot) -> Phase:
     if resident.state in _ENDED_STATES or _is_removed(before, resident, snapshot.podman):
         return Phase.ENDED
     if resident.cgroups is None:
@@ -106,7 +108,7 @@ def _phase(before: Life | None, resident: Resident, snapshot: Snapshot) -> Phase
     return Phase.EMPTY if is_unseen or resident.cgroups.use.pids == 0 else Phase.ALIVE
 
 
-def _is_removed(before: Life | None, resident: Resident, podman: Reading[T]) -> bool:
+def _is_removed(before: Life | None, resident: KnownContainer, podman: Reading[T]) -> bool:
     """Whether podman had it and has it no more. A podman with a problem may have left it out."""
     if resident.user or not isinstance(podman, Read) or podman.problems:
         return False
@@ -116,7 +118,7 @@ def _is_removed(before: Life | None, resident: Resident, podman: Reading[T]) -> 
     return not resident.container.inspected
 
 
-def _new_life(before: Life | None, life: Life, resident: Resident, seen_seconds: float | None) -> Life:
+def _new_life(before: Life | None, life: Life, resident: KnownContainer, seen_seconds: float | None) -> Life:
     signs = [seen_seconds]
     found_seconds = _LONG_AGO if seen_seconds is None else seen_seconds
     container, processes = resident.container, resident.processes
@@ -195,7 +197,7 @@ def _inode(cgroups: ContainerCgroups | None) -> int | None:
     return cgroups.levels[0].inode if cgroups and cgroups.levels else None
 
 
-def _lacks_around(phase: Phase, resident: Resident, snapshot: Snapshot) -> str:
+def _lacks_around(phase: Phase, resident: KnownContainer, snapshot: Snapshot) -> str:
     """What of a container that does not live is not known yet."""
     if phase is Phase.EMPTY:
         return "none of its processes was seen"
@@ -212,7 +214,7 @@ def _lacks_around(phase: Phase, resident: Resident, snapshot: Snapshot) -> str:
     return "podman has not removed it yet" if is_removed else ""
 
 
-def _lacks(life: Life, resident: Resident, answers: _Answers) -> Iterator[str]:
+def _lacks(life: Life, resident: KnownContainer, answers: _Answers) -> Iterator[str]:
     """What of a living container is not known yet."""
     snapshot = answers.snapshot
     yield from _awaited(snapshot)
@@ -236,7 +238,7 @@ def _awaited(snapshot: Snapshot) -> Iterator[str]:
             yield f"{name} has not answered yet"
 
 
-def _has_podman_answered(life: Life, resident: Resident, podman: Read[T]) -> bool:
+def _has_podman_answered(life: Life, resident: KnownContainer, podman: Read[T]) -> bool:
     if not _is_answer(podman, life.began_seconds):
         return False
     container = resident.container
@@ -246,7 +248,7 @@ def _has_podman_answered(life: Life, resident: Resident, podman: Read[T]) -> boo
     return container.inspected and resident.state in AWAKE_STATES
 
 
-def _lacks_of_root(life: Life, resident: Resident, answers: _Answers) -> Iterator[str]:
+def _lacks_of_root(life: Life, resident: KnownContainer, answers: _Answers) -> Iterator[str]:
     """What can be asked of root's containers alone: the units and quadlets of users are not read."""
     snapshot = answers.snapshot
     if isinstance(snapshot.systemd, Read):
@@ -259,7 +261,7 @@ def _lacks_of_root(life: Life, resident: Resident, answers: _Answers) -> Iterato
         yield "quadlets were not read yet"
 
 
-def _lacks_of_payload(seen_seconds: float, resident: Resident, answers: _Answers) -> Iterator[str]:
+def _lacks_of_payload(seen_seconds: float, resident: KnownContainer, answers: _Answers) -> Iterator[str]:
     """What can be read only once the payload runs."""
     snapshot = answers.snapshot
     if not _is_answer(snapshot.cgroup, seen_seconds):

@@ -83,7 +83,7 @@ def _report_of_host(config: Config) -> Report:
     from exporter.app.build import build_of  # noqa: PLC0415 - as in serve.py
     from exporter.app.collectors import build_sources  # noqa: PLC0415 - as in serve.py
     from exporter.app.one_shot import survey  # noqa: PLC0415 - as in serve.py
-    from exporter.assess.host import assess  # noqa: PLC0415 - as in serve.py
+    from exporter.assess.assessment import assess  # noqa: PLC0415 - as in serve.py
 
     process.raise_open_files_limit()
     return assess(survey(build_sources(config)), config.thresholds, build_of(config), config.waivers)

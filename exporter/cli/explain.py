@@ -8,10 +8,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, assert_never
 
-from exporter.assess.check import Check
-from exporter.assess.hardening import CHECKS
-from exporter.assess.hardening_host import HOST_CHECKS
-from exporter.assess.host_check import HostCheck
+from exporter.assess.checks.check import Check, HostCheck
+from exporter.assess.checks.container import CHECKS
+from exporter.assess.checks.host import HOST_CHECKS
 from exporter.cli.command import MISUSED, OK, add_command, complain, meant
 from exporter.cli.findings import paper
 from exporter.present.findings.text import BOLD, COLOURS, DIM, Paper, count

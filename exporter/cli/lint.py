@@ -57,7 +57,7 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, judge, print; the exit code."""
-    from exporter.assess.declared import examine_quadlets  # noqa: PLC0415 - as in serve.py
+    from exporter.assess.quadlets import examine_quadlets  # noqa: PLC0415 - as in serve.py
     from exporter.sources.quadlet.files import read_quadlets  # noqa: PLC0415 - as in serve.py
 
     files, problems = read_quadlets(arguments.paths)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from exporter.assess.waivers import Waiver
 from exporter.config.alertmanagers import ALERTMANAGERS, Alertmanager
 from exporter.config.statements import KeyPath
@@ -81,7 +81,7 @@ class Config:
     state_dir: Path = Path("/var/lib/bulkhead")
     podman_sockets: tuple[PodmanSocket, ...] = (PodmanSocket("unix:///run/podman/podman.sock"),)
     clocks: Mapping[str, float] = field(default_factory=dict)  # by the collector's clock, where set: seconds
-    thresholds: Limits = field(default_factory=Limits)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     series: Series = field(default_factory=Series)
     ledger: Memory = field(default_factory=Memory)
     zfs: Zfs = field(default_factory=Zfs)
@@ -93,7 +93,7 @@ class Config:
 
 
 TABLES: dict[str, type] = {
-    "thresholds": Limits,
+    "thresholds": Thresholds,
     "series": Series,
     "ledger": Memory,
     "zfs": Zfs,

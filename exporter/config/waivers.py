@@ -15,8 +15,8 @@ import re
 from fnmatch import fnmatchcase
 from typing import Any
 
-from exporter.assess.hardening import CHECKS
-from exporter.assess.hardening_host import HOST_CHECKS
+from exporter.assess.checks.container import CHECKS
+from exporter.assess.checks.host import HOST_CHECKS
 from exporter.assess.waivers import Waiver
 from exporter.config.statements import KeyPath
 from exporter.config.values import Kind, NotAllowed, shown

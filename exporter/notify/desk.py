@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from exporter.facts.counts import Totals
 from exporter.notify import delivery
 from exporter.notify.alert import Origin
@@ -28,11 +28,11 @@ class Desk:
     """What alerts hold, and how far each Alertmanager is with them. Any thread may ask; times are unix times."""
 
     def __init__(
-        self, store: Store, origin: Origin, limits: Limits, peers: tuple[str, ...], resend_seconds: float = 60.0
+        self, store: Store, origin: Origin, thresholds: Thresholds, peers: tuple[str, ...], resend_seconds: float = 60.0
     ) -> None:
         self._store = store
         self._origin = origin
-        self._limits = limits
+        self._thresholds = thresholds
         self._peers = peers
         self._resend_seconds = resend_seconds
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class Desk:
         """Take in what the ledger has counted. True: somebody has something new to send."""
         with self._lock:
             self._read_again()
-            return self._become(after_totals(self._watch, totals, self._limits, now_seconds), now_seconds)
+            return self._become(after_totals(self._watch, totals, self._thresholds, now_seconds), now_seconds)
 
     def see_report(self, report: Report, sure_seconds: float, now_seconds: float) -> bool:
         """Take in what was judged, once every source has spoken. True: somebody has something new to send."""

@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.assess.limits import Limits
-from exporter.assess.restarts import restarts_in_window
+from exporter.assess.kernel_counts import restarts_in_window
+from exporter.assess.thresholds import Thresholds
 from exporter.facts.counts import Counts, Totals
 from exporter.notify import alert
 from exporter.notify.alert import Alert, Origin
@@ -71,22 +71,22 @@ class Watch:
     walls: Mapping[str, Wall] = field(default_factory=dict)  # by "check container", or "limit:resource container"
 
 
-def after_totals(watch: Watch, totals: Totals, limits: Limits, now_seconds: float) -> Watch:
+def after_totals(watch: Watch, totals: Totals, thresholds: Thresholds, now_seconds: float) -> Watch:
     """The watch after a settlement of the ledger."""
     began = now_seconds if watch.began_seconds is None else watch.began_seconds
     is_settled_in = now_seconds - began >= _NEWCOMER_SECONDS
     kills = {name: left for name, of in watch.kills.items() if (left := _recent(of, now_seconds)) is not None}
     looping: dict[str, tuple[float, int]] = {}
-    window_seconds = min(limits.restart_loop_window_seconds, LOOK_BACK_SECONDS)
-    short = replace(limits, restart_loop_window_seconds=window_seconds)
+    window_seconds = min(thresholds.restart_loop_window_seconds, LOOK_BACK_SECONDS)
+    short = replace(thresholds, restart_loop_window_seconds=window_seconds)
     for counts in totals.containers:
         name = bounded(counts.name)
         known = watch.oom_kills.get(name, 0 if is_settled_in else counts.oom_kills)
         # A total that fell was begun anew: what it holds was told of before.
         if counts.oom_kills > known:
             kills[name] = _risen(kills.get(name), counts, counts.oom_kills - known, now_seconds)
-        restarts = restarts_in_window(counts, totals, short if name in watch.given_up else limits)
-        if restarts >= limits.restart_loop_restarts:
+        restarts = restarts_in_window(counts, totals, short if name in watch.given_up else thresholds)
+        if restarts >= thresholds.restart_loop_restarts:
             looping[name] = (watch.looping.get(name, (now_seconds, 0))[0], restarts)
     oom_kills = {bounded(counts.name): counts.oom_kills for counts in totals.containers}
     return replace(watch, began_seconds=began, oom_kills=oom_kills, kills=kills, looping=looping)

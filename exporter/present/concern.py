@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.assess.storage import quota_ratio
+from exporter.assess.storage.datasets import quota_ratio
 from exporter.report.container import ContainerReport
 from exporter.report.findings import Finding, Severity, Verdict
 from exporter.report.host import Report

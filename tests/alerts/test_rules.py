@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from tests.promql import RULE_FILES, unknown_names
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def test_an_alert_says_what_is_told_to_whom_it_wakes(rule: str) -> None:
 
 
 def test_rules_name_thresholds_that_exist_and_never_their_values() -> None:
-    limits = dict(Limits().as_pairs())
+    limits = dict(Thresholds().as_pairs())
     named = re.findall(r'bulkhead_threshold\{name="(\w+)"\}', RULES)
     assert named
     assert set(named) <= set(limits)
@@ -84,7 +84,7 @@ def test_thresholds_are_compared_on_their_own_host() -> None:
 
 
 def test_the_window_of_a_restart_loop_is_that_of_the_settings() -> None:
-    assert Limits().restart_loop_window_seconds == 600
+    assert Thresholds().restart_loop_window_seconds == 600
     assert "increase(bulkhead_container_restarts_total[10m])" in RULES
 
 
@@ -117,7 +117,7 @@ def test_every_threshold_is_compared_with_somewhere() -> None:
     # These are judged by the agent itself, which serves the verdict.
     of_the_agent = {"memory_target_ratio", "restart_loop_window_seconds"}
     assert set(re.findall(r'bulkhead_threshold\{name="(\w+)"\}', RULES)) | of_the_agent == set(
-        dict(Limits().as_pairs())
+        dict(Thresholds().as_pairs())
     )
 
 

@@ -18,8 +18,6 @@ from exporter.facts.reading import Failed, Read
 from exporter.facts.unit import Quadlet
 from exporter.ledger import Ledger, Now, Store
 from exporter.ledger.ledger import Batch
-from exporter.report.findings import WaiverReport, WaiverState
-from exporter.report.host import Report
 from exporter.runtime.poller import Poller
 from tests.assess.secure import CONTAINER, PROCESSES
 from tests.sources.host_trees import add_cgroup, cgroup_mount, payload_path

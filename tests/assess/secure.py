@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.check import Check, Subject
-from exporter.assess.volumes import MountedVolume
+from exporter.assess.checks.check import Check
+from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.storage.volumes import MountedVolume
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse
 from exporter.facts.container import (
     MASKED_PATHS,
@@ -203,7 +204,7 @@ DATASET = Dataset(
     referenced_bytes=700,
     quota_bytes=1000,
 )
-SECURE = Subject(
+SECURE = ContainerSubject(
     name="objects02",
     user="",
     container=CONTAINER,
@@ -233,56 +234,56 @@ SECURE_BY_APPARMOR = replace(
     host=replace(HOST, selinux_mode=None, apparmor_enabled=True),
 )
 # No source answers: nothing can be judged.
-IN_THE_DARK = Subject("objects02", "", None, None, None, None, None)
+IN_THE_DARK = ContainerSubject("objects02", "", None, None, None, None, None)
 
 
-def with_process(**changes: object) -> Subject:
+def with_process(**changes: object) -> ContainerSubject:
     """The secure container whose second process differs."""
     worker = replace(WORKER, **changes)  # type: ignore[arg-type]  # the tests name real fields
     return replace(SECURE, processes=replace(PROCESSES, processes=(PROCESS, worker)))
 
 
-def with_every_process(**changes: object) -> Subject:
+def with_every_process(**changes: object) -> ContainerSubject:
     """The secure container all of whose processes differ."""
     first, second = (replace(one, **changes) for one in (PROCESS, WORKER))  # type: ignore[arg-type]  # as above
     return replace(SECURE, processes=replace(PROCESSES, processes=(first, second)))
 
 
-def with_declared(**changes: object) -> Subject:
+def with_declared(**changes: object) -> ContainerSubject:
     """The secure container for which podman was asked otherwise."""
     security = replace(CONTAINER.security, **changes)  # type: ignore[arg-type]  # as above
     return replace(SECURE, container=replace(CONTAINER, security=security))
 
 
-def with_container(**changes: object) -> Subject:
+def with_container(**changes: object) -> ContainerSubject:
     """The secure container of which podman says something else."""
     return replace(SECURE, container=replace(CONTAINER, **changes))  # type: ignore[arg-type]  # as above
 
 
-def with_mount(mount: MountPoint, *, without: str = "") -> Subject:
+def with_mount(mount: MountPoint, *, without: str = "") -> ContainerSubject:
     """The secure container with one more mount, and with `without` with one less."""
     mounts = tuple(one for one in PROCESSES.mounts if one.mount_point != without)
     return replace(SECURE, processes=replace(PROCESSES, mounts=(*mounts, mount)))
 
 
-def with_volume(**changes: object) -> Subject:
+def with_volume(**changes: object) -> ContainerSubject:
     """The secure container whose volume differs."""
     return replace(SECURE, volumes=(replace(MOUNTED, **changes),))  # type: ignore[arg-type]  # as above
 
 
-def with_volume_mount(**changes: object) -> Subject:
+def with_volume_mount(**changes: object) -> ContainerSubject:
     """The secure container whose volume is mounted otherwise."""
     return with_volume(mount=replace(DATA, **changes))  # type: ignore[arg-type]  # as above
 
 
-def with_volume_asked(*flags: str, source: str = "/data/containers/objects02") -> Subject:
+def with_volume_asked(*flags: str, source: str = "/data/containers/objects02") -> ContainerSubject:
     """The secure container whose volume was asked for with other options, or from another place."""
     mount = replace(CONTAINER.mounts[0], flags=flags, source=source)
     container = replace(CONTAINER, mounts=(mount,))
     return replace(SECURE, container=container, volumes=(replace(MOUNTED, asked=mount),))
 
 
-def with_level(level: Level, **changes: object) -> Subject:
+def with_level(level: Level, **changes: object) -> ContainerSubject:
     """The secure container one level of whose cgroups differs."""
     levels = tuple(
         replace(one, **changes) if one.level is level else one  # type: ignore[arg-type]  # as above
@@ -291,18 +292,18 @@ def with_level(level: Level, **changes: object) -> Subject:
     return replace(SECURE, cgroups=replace(CGROUPS, levels=levels))
 
 
-def verdict(check: Check, subject: Subject) -> Verdict:
+def verdict(check: Check, subject: ContainerSubject) -> Verdict:
     """What the check says, without its words."""
     return check.examine(subject).verdict
 
 
-def passes(check: Check, subject: Subject = SECURE) -> bool:
+def passes(check: Check, subject: ContainerSubject = SECURE) -> bool:
     """Whether the check passes without drift."""
     outcome: Outcome = check.examine(subject)
     return outcome.verdict is Verdict.PASS and not outcome.drift
 
 
-def fails(check: Check, subject: Subject, *, drift: bool = False) -> bool:
+def fails(check: Check, subject: ContainerSubject, *, drift: bool = False) -> bool:
     """Whether the check fails, with or without drift as said."""
     outcome: Outcome = check.examine(subject)
     return outcome.verdict is Verdict.FAIL and outcome.drift is drift

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from exporter.assess.host import Build, assess
-from exporter.assess.limits import Limits
+from exporter.assess.assessment import Build, assess
+from exporter.assess.thresholds import Thresholds
 from exporter.facts.container import IdRange
 from exporter.facts.process import Conmon, ContainerProcesses, ProcessTable
 from exporter.facts.reading import Read
@@ -167,7 +167,7 @@ def after(at_seconds: float) -> Snapshot:
 
 def judged(snapshot: Snapshot, name: str = "objects02") -> ContainerReport:
     """What a report says of one container."""
-    report = assess(snapshot, Limits(), Build())
+    report = assess(snapshot, Thresholds(), Build())
     return next(one for one in report.containers if one.name == name)
 
 

@@ -4,10 +4,10 @@ from dataclasses import MISSING, fields, replace
 
 import pytest
 
+from exporter.assess.assessment import Build, assess
 from exporter.assess.audit import audited
-from exporter.assess.hardening import CHECKS
-from exporter.assess.host import Build, assess
-from exporter.assess.limits import Limits
+from exporter.assess.checks.container import CHECKS
+from exporter.assess.thresholds import Thresholds
 from exporter.assess.waivers import Waiver
 from exporter.facts.reading import Absent, Read
 from exporter.facts.snapshot import Snapshot
@@ -20,7 +20,7 @@ from tests.assess.starting import RUNTIME, after, asked, table
 
 
 def report_of(snapshot: Snapshot, **build: object) -> Report:
-    return assess(snapshot, Limits(), replace(Build(), **build))  # type: ignore[arg-type]
+    return assess(snapshot, Thresholds(), replace(Build(), **build))  # type: ignore[arg-type]
 
 
 TWO = replace(SNAPSHOT, podman=answered((CONTAINER, replace(CONTAINER, id="b" * 64, name="web", user="alice"))))
@@ -70,7 +70,7 @@ def test_a_container_called_host_is_chosen_and_the_host_is_not() -> None:
 
 def test_waivers_are_told_and_are_no_problem() -> None:
     waivers = (Waiver("gone", "rootful", "over", 1.0), Waiver("misspelt", "rootful", "left"))
-    examination = audited(assess(SNAPSHOT, Limits(), Build(), waivers))
+    examination = audited(assess(SNAPSHOT, Thresholds(), Build(), waivers))
     assert [waiver.state for waiver in examination.waivers] == [WaiverState.EXPIRED, WaiverState.UNMATCHED]
     assert examination.problems == ()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.inventory import Resident, residents
+from exporter.assess.inventory import KnownContainer, known_containers
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.process import Conmon, ProcessTable
@@ -16,8 +16,8 @@ NEW_ID = "f" * 64
 ANSWERED: Read[tuple[Container, ...]] = answered((CONTAINER,))
 
 
-def by_name(snapshot: Snapshot) -> dict[str, Resident]:
-    return {resident.name: resident for resident in residents(snapshot)}
+def by_name(snapshot: Snapshot) -> dict[str, KnownContainer]:
+    return {resident.name: resident for resident in known_containers(snapshot)}
 
 
 def test_one_container_is_joined_from_every_source() -> None:

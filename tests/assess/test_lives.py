@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.app.lives import following_lives
-from exporter.assess.host import Build, assess
-from exporter.assess.limits import Limits
+from exporter.assess.assessment import Build, assess
+from exporter.assess.thresholds import Thresholds
 from exporter.facts.container import Container
 from exporter.facts.life import START_SECONDS_MAX
 from exporter.facts.reading import NOT_YET, Failed, Read, latest
@@ -370,7 +370,7 @@ def test_no_check_fails_or_is_unknown_in_whatever_order_the_answers_come(order: 
     snapshots = _walk(order)
     taken = following_lives(lambda: next(snapshots))
     for _ in range(len(order) + 1):
-        report = assess(taken(), Limits(), Build())
+        report = assess(taken(), Thresholds(), Build())
         assert [word for one in report.containers for word in complaints(one)] == []
         twin = next(one for one in report.containers if one.name == "twin")
         assert len(twin.findings) > 30, "the neighbour is judged all the time"

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.assess.host import Build, assess
-from exporter.assess.limits import Limits
+from exporter.assess.assessment import Build, assess
+from exporter.assess.thresholds import Thresholds
 from exporter.assess.waivers import Waiver, last_day, with_waivers
 from exporter.facts.snapshot import Snapshot
 from exporter.report.findings import Finding, Outcome, Severity, Verdict, WaiverState
@@ -24,7 +24,7 @@ def waived(waiver: Waiver, finding: Finding = FAILED, name: str = "objects02") -
 
 
 def report_of(*waivers: Waiver, snapshot: Snapshot = ONE_FAILS) -> Report:
-    return assess(snapshot, Limits(), Build(), waivers)
+    return assess(snapshot, Thresholds(), Build(), waivers)
 
 
 def states(report: Report) -> list[WaiverState]:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from exporter.assess.hardening_host import HOST_CHECKS
+from exporter.assess.checks.host import HOST_CHECKS
 from exporter.cli import main
 from tests.fake_sources import sources
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.assess.check import Check
-from exporter.assess.hardening import CHECKS
-from exporter.assess.hardening_host import HOST_CHECKS
-from exporter.assess.host_check import HostCheck
+from exporter.assess.checks.check import Check, HostCheck
+from exporter.assess.checks.container import CHECKS
+from exporter.assess.checks.host import HOST_CHECKS
 from exporter.cli import main
 
 ROOT = Path(__file__).parent.parent.parent

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from exporter.config import (
     Config,
     ConfigError,
@@ -63,7 +63,7 @@ max_containers = 50
     assert config.state_dir == Path("/srv/bulkhead")
     assert config.podman_sockets[1] == PodmanSocket("unix:///run/user/1000/podman/podman.sock", "alice")
     assert config.clocks == {"zfs": 300, "podman": 16}
-    assert config.thresholds == Limits(memory_warning_ratio=0.85, restart_loop_restarts=5)
+    assert config.thresholds == Thresholds(memory_warning_ratio=0.85, restart_loop_restarts=5)
     assert (config.series.max_containers, config.log.level) == (50, "debug")
 
 
@@ -208,4 +208,4 @@ def test_the_defaults_pass_every_rule() -> None:
 
 def test_every_threshold_can_be_set() -> None:
     settable = {key for table, key in (path for path in KINDS if len(path) > 1) if table == "thresholds"}
-    assert settable == {field.name for field in fields(Limits)}
+    assert settable == {field.name for field in fields(Thresholds)}

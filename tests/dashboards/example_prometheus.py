@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.assess.host import Build, assess
-from exporter.assess.limits import Limits
+from exporter.assess.assessment import Build, assess
+from exporter.assess.thresholds import Thresholds
 from exporter.assess.waivers import Waiver
 from exporter.present.metrics.exposition import render
 from exporter.sources.example import ExampleHost, load_recording
@@ -125,7 +125,7 @@ def _scrapes() -> Iterator[str]:
     for elapsed in range(FIRST, LAST + 1, STEP):
         now = BEGAN + elapsed
         build = Build(product_version="0", is_example=True)
-        page = render(assess(host.snapshot(now), Limits(), build, WAIVERS), OPENMETRICS)[0].decode()
+        page = render(assess(host.snapshot(now), Thresholds(), build, WAIVERS), OPENMETRICS)[0].decode()
         # What Prometheus says of each target itself.
         samples = f"{page}\nup 1\nscrape_duration_seconds 0.1"
         for instance in HOSTS:

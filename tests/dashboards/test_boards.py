@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.build import BOARDS, DIRECTORY, Board, path_of, rendered
 from dashboards.terms import RUNBOOKS
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from tests.dashboards.boards import BY_NAME, QUERIES, panels
 from tests.promql import unknown_names
 
@@ -193,7 +193,7 @@ def test_bars_are_coloured_by_the_thresholds_of_their_own_hosts() -> None:
 
 
 def test_cells_change_colour_at_the_default_thresholds() -> None:
-    limits = Limits()
+    limits = Thresholds()
     table = next(panel for panel in panels(BY_NAME["host"]) if panel["title"] == "Containers")
     memory = next(each for each in table["fieldConfig"]["overrides"] if each["matcher"]["options"] == "Memory of limit")
     thresholds = next(each["value"] for each in memory["properties"] if each["id"] == "thresholds")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from tests.dashboards.boards import QUERIES, Query
 from tests.dashboards.example_prometheus import HOSTS, Prometheus
 from tests.dashboards.maybe_empty import ON_THE_EXAMPLE_HOST
@@ -43,7 +43,7 @@ def test_thresholds_that_are_asked_for_are_served() -> None:
     for query in QUERIES:
         for asked in re.findall(r'bulkhead_threshold\{[^}]*name=~?"([^"]+)"', query.expr):
             for name in _alternatives(asked):
-                assert name in dict(Limits().as_pairs()), query.name
+                assert name in dict(Thresholds().as_pairs()), query.name
 
 
 @needs_prometheus

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from exporter.assess.hardening import CHECKS
+from exporter.assess.checks.container import CHECKS
 from tests.lab.agent import Page, metrics
 from tests.lab.containers import ALL
 from tests.lab.engine import LabError

@@ -4,8 +4,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.assess.limits import Limits
-from exporter.assess.restarts import restart_loop
+from exporter.assess.kernel_counts import restart_loop
+from exporter.assess.thresholds import Thresholds
 from exporter.facts.evidence import ContainerEvent, KillCount, KillCounts, RestartScheduled
 from exporter.ledger import Batch, Household, Ledger, Now, RestartCount, Store
 
@@ -42,7 +42,7 @@ def test_totals_of_before_are_told_before_the_first_settlement(tmp_path: Path) -
 
 
 def test_a_loop_is_told_and_clears_itself_whatever_the_clock_on_the_wall_says() -> None:
-    limits = replace(Limits(), restart_loop_window_seconds=600, restart_loop_restarts=3)
+    limits = replace(Thresholds(), restart_loop_window_seconds=600, restart_loop_restarts=3)
     for wall in (-3600.0, 0.0, 3600.0):
         ledger = Ledger(Store(None))
         ledger.settle(Batch(household=HOUSEHOLD), NOW)
@@ -58,7 +58,7 @@ def test_a_loop_is_told_and_clears_itself_whatever_the_clock_on_the_wall_says() 
 
 
 def test_restarts_of_before_the_start_are_no_loop_of_now() -> None:
-    limits = replace(Limits(), restart_loop_window_seconds=600, restart_loop_restarts=3)
+    limits = replace(Thresholds(), restart_loop_window_seconds=600, restart_loop_restarts=3)
     ledger = Ledger(Store(None))
     for count, seconds in ((2, 0), (9, 7200)):
         readings = (RestartCount(UNIT, "web", count, at(seconds).seconds),)
@@ -69,7 +69,7 @@ def test_restarts_of_before_the_start_are_no_loop_of_now() -> None:
 
 
 def test_a_reboot_clears_a_loop_and_keeps_the_count() -> None:
-    limits = replace(Limits(), restart_loop_window_seconds=600, restart_loop_restarts=3)
+    limits = replace(Thresholds(), restart_loop_window_seconds=600, restart_loop_restarts=3)
     ledger = Ledger(Store(None))
     ledger.settle(Batch(restarts(at(1), at(2), at(3)), household=HOUSEHOLD), at(3))
     totals = ledger.settle(Batch(household=HOUSEHOLD), at(4, boot="boot2"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from exporter.notify.delivery import Posting
 from exporter.notify.desk import Desk
 from exporter.notify.store import Store
@@ -29,7 +29,7 @@ class Host:
 
     def start(self) -> None:
         self.store = Store(self.directory)
-        self.desk = Desk(self.store, ORIGIN, Limits(), self.peers, RESEND)
+        self.desk = Desk(self.store, ORIGIN, Thresholds(), self.peers, RESEND)
         self.look()
 
     def crash(self) -> None:

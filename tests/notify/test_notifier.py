@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from exporter.config import Alertmanager
 from exporter.notify import Desk, Notifier, Store, notifier
 from exporter.notify.notifier import LONGEST_RETRY_SECONDS, backoff_seconds
@@ -44,7 +44,7 @@ def running(directory: Path | None, *fakes: FakeAlertmanager | str) -> Iterator[
     """A notifier of an agent that has settled in."""
     urls = [fake if isinstance(fake, str) else fake.url for fake in fakes]
     peers = tuple(Alertmanager(url, timeout_seconds=0.3) for url in urls)
-    desk = Desk(Store(directory), ORIGIN, Limits(), tuple(urls), RESEND_SECONDS)
+    desk = Desk(Store(directory), ORIGIN, Thresholds(), tuple(urls), RESEND_SECONDS)
     made = Notifier(desk, peers, RESEND_SECONDS)
     stop = threading.Event()
     thread = threading.Thread(target=made.run, args=(stop,), daemon=True)
@@ -164,12 +164,12 @@ def test_waits_grow_up_to_a_bound_and_are_random(monkeypatch: pytest.MonkeyPatch
 AGENT = """
 import sys, threading
 from pathlib import Path
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from exporter.config import Alertmanager
 from exporter.notify import Desk, Notifier, Store
 from tests.notify.totals import ORIGIN, totals
 url = sys.argv[2]
-desk = Desk(Store(Path(sys.argv[1])), ORIGIN, Limits(), (url,))
+desk = Desk(Store(Path(sys.argv[1])), ORIGIN, Thresholds(), (url,))
 made = Notifier(desk, (Alertmanager(url, timeout_seconds=30),), 60.0)
 threading.Thread(target=made.run, args=(threading.Event(),), daemon=True).start()
 made.see_totals(totals(web=0, db=0))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from exporter.facts.counts import Counts, Totals
 from exporter.notify.watch import Watch, after_report, after_totals, holding, joined
 from exporter.report.container import ContainerReport, Drift, LimitDrift
@@ -12,7 +12,7 @@ from exporter.report.findings import Finding, Outcome, Severity, Verdict
 from exporter.report.host import Report
 from tests.notify.totals import NOW, ORIGIN, judged, restarted, totals, with_unit
 
-LIMITS = Limits()
+LIMITS = Thresholds()
 SURE_SECONDS = 17
 PASS, FAIL, UNKNOWN, WAIVED = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN, Verdict.WAIVED
 

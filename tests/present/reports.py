@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.limits import Limits
+from exporter.assess.thresholds import Thresholds
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -345,7 +345,7 @@ def rich_report(**changes: object) -> Report:
             finding(PTRACE, Verdict.PASS, "scoped"),
             finding(LOCKDOWN, Verdict.UNKNOWN, "lockdown not readable", "/sys/kernel/security/lockdown"),
         ),
-        thresholds=Limits().as_pairs(),
+        thresholds=Thresholds().as_pairs(),
         notifications=Notifications(
             (
                 DeliveryCount("http://127.0.0.1:9093", "accepted", 12),
@@ -373,5 +373,5 @@ def crowd(count: int) -> Report:
         datasets=tuple(dataset(f"tank/containers/{name}") for name in names),
         host=HOST,
         checks=checks,
-        thresholds=Limits().as_pairs(),
+        thresholds=Thresholds().as_pairs(),
     )

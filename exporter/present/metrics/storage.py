@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from exporter.assess.storage import fill_ratio, quota_ratio
+from exporter.assess.storage.datasets import fill_ratio, quota_ratio
 from exporter.facts.storage import Dataset, DatasetIo, Pool
 from exporter.present.metrics.family import Family, Kind, Sample, state_set
 from exporter.report.host import Report

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.assess.host import Build, assess
-from exporter.assess.limits import Limits
-from exporter.assess.storage import quota_ratio
+from exporter.assess.assessment import Build, assess
+from exporter.assess.storage.datasets import quota_ratio
+from exporter.assess.thresholds import Thresholds
 from exporter.report.container import ContainerReport, LabelKind
 from exporter.report.findings import Verdict
 from exporter.report.host import Report
@@ -22,7 +22,7 @@ MOMENTS = st.floats(min_value=0, max_value=7 * 86400, allow_nan=False)
 
 
 def report_after(seconds: float) -> Report:
-    return assess(ExampleHost(RECORDING, BEGAN).snapshot(BEGAN + seconds), Limits(), Build(is_example=True))
+    return assess(ExampleHost(RECORDING, BEGAN).snapshot(BEGAN + seconds), Thresholds(), Build(is_example=True))
 
 
 def container(report: Report, name: str) -> ContainerReport:
@@ -115,7 +115,7 @@ def test_one_dataset_fills_up_to_its_alarm() -> None:
         return max(quota_ratio(one) or 0 for one in report.datasets if one.name in mounted)
 
     assert fullest(report_after(0)) < 0.5
-    assert fullest(report_after(1190)) > Limits().quota_critical_ratio
+    assert fullest(report_after(1190)) > Thresholds().quota_critical_ratio
 
 
 def test_one_wall_falls_for_a_while_and_stands_again() -> None:

@@ -1,0 +1,35 @@
+"""The container's CPU time has a limit.
+
+Declared: podman's --cpus, CPUQuota= of the unit. In force: cpu.max.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.checks.check import Check
+from exporter.assess.checks.judgements import asked, declared_anywhere, judge_limited, promise
+from exporter.assess.checks.subject import ContainerSubject
+from exporter.report.findings import Outcome, Severity
+
+
+def declared(subject: ContainerSubject) -> Outcome:
+    """Judge what podman and the unit were asked."""
+    wanted = declared_anywhere(subject, lambda asked: asked.cpu_cores, lambda unit: unit.cpu_quota_cores)
+    return asked("CPU limited", "CPU not limited", stands=wanted)
+
+
+def examine(subject: ContainerSubject) -> Outcome:
+    """Judge cpu.max of the container's own levels."""
+    return judge_limited(subject, lambda level: level.cpu_max_cores, declared=promise(declared(subject)), noun="CPU")
+
+
+CHECK = Check(
+    id="cpu_limited",
+    title="CPU time is limited",
+    severity=Severity.WARNING,
+    why="A spinning or mining container cannot starve the others.",
+    fix_quadlet="[Service] CPUQuota=400% and [Container] PodmanArgs=--cpus=4",
+    fix_podman="--cpus=4",
+    references=("seed: CPU limits", "CIS Docker 5.11"),
+    examine=examine,
+    declared=declared,
+)

@@ -1,0 +1,71 @@
+"""Memory and CPU limits are declared twice, in podman and in the unit, and stand at both levels.
+
+podman has been seen not to apply limits: then the unit's still holds.
+Declared: podman and unit. In force: the payload's cgroup, and the service's or the slice's.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.checks.check import Check
+from exporter.assess.checks.judgements import failed, passed, unknown
+from exporter.assess.checks.subject import ContainerSubject
+from exporter.facts.cgroup import Level, container_id_of
+from exporter.report.findings import Outcome, Severity
+
+
+def declared(subject: ContainerSubject) -> Outcome:
+    """Judge what podman and the unit were each asked."""
+    if subject.container is None or subject.unit is None:
+        return unknown("unit or podman not readable")
+    asked_for = {
+        "memory by podman": subject.container.limits.memory_bytes,
+        "memory by the unit": subject.unit.memory_max_bytes,
+        "CPU by podman": subject.container.limits.cpu_cores,
+        "CPU by the unit": subject.unit.cpu_quota_cores,
+    }
+    return _judge([name for name, limit in asked_for.items() if limit is None])
+
+
+def examine(subject: ContainerSubject) -> Outcome:
+    """Judge memory.max and cpu.max of the payload, and of the levels that systemd keeps."""
+    if subject.cgroups is None or not subject.cgroups.levels:
+        return unknown("cgroup not readable")
+    outer = {Level.SERVICE} | (set() if subject.neighbours_in_slice else {Level.SLICE})
+    payload = subject.cgroups.levels[0]
+    # The scope around a container that no unit runs is podman's too: what stands there, podman was asked for.
+    kept = [
+        level
+        for level in subject.cgroups.levels
+        if level.level in outer and container_id_of(level.path.rpartition("/")[2]) is None
+    ]
+    lacking = []
+    if payload.memory_max_bytes is None:
+        lacking.append("memory by podman")
+    if all(level.memory_max_bytes is None for level in kept):
+        lacking.append("memory by the unit")
+    if payload.cpu_max_cores is None:
+        lacking.append("CPU by podman")
+    if all(level.cpu_max_cores is None for level in kept):
+        lacking.append("CPU by the unit")
+    if lacking and subject.cgroups.unreadable:
+        return unknown("a cgroup file not readable", "; ".join(subject.cgroups.unreadable[:3]))
+    return _judge(lacking)
+
+
+def _judge(lacking: list[str]) -> Outcome:
+    if lacking:
+        return failed("limits stand once or not at all", f"not limited: {', '.join(lacking)}")
+    return passed("limits stand twice")
+
+
+CHECK = Check(
+    id="limits_redundant",
+    title="Limits are declared twice",
+    severity=Severity.WARNING,
+    why="podman sometimes fails to apply limits to rootful containers; the unit's limits then still hold.",
+    fix_quadlet="Both [Service] MemoryMax=, CPUQuota= and [Container] PodmanArgs=--memory=... --cpus=...",
+    fix_podman="Run it below a unit with the same MemoryMax= and CPUQuota=",
+    references=("seed: limits specified redundantly", "podman issue 23664", "podman issue 22521"),
+    examine=examine,
+    declared=declared,
+)

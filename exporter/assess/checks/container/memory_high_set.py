@@ -1,0 +1,37 @@
+"""Memory has a mark at which the container is slowed down, before the limit at which it is killed.
+
+Declared: MemoryHigh= of the unit, --cgroup-conf memory.high of podman. In force: memory.high.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.checks.check import Check
+from exporter.assess.checks.judgements import asked, declared_anywhere, judge_limited, promise
+from exporter.assess.checks.subject import ContainerSubject
+from exporter.report.findings import Outcome, Severity
+
+
+def declared(subject: ContainerSubject) -> Outcome:
+    """Judge what podman and the unit were asked."""
+    wanted = declared_anywhere(subject, lambda asked: asked.memory_high_bytes, lambda unit: unit.memory_high_bytes)
+    return asked("memory growth limited", "memory growth not limited", stands=wanted)
+
+
+def examine(subject: ContainerSubject) -> Outcome:
+    """Judge memory.high of the container's own levels."""
+    return judge_limited(
+        subject, lambda level: level.memory_high_bytes, declared=promise(declared(subject)), noun="memory growth"
+    )
+
+
+CHECK = Check(
+    id="memory_high_set",
+    title="Memory growth is slowed down",
+    severity=Severity.INFO,
+    why="Above memory.high the kernel reclaims and throttles: a burst slows the container down and kills nothing.",
+    fix_quadlet="[Service] MemoryHigh=512000000",
+    fix_podman="--cgroup-conf=memory.high=512000000",
+    references=("seed: MemoryHigh=512000000", "systemd.resource-control(5)"),
+    examine=examine,
+    declared=declared,
+)

@@ -1,0 +1,59 @@
+"""The parts of /proc and /sys that tell of the host are masked.
+
+Declared: linux.maskedPaths of the OCI configuration. In force: each of podman's own masked paths that this kernel has
+is mounted over in /proc/PID/mountinfo.
+
+    823 800 0:6 /null /proc/kcore ro,nosuid,relatime - devtmpfs udev rw
+"""
+
+from __future__ import annotations
+
+from exporter.assess.checks.check import Check
+from exporter.assess.checks.judgements import asked, failed, passed, promise, unknown
+from exporter.assess.checks.subject import ContainerSubject
+from exporter.facts.container import MASKED_PATHS
+from exporter.report.findings import Outcome, Severity
+
+
+def declared(subject: ContainerSubject) -> Outcome:
+    """Judge the paths that podman was asked to mask."""
+    masked = subject.container.security.masked_paths if subject.container else None
+    lacking = _lacking(subject, frozenset(masked or ()))
+    return asked(
+        "paths masked",
+        "paths of the host not masked",
+        stands=None if masked is None else not lacking,
+        detail=", ".join(lacking[:5]),
+    )
+
+
+def examine(subject: ContainerSubject) -> Outcome:
+    """Judge the mounts of the container's first process."""
+    promised = promise(declared(subject))
+    if subject.host is None or subject.host.maskable_paths is None:
+        return unknown("host's paths not readable")
+    mounts = subject.processes.mounts if subject.processes else ()
+    if not mounts:
+        return unknown("mounts not readable")
+    lacking = _lacking(subject, frozenset(mount.mount_point for mount in mounts))
+    if lacking:
+        return failed("paths of the host not masked", ", ".join(lacking[:5]), drift=promised is True)
+    return passed("paths masked", drift=promised is False)
+
+
+def _lacking(subject: ContainerSubject, masked: frozenset[str]) -> list[str]:
+    there = subject.host.maskable_paths if subject.host and subject.host.maskable_paths is not None else MASKED_PATHS
+    return [path for path in there if path not in masked]
+
+
+CHECK = Check(
+    id="paths_masked",
+    title="Paths of the host are masked",
+    severity=Severity.WARNING,
+    why="/proc/kcore, /proc/keys, /sys/firmware and their like tell of the host, or reach into it.",
+    fix_quadlet="Remove Unmask=",
+    fix_podman="Remove --security-opt unmask=",
+    references=("PSS baseline: /proc mount type", "podman-run(1): --security-opt mask, unmask"),
+    examine=examine,
+    declared=declared,
+)

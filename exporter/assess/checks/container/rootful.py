@@ -1,0 +1,41 @@
+"""Containers are run by root's podman, which has the sandboxing features that rootless lacks.
+
+Declared: whose podman it is. In force: its processes sit outside user.slice.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.checks.check import Check
+from exporter.assess.checks.judgements import failed, passed, unknown
+from exporter.assess.checks.subject import ContainerSubject
+from exporter.report.findings import Outcome, Severity
+
+
+def declared(subject: ContainerSubject) -> Outcome:
+    """Judge whose podman it is."""
+    if subject.user:
+        return failed("run by a user", f"podman of {subject.user}")
+    return passed("run by root's podman")
+
+
+def examine(subject: ContainerSubject) -> Outcome:
+    """Judge by where the processes sit; a container of another user is found there even when no socket shows it."""
+    if subject.cgroups is None:
+        return unknown("cgroup not readable")
+    if subject.cgroups.owner_uid != 0:
+        return failed("run by a user", f"its cgroup belongs to {subject.user or subject.cgroups.owner_uid}")
+    return passed("run by root's podman")
+
+
+CHECK = Check(
+    id="rootful",
+    title="Run by root's podman",
+    severity=Severity.INFO,
+    why="Only root's podman can give each container its own ids, idmapped volumes and macvlan, "
+    "and only there does one `podman ps` show every container.",
+    fix_quadlet="Move the .container file to /etc/containers/systemd",
+    fix_podman="Run podman as root, with --userns auto",
+    references=("seed: rootful", "podman-run(1)"),
+    examine=examine,
+    declared=declared,
+)

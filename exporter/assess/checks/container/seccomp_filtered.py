@@ -1,0 +1,44 @@
+"""Every process is under a seccomp filter.
+
+Declared: no seccomp=unconfined. In force: Seccomp 2 of every process in /proc/PID/status.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.checks.check import Check
+from exporter.assess.checks.judgements import asked, judge_every_process, promise
+from exporter.assess.checks.subject import ContainerSubject
+from exporter.report.findings import Outcome, Severity
+
+_FILTER = 2
+
+
+def declared(subject: ContainerSubject) -> Outcome:
+    """Judge the profile that podman was asked for."""
+    profile = subject.container.security.seccomp if subject.container else None
+    filtered = None if profile is None else profile != "unconfined"
+    return asked("system calls are filtered", "system calls are not filtered", stands=filtered)
+
+
+def examine(subject: ContainerSubject) -> Outcome:
+    """Judge the seccomp mode of every process."""
+    return judge_every_process(
+        subject,
+        lambda process: process.seccomp_mode == _FILTER,
+        declared=promise(declared(subject)),
+        good="system calls are filtered",
+        bad="a process may make any system call",
+    )
+
+
+CHECK = Check(
+    id="seccomp_filtered",
+    title="System calls are filtered",
+    severity=Severity.CRITICAL,
+    why="A hole in a system call that containers do not need cannot be reached from inside one.",
+    fix_quadlet="Remove SeccompProfile=unconfined",
+    fix_podman="Remove --security-opt seccomp=unconfined and --privileged",
+    references=("seed: default seccomp", "CIS Docker 5.21", "PSS restricted: seccomp", "seccomp(2)"),
+    examine=examine,
+    declared=declared,
+)

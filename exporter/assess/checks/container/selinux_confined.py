@@ -1,0 +1,67 @@
+"""Every process runs under a confined SELinux type with a category pair, and SELinux enforces.
+
+Declared: ProcessLabel. In force: /proc/PID/attr/current, /sys/fs/selinux/enforce.
+A label reads `system_u:system_r:container_t:s0:c229,c276`.
+"""
+
+from __future__ import annotations
+
+from exporter.assess.checks.check import Check
+from exporter.assess.checks.judgements import asked, failed, judge_every_process, not_applicable, promise, unknown
+from exporter.assess.checks.subject import ContainerSubject
+from exporter.facts.process import Process
+from exporter.facts.selinux import parse_context
+from exporter.report.findings import Outcome, Severity, Verdict
+
+_CATEGORIES_MAX = 16
+"""podman gives two. Who is cleared for so many may touch what 120 other pairs protect; for c0.c1023, every pair's."""
+
+
+def is_confined(label: str | None) -> bool:
+    """Whether a process label has a confined type, and categories that leave most of the others' out."""
+    categories = parse_context(label or "").categories
+    return bool(categories) and len(categories or ()) <= _CATEGORIES_MAX
+
+
+def _process_is_confined(process: Process) -> bool:
+    return is_confined(process.security_label)
+
+
+def declared(subject: ContainerSubject) -> Outcome:
+    """Judge the label that podman was asked for."""
+    label = subject.container.security.selinux_process_label if subject.container else None
+    confined = None if label is None else is_confined(label)
+    return asked("confined", "not confined", stands=confined, detail=f"label {label or 'disabled'}")
+
+
+def examine(subject: ContainerSubject) -> Outcome:
+    """Judge the host's mode, then the label of every process."""
+    if subject.host is None:
+        return unknown("host's SELinux mode not readable")
+    if subject.host.selinux_mode in (None, "disabled"):
+        if subject.host.apparmor_enabled:
+            return not_applicable("AppArmor is the host's access control")
+        return failed("SELinux is off", "the host has no mandatory access control")
+    outcome = judge_every_process(
+        subject,
+        _process_is_confined,
+        declared=promise(declared(subject)),
+        good="confined",
+        bad="a process is not confined",
+    )
+    if outcome.verdict is Verdict.PASS and subject.host.selinux_mode != "enforcing":
+        return failed("SELinux does not enforce", f"the label is right, and the host is {subject.host.selinux_mode}")
+    return outcome
+
+
+CHECK = Check(
+    id="selinux_confined",
+    title="Confined by SELinux",
+    severity=Severity.CRITICAL,
+    why="The label stops a fully compromised process from touching the host's files and every other container's.",
+    fix_quadlet="Remove SecurityLabelDisable=; on the host: setenforce 1 and SELINUX=enforcing in /etc/selinux/config",
+    fix_podman="Remove --security-opt label=disable",
+    references=("seed: SELinux", "CIS Docker 5.2", "container_selinux(8)"),
+    examine=examine,
+    declared=declared,
+)

@@ -1,0 +1,38 @@
+"""Every ZFS pool is online and has lost no data: the state and the errors of `zpool status`."""
+
+from __future__ import annotations
+
+from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
+from exporter.assess.checks.subject import HostSubject
+from exporter.facts.reading import Absent, Read
+from exporter.report.findings import Outcome, Severity
+
+
+def examine(subject: HostSubject) -> Outcome:
+    """Judge the state of each pool."""
+    if not isinstance(subject.storage, Read):
+        return (
+            not_applicable("no ZFS on this host")
+            if isinstance(subject.storage, Absent)
+            else unknown("ZFS not readable", subject.storage.reason)
+        )
+    pools = subject.storage.value.pools
+    if not pools:
+        return not_applicable("no pool on this host")
+    bad = [f"{pool.name} is {pool.state}" for pool in pools if pool.state != "online"]
+    if bad:
+        return failed("a pool is not healthy", ", ".join(bad[:5]))
+    lost = [f"{pool.name} has {pool.status.data_errors}" for pool in pools if pool.status and pool.status.data_errors]
+    return failed("a pool has lost data", ", ".join(lost[:5])) if lost else passed("online")
+
+
+CHECK = HostCheck(
+    id="zfs_pool_healthy",
+    title="Every pool is healthy",
+    severity=Severity.CRITICAL,
+    why="A degraded pool loses data with the next disk; a suspended one stops every container on it.",
+    fix="zpool status -xv tells the disk and the files: zpool replace it, restore them, then zpool clear",
+    references=("seed: ZFS", "zpoolconcepts(7)"),
+    examine=examine,
+)

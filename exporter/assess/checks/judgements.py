@@ -1,0 +1,157 @@
+"""What several checks share: how an outcome is worded, and judgements of processes, limits, labels and sysctls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from exporter.assess.checks.subject import ContainerSubject, HostSubject, Sharers
+from exporter.assess.isolation.selinux import categories_of, has_selinux, process_label
+from exporter.facts.cgroup import CgroupLevel, Level
+from exporter.facts.container import DeclaredLimits
+from exporter.facts.process import Process
+from exporter.facts.unit import Unit
+from exporter.report.findings import Outcome, Verdict
+
+_NAMED_MAX = 5
+
+
+def passed(reason: str, *, drift: bool = False) -> Outcome:
+    """The wall stands."""
+    return Outcome(Verdict.PASS, reason, drift=drift)
+
+
+def failed(reason: str, detail: str = "", *, drift: bool = False) -> Outcome:
+    """The wall does not stand."""
+    return Outcome(Verdict.FAIL, reason, detail, drift)
+
+
+def not_applicable(reason: str) -> Outcome:
+    """There is no such wall to judge on this host or for this container."""
+    return Outcome(Verdict.NOT_APPLICABLE, reason)
+
+
+def unknown(reason: str, detail: str = "") -> Outcome:
+    """What would decide it could not be read."""
+    return Outcome(Verdict.UNKNOWN, reason, detail)
+
+
+def asked(good: str, bad: str, *, stands: bool | None, detail: str = "") -> Outcome:
+    """The declared outcome of a wall; None: nobody said whether it was asked for."""
+    match stands:
+        case True:
+            return passed(good)
+        case False:
+            return failed(bad, detail)
+        case None:
+            return unknown("nothing says what was asked for")
+
+
+def label_in_force(subject: ContainerSubject) -> str | Outcome:
+    """The label of the container's processes; or what to say where there is none to hold a volume's label against."""
+    if subject.host is None:
+        return unknown("host's SELinux mode not readable")
+    if not has_selinux(subject.host):
+        return not_applicable("SELinux is not on this host")
+    label = process_label(subject.processes)
+    if label is None:
+        return unknown("label of the processes not readable")
+    if not categories_of(label):
+        return not_applicable("the container is not confined by a label")
+    return label
+
+
+def named(places: Iterable[str]) -> str:
+    """A detail of at most five places."""
+    shown = list(places)
+    more = len(shown) - _NAMED_MAX
+    return "; ".join(shown[:_NAMED_MAX]) + (f"; {more} more" if more > 0 else "")
+
+
+def promise(declared: Outcome) -> bool | None:
+    """Whether the wall was asked for, to be held against what is in force; None when that is not known."""
+    return {Verdict.PASS: True, Verdict.FAIL: False}.get(declared.verdict)
+
+
+def judge_every_process(
+    subject: ContainerSubject, holds: Callable[[Process], bool], *, declared: bool | None, good: str, bad: str
+) -> Outcome:
+    """Judge a wall by every process of the container, and raise drift against what was declared.
+
+    One process outside the wall fails it, however the others stand. A living process that could not
+    be read makes a pass impossible: it is the one that may stand outside.
+    """
+    if subject.processes is None or not subject.processes.processes:
+        return unknown("processes not readable")
+    outside = [process for process in subject.processes.processes if not holds(process)]
+    if outside:
+        return failed(bad, _names_of(outside), drift=declared is True)
+    if subject.processes.unreadable:
+        return unknown("a process not readable", "; ".join(subject.processes.unreadable[:3]))
+    return passed(good, drift=declared is False)
+
+
+def _names_of(processes: list[Process]) -> str:
+    shown = ", ".join(f"{process.comm} ({process.pid})" for process in processes[:5])
+    more = len(processes) - 5
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def judge_limited(
+    subject: ContainerSubject, in_force: Callable[[CgroupLevel], float | None], *, declared: bool | None, noun: str
+) -> Outcome:
+    """Pass if the payload, the service or a slice of its own has the limit; an ancestor's limits the neighbours too."""
+    if subject.cgroups is None or not subject.cgroups.levels:
+        return unknown("cgroup not readable")
+    own = {Level.PAYLOAD, Level.SERVICE} | (set() if subject.neighbours_in_slice else {Level.SLICE})
+    holders = [
+        level.level.value for level in subject.cgroups.levels if level.level in own and in_force(level) is not None
+    ]
+    if not holders and subject.cgroups.unreadable:
+        return unknown("a cgroup file not readable", "; ".join(subject.cgroups.unreadable[:3]))
+    if not holders:
+        return failed(f"{noun} not limited", "no level of its cgroup has a limit", drift=declared is True)
+    return passed(f"{noun} limited", drift=declared is False)
+
+
+def declared_anywhere(
+    subject: ContainerSubject,
+    of_podman: Callable[[DeclaredLimits], float | None],
+    of_unit: Callable[[Unit], float | None],
+) -> bool | None:
+    """Whether podman or the unit asks for a limit; None when neither does, and one of them has not answered."""
+    container, unit = subject.container, subject.unit
+    asked = (of_podman(container.limits) if container else None, of_unit(unit) if unit else None)
+    if any(limit is not None for limit in asked):
+        return True
+    # A container names the unit that runs it: systemd that does not answer is not a unit that asks for nothing.
+    return False if container is not None and (unit is not None or not container.unit) else None
+
+
+def judge_unshared(
+    subject: ContainerSubject, sharers: Sharers, has_own: Callable[[Process], bool], *, declared: bool | None, noun: str
+) -> Outcome:
+    """Fail if another has the same; not applicable where no process has any of its own."""
+    if subject.processes is None or not subject.processes.processes:
+        return unknown("processes not readable")
+    if sharers.in_force:
+        return failed(f"{noun} shared", f"with {', '.join(sharers.in_force)}", drift=declared is True)
+    if subject.processes.unreadable:
+        return unknown("a process not readable", "; ".join(subject.processes.unreadable[:3]))
+    if not any(has_own(process) for process in subject.processes.processes):
+        return not_applicable(f"no {noun} of its own")
+    return passed(f"{noun} not shared", drift=declared is False)
+
+
+def judge_sysctl(
+    subject: HostSubject, name: str, allowed: frozenset[str], *, good: str, bad: str, without: str
+) -> Outcome:
+    """Judge a sysctl by its value in force. `without`: why a kernel that has none needs no such wall."""
+    if subject.host is None:
+        return unknown("the host not readable")
+    value = dict(subject.host.sysctls).get(name)
+    path = "proc/sys/" + name.replace(".", "/")
+    if value is None:
+        return (
+            unknown(f"{name} not readable", f"/{path}") if path in subject.host.unreadable else not_applicable(without)
+        )
+    return passed(good) if value in allowed else failed(bad, f"{name} is {value}")

@@ -1,0 +1,1 @@
+"""What containers should have to themselves: ids, labels, addresses; and what others have of it."""

@@ -1,0 +1,1 @@
+"""What a container stores and where: its datasets, and its volumes."""

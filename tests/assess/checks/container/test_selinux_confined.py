@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.assess.checks.container.selinux_confined import CHECK, is_confined
+from exporter.report.findings import Verdict
+from tests.assess.secure import HOST, IN_THE_DARK, LABEL, SECURE, fails, passes, verdict, with_declared, with_process
+
+
+def test_a_confined_label_on_an_enforcing_host_passes() -> None:
+    assert passes(CHECK)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [None, "", "unconfined", "system_u:system_r:spc_t:s0", "a:b:spc_t:s0:c1,c2", "system_u:system_r:container_t:s0"],
+)
+def test_a_process_without_a_confined_label_fails_with_drift(label: str | None) -> None:
+    assert fails(CHECK, with_process(security_label=label), drift=True)
+
+
+def test_label_disable_fails_without_drift() -> None:
+    subject = with_declared(selinux_process_label="")
+    assert fails(CHECK, replace(subject, processes=with_process(security_label="a:b:spc_t:s0").processes))
+
+
+def test_a_permissive_host_fails_however_good_the_label() -> None:
+    assert fails(CHECK, replace(SECURE, host=replace(HOST, selinux_mode="permissive")))
+
+
+@pytest.mark.parametrize("mode", [None, "disabled"])
+def test_a_host_without_any_access_control_fails_and_one_with_apparmor_is_not_judged(mode: str | None) -> None:
+    assert fails(CHECK, replace(SECURE, host=replace(HOST, selinux_mode=mode)))
+    with_apparmor = replace(HOST, selinux_mode=mode, apparmor_enabled=True)
+    assert verdict(CHECK, replace(SECURE, host=with_apparmor)) is Verdict.NOT_APPLICABLE
+
+
+def test_an_unreadable_host_is_unknown() -> None:
+    assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
+
+
+def test_a_label_is_confined_by_its_type_and_its_categories() -> None:
+    assert is_confined(LABEL)
+    assert is_confined("system_u:system_r:container_init_t:s0:c1,c1023")
+    assert is_confined("system_u:system_r:container_t:s0:c?,c?")
+    assert is_confined("system_u:system_r:container_t:s0-s0:c1,c2")
+    assert not is_confined("system_u:system_r:unconfined_t:s0:c1,c2")
+
+
+@pytest.mark.parametrize("level", ["s0:c0.c1023", "s0-s0:c0.c1023", "s0:c5.c40", "s0:c1.c10,c20.c30"])
+def test_a_label_that_is_cleared_for_very_many_categories_walls_nothing(level: str) -> None:
+    assert not is_confined(f"system_u:system_r:container_t:{level}")

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from exporter.assess.assessment import Build, assess
+from exporter.assess.checks.container import CHECKS
+from exporter.assess.thresholds import Thresholds
+from exporter.facts.cgroup import MemoryEvents
+from exporter.facts.container import Container
+from exporter.facts.process import ProcessTable
+from exporter.facts.reading import Read
+from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.storage import Dataset, Storage
+from exporter.report.collectors import CollectorReport
+from exporter.report.findings import Verdict
+from exporter.report.host import Report
+from tests.assess.secure import CGROUPS, CONTAINER, DATASET, PROCESSES
+from tests.assess.snapshots import NOW, SNAPSHOT, WITHOUT_ZFS, answered, silent
+
+
+def report_of(snapshot: Snapshot, build: Build | None = None) -> Report:
+    return assess(snapshot, Thresholds(), build or Build())
+
+
+def collector(report: Report, name: str) -> CollectorReport:
+    return next(one for one in report.collectors if one.name == name)
+
+
+def verdicts(report: Report, name: str = "objects02") -> dict[str, Verdict]:
+    container = next(one for one in report.containers if one.name == name)
+    return {finding.check: finding.outcome.verdict for finding in container.findings}
+
+
+def test_the_secure_container_passes_every_check() -> None:
+    assert verdicts(report_of(SNAPSHOT)) == {check.id: Verdict.PASS for check in CHECKS} | {
+        "apparmor_confined": Verdict.NOT_APPLICABLE
+    }
+
+
+def test_a_silent_podman_turns_what_only_podman_knows_into_unknown_and_leaves_what_the_kernel_says() -> None:
+    found = verdicts(report_of(replace(SNAPSHOT, podman=silent(answered((CONTAINER,))))))
+    assert found["auto_remove"] is Verdict.UNKNOWN
+    assert found["all_capabilities_dropped"] is Verdict.PASS
+
+
+def test_a_silent_proc_never_passes_a_check_on_its_last_answer() -> None:
+    last = answered(ProcessTable((PROCESSES,), ()))
+    report = report_of(replace(SNAPSHOT, process=silent(last)))
+    assert verdicts(report)["no_new_privileges"] is Verdict.UNKNOWN
+    assert report.containers[0].datasets, "which dataset is whose is still shown"
+
+
+def test_a_missing_container_is_not_judged() -> None:
+    report = report_of(replace(SNAPSHOT, podman=answered(()), cgroup=answered(())))
+    assert report.containers[0].state == "missing"
+    assert report.containers[0].findings == ()
+
+
+def test_an_oom_killed_container_that_is_away_is_still_counted() -> None:
+    left = replace(CGROUPS.levels[2], memory_events=MemoryEvents(oom_kill=3))
+    report = report_of(replace(SNAPSHOT, podman=silent(), cgroup=answered(()), empty_slices=(left,)))
+    assert [(one.name, one.oom_kills, one.restarts) for one in report.containers] == [("objects02", 3, 0)]
+
+
+def test_of_an_ended_container_only_its_removal_is_judged() -> None:
+    ended = replace(CONTAINER, state="exited", pid=None)
+    report = report_of(replace(SNAPSHOT, podman=answered((ended,)), cgroup=answered(())))
+    assert verdicts(report) == {"auto_remove": Verdict.FAIL}
+
+
+def test_a_neighbour_in_the_slice_is_named() -> None:
+    other = replace(CGROUPS, container_id="f" * 64, levels=CGROUPS.levels[2:])
+    twin = replace(CONTAINER, id="f" * 64, name="good01", unit="")
+    report = report_of(replace(SNAPSHOT, cgroup=answered((CGROUPS, other)), podman=answered((CONTAINER, twin))))
+    detail = {f.check: f.outcome.detail for c in report.containers if c.name == "objects02" for f in c.findings}
+    assert "good01" in detail["own_slice"]
+
+
+def test_the_quick_clock_of_mounted_datasets_stands() -> None:
+    assert [dataset.used_bytes for dataset in report_of(SNAPSHOT).datasets] == [810]
+
+
+def test_an_absent_source_is_neither_present_nor_failed() -> None:
+    zfs = collector(report_of(WITHOUT_ZFS), "zfs")
+    assert (zfs.present, zfs.success, zfs.age_seconds) == (False, False, None)
+    assert zfs.reason == "ZFS is not on this host"
+
+
+def test_a_failed_source_tells_the_age_of_what_is_shown() -> None:
+    report = report_of(replace(SNAPSHOT, podman=silent(answered((CONTAINER,)))))
+    podman = collector(report, "podman")
+    assert (podman.present, podman.success, podman.age_seconds) == (True, False, 5.0)
+
+
+def test_a_source_with_a_problem_has_not_succeeded_and_serves_the_rest() -> None:
+    partly: Read[tuple[Container, ...]] = Read((CONTAINER,), NOW - 5, 0.1, problems=("alice's podman did not answer",))
+    report = report_of(replace(SNAPSHOT, podman=partly))
+    assert not collector(report, "podman").success
+    assert collector(report, "podman").reason == "alice's podman did not answer"
+    assert report.containers[0].container is not None
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_age() -> None:
+    assert collector(report_of(replace(SNAPSHOT, taken_at_seconds=NOW - 3600)), "podman").age_seconds == 0.0
+
+
+def test_every_source_is_reported_by_its_field_name_with_its_events() -> None:
+    report = report_of(replace(SNAPSHOT, events=(EventCount("podman", 7, 1),)))
+    assert [one.name for one in report.collectors] == [
+        "podman",
+        "cgroup",
+        "process",
+        "systemd",
+        "quadlet",
+        "zfs",
+        "zfs_mounted",
+        "host",
+        "firewall",
+        "volume",
+        "traffic",
+    ]
+    assert (collector(report, "podman").events, collector(report, "podman").events_lost) == (7, 1)
+
+
+@pytest.mark.parametrize(("quick_read_at", "used"), [(NOW - 3600, 800), (NOW - 1, 810)])
+def test_of_two_clocks_for_datasets_one_that_failed_gives_way_to_newer_figures(quick_read_at: float, used: int) -> None:
+    slow = replace(DATASET, used_bytes=800)
+    quick: Read[tuple[Dataset, ...]] = Read((replace(DATASET, used_bytes=810),), quick_read_at, 0.01)
+    snapshot = replace(SNAPSHOT, zfs=answered(Storage((slow,), ())), zfs_mounted=silent(quick))
+    assert [one.used_bytes for one in report_of(snapshot).datasets] == [used]
+
+
+def test_containers_beyond_the_cap_are_dropped_and_counted() -> None:
+    many = tuple(replace(CONTAINER, id=f"{number:064x}", name=f"c{number:03}") for number in range(10))
+    report = report_of(replace(SNAPSHOT, podman=answered(many), cgroup=answered(())), Build(max_containers=4))
+    assert [one.name for one in report.containers] == ["c000", "c001", "c002", "c003"]
+    assert report.dropped_containers == 7  # six of the many, and the quadlet's objects02
+
+
+@pytest.mark.parametrize("snapshot", [SNAPSHOT, WITHOUT_ZFS])
+def test_a_report_crosses_a_process_boundary_unchanged(snapshot: Snapshot) -> None:
+    report = report_of(snapshot)
+    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
