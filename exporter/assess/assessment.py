@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
-from exporter.assess.checks.check import Check, HostCheck
 from exporter.assess.checks.container import CHECKS
 from exporter.assess.checks.host import HOST_CHECKS
 from exporter.assess.checks.subject import ContainerSubject, HostSubject, Sharers
@@ -48,7 +47,7 @@ from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume
 from exporter.report.collectors import CollectorReport
 from exporter.report.container import ContainerReport
-from exporter.report.findings import CheckInfo, Finding
+from exporter.report.findings import Finding
 from exporter.report.host import Report
 
 
@@ -85,7 +84,7 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
         host=latest(snapshot.host),
         gone=_gone(house, everyone, build.max_containers - len(shown)),
         totals=replace(snapshot.totals, containers=()) if snapshot.totals else None,
-        checks=(*map(_catalogue_entry, CHECKS), *map(_catalogue_entry_of_host, HOST_CHECKS)),
+        checks=(*(check.info for check in CHECKS), *(check.info for check in HOST_CHECKS)),
         host_findings=host_findings,
         id_use=id_use(present, latest(snapshot.host), podman_told=latest(snapshot.podman) is not None),
         networks=networks(present, latest(snapshot.host)),
@@ -304,11 +303,7 @@ def _by_device(table: ProcessTable | None) -> Mapping[str, tuple[MountPoint, ...
 
 
 def _findings(subject: ContainerSubject, *, is_known: bool) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(check.id, check.severity, check.examine(subject))
-        for check in CHECKS
-        if subject.running or (check.judges_stopped and is_known)
-    )
+    return tuple(check.judge(subject) for check in CHECKS if subject.running or (check.judges_stopped and is_known))
 
 
 def _slice_name(resident: KnownContainer) -> str:
@@ -327,7 +322,7 @@ def _host_findings(
         containers=sum(1 for resident in everyone if not resident.user),
         waivers=waivers,
     )
-    findings = tuple(Finding(check.id, check.severity, check.examine(subject)) for check in HOST_CHECKS)
+    findings = tuple(check.judge(subject) for check in HOST_CHECKS)
     return with_waivers("", findings, waivers, snapshot.taken_at_seconds)
 
 
@@ -366,13 +361,3 @@ def _collector_report(name: str, reading: Reading[object], now_seconds: float) -
         case Failed():
             age = max(0.0, now_seconds - reading.last.read_at_seconds) if reading.last else None
             return CollectorReport(name, True, False, reading.duration_seconds, age, reading.reason)
-
-
-def _catalogue_entry(check: Check) -> CheckInfo:
-    return CheckInfo(
-        check.id, check.severity, check.title, check.why, check.fix_quadlet, check.fix_podman, check.references
-    )
-
-
-def _catalogue_entry_of_host(check: HostCheck) -> CheckInfo:
-    return CheckInfo(check.id, check.severity, check.title, check.why, "", "", check.references, check.fix)

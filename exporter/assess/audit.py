@@ -16,7 +16,7 @@ def audited(report: Report, globs: tuple[str, ...] = ()) -> Examination:
     containers = [one for one in report.containers if not globs or any(fnmatchcase(one.name, glob) for glob in globs)]
     host = () if globs else (Examined("host", report.host_findings, kind=SubjectKind.HOST),)
     return Examination(
-        checks=tuple(check for check in report.checks if not (globs and check.fix_host)),
+        checks=tuple(check for check in report.checks if not (globs and check.is_of_host)),
         subjects=(
             *(Examined(one.name, one.findings, state=STARTING if one.is_starting else one.state) for one in containers),
             *host,

@@ -6,56 +6,17 @@ A file that quadlet would refuse is judged by no check: it is a problem, and so 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from exporter.assess.checks.check import Check
+from exporter.assess.checks.check import ContainerCheck
 from exporter.assess.checks.container import CHECKS
-from exporter.assess.checks.judgements import not_applicable
 from exporter.assess.checks.subject import ContainerSubject, Sharers
 from exporter.assess.isolation.sharers import claim_declared, sharers_of_ids, sharers_of_labels
 from exporter.assess.storage.volumes import AskedSources, VolumeHolder, holder_of
 from exporter.facts.container import Container, full_name
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem
 from exporter.report.examination import Examination, Examined, Place, SubjectKind
-from exporter.report.findings import CheckInfo, Finding, Verdict
-
-CAUSES: Mapping[str, tuple[str, ...]] = {
-    "rootful": ("[Container]",),
-    "read_only_rootfs": ("--read-only", "[Container]"),
-    "auto_remove": ("--rm", "[Container]"),
-    "all_capabilities_dropped": ("--privileged", "--cap-add", "--cap-drop", "[Container]"),
-    "no_new_privileges": ("--security-opt=no-new-privileges", "[Container]"),
-    "private_user_namespace": ("--pod-id-file", "--userns", "--uidmap", "--gidmap", "[Container]"),
-    "user_namespace_disjoint": ("--userns", "--uidmap", "--gidmap", "[Container]"),
-    "selinux_confined": ("--security-opt=label", "--privileged", "--pid", "--ipc", "[Container]"),
-    "selinux_unique_label": ("--security-opt=label", "[Container]"),
-    "volumes_labelled_private": ("--volume", "--mount", "[Container]"),
-    "shared_volumes_idmapped": ("--volume", "--mount", "[Container]"),
-    "label_not_shared_twice": ("--volume", "--mount", "[Container]"),
-    "own_dataset": ("--volume", "--mount", "[Container]"),
-    "dataset_quota": ("--volume", "--mount", "[Container]"),
-    "volumes_nosuid_nodev": ("--volume", "--mount", "[Container]"),
-    "no_host_path_of_the_system": ("--volume", "--mount", "[Container]"),
-    "seccomp_filtered": ("--security-opt=seccomp", "--privileged", "[Container]"),
-    "apparmor_confined": ("--security-opt=apparmor", "--privileged", "[Container]"),
-    "own_slice": ("Slice", "[Service]"),
-    "resource_accounting": ("CPUAccounting", "MemoryAccounting", "[Service]"),
-    "memory_limited": ("MemoryMax", "--memory", "[Service]"),
-    "memory_high_set": ("MemoryHigh", "--cgroup-conf", "[Service]"),
-    "swap_limited": ("MemorySwapMax", "--memory-swap", "--memory", "[Service]"),
-    "images_in_system_storage": ("[Container]",),
-    "cpu_limited": ("CPUQuota", "--cpus", "[Service]"),
-    "pids_limited": ("--pids-limit", "TasksMax", "[Service]"),
-    "limits_redundant": ("[Service]",),
-    "restart_paced": ("RestartSec", "Restart", "[Service]"),
-    "macvlan_network": ("--network", "--pod-id-file", "[Container]"),
-    "not_privileged": ("--privileged", "[Container]"),
-    "no_host_namespaces": ("--pid", "--ipc", "--network", "--uts", "--cgroupns", "--userns", "[Container]"),
-    "no_added_devices": ("--device", "[Container]"),
-    "paths_masked": ("--security-opt=unmask", "--privileged", "[Container]"),
-    "image_pinned": ("Image", "[Container]"),
-}
-"""By check: the flags, keys and sections that decide it. Of those that a file has, the first is the finding's place."""
+from exporter.report.findings import Verdict
 
 
 def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletProblem], title: str = "") -> Examination:
@@ -65,10 +26,7 @@ def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletPro
     ids, labels = _sharers(everyone)
     sources = _asked_sources(everyone)
     return Examination(
-        checks=tuple(
-            CheckInfo(one.id, one.severity, one.title, one.why, one.fix_quadlet, one.fix_podman, one.references)
-            for one in CHECKS
-        ),
+        checks=tuple(check.info for check in CHECKS),
         subjects=tuple(
             _examined(
                 file,
@@ -109,23 +67,16 @@ def _examined(
         label_shared_with=label,
         asked_by_others=sources.of_others(_tenant(container)),
     )
-    findings = tuple(_finding(check, subject) for check in CHECKS)
-    amiss = [one.check for one in findings if one.outcome.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
-    places = tuple((check, place_of(check, file)) for check in amiss)
+    findings = tuple(check.judge_declared(subject) for check in CHECKS)
+    amiss = {one.check for one in findings if one.outcome.verdict in {Verdict.FAIL, Verdict.UNKNOWN}}
+    places = tuple((check.id, place_of(check, file)) for check in CHECKS if check.id in amiss)
     return Examined(file.path, findings, file.path, places, SubjectKind.FILE)
 
 
-def _finding(check: Check, subject: ContainerSubject) -> Finding:
-    outcome = (
-        check.declared(subject) if check.declared else not_applicable("decided by what runs, not by what is asked")
-    )
-    return Finding(check.id, check.severity, outcome)
-
-
-def place_of(check: str, file: QuadletFile) -> Place:
+def place_of(check: ContainerCheck, file: QuadletFile) -> Place:
     """Where the cause of a check's finding stands."""
     lines = {request.name: request.origin for request in file.requests}
-    for cause in (*CAUSES.get(check, ()), "[Container]"):
+    for cause in (*check.causes, "[Container]"):
         origin = lines.get(cause)
         # What is lacking is lacking in the file itself: its drop-ins may be many files' own.
         if origin and (not cause.startswith("[") or origin.file == file.path):

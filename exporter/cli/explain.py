@@ -6,21 +6,21 @@ import argparse
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
-from exporter.assess.checks.check import Check, HostCheck
+from exporter.assess.checks.check import ContainerCheck, HostCheck
 from exporter.assess.checks.container import CHECKS
 from exporter.assess.checks.host import HOST_CHECKS
 from exporter.cli.command import MISUSED, OK, add_command, complain, meant
 from exporter.cli.findings import paper
 from exporter.present.findings.text import BOLD, COLOURS, DIM, Paper, count
-from exporter.report.findings import Severity
+from exporter.report.findings import CheckInfo, Severity
 
 if TYPE_CHECKING:
     from exporter.cli.command import Commands
 
 _INDENT = 12
-_ALL: tuple[Check | HostCheck, ...] = (*CHECKS, *HOST_CHECKS)
+_ALL: tuple[ContainerCheck | HostCheck, ...] = (*CHECKS, *HOST_CHECKS)
 
 _ABOUT = """\
 Tells what a check looks at (what was declared, and what is in force), why it matters, how to
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _everything(page: Paper) -> Iterator[str]:
     widest = max(len(check.id) for check in _ALL) + 4
-    sections: tuple[tuple[str, Sequence[Check | HostCheck]], ...] = (
+    sections: tuple[tuple[str, Sequence[ContainerCheck | HostCheck]], ...] = (
         ("each container", CHECKS),
         ("the host itself", HOST_CHECKS),
     )
@@ -88,15 +88,15 @@ def _everything(page: Paper) -> Iterator[str]:
     yield page.ink("bulkhead explain CHECK tells more of one", DIM)
 
 
-def _one(check: Check | HostCheck, page: Paper) -> Iterator[str]:
+def _one(check: ContainerCheck | HostCheck, page: Paper) -> Iterator[str]:
     severity = page.ink(check.severity, COLOURS[check.severity])
     yield f"{page.ink(check.id, BOLD)} ({severity}): {check.title}"
     for heading, paragraphs in (
         ("what", _what(check)),
         ("why", (check.why,)),
-        *_fixes(check),
+        *_fixes(check.info),
         ("references", check.references),
-        ("query", (f'{_metric(check)}{{check="{check.id}"}} == 0',)),
+        ("query", (f'{_metric(check.info)}{{check="{check.id}"}} == 0',)),
     ):
         first = heading
         for paragraph in paragraphs:
@@ -104,27 +104,17 @@ def _one(check: Check | HostCheck, page: Paper) -> Iterator[str]:
             first = ""
 
 
-def _fixes(check: Check | HostCheck) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    match check:
-        case Check():
-            return ("quadlet", (check.fix_quadlet,)), ("podman", (check.fix_podman,))
-        case HostCheck():
-            return (("mend", (check.fix,)),)
-        case _:
-            assert_never(check)
+def _fixes(check: CheckInfo) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if check.is_of_host:
+        return (("mend", (check.fix_host,)),)
+    return ("quadlet", (check.fix_quadlet,)), ("podman", (check.fix_podman,))
 
 
-def _metric(check: Check | HostCheck) -> str:
-    match check:
-        case Check():
-            return "bulkhead_container_hardening_check"
-        case HostCheck():
-            return "bulkhead_host_hardening_check"
-        case _:
-            assert_never(check)
+def _metric(check: CheckInfo) -> str:
+    return "bulkhead_host_hardening_check" if check.is_of_host else "bulkhead_container_hardening_check"
 
 
-def _what(check: Check | HostCheck) -> tuple[str, ...]:
+def _what(check: ContainerCheck | HostCheck) -> tuple[str, ...]:
     """The head of the check's own file: it says what is declared and what is in force. Nothing under python -OO."""
     module = inspect.getmodule(check.examine)
     told = (inspect.getdoc(module) or check.title).split("\n")

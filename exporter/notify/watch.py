@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from exporter.assess.checks.container import limits_applied
 from exporter.assess.kernel_counts import restarts_in_window
 from exporter.assess.thresholds import Thresholds
 from exporter.facts.counts import Counts, Totals
@@ -32,7 +33,6 @@ LOOK_BACK_SECONDS = 540  # the rule looks back 600, and its last sample may be o
 # A container that is first seen with kills: those are news only where the agent was before it, as in the rule.
 _NEWCOMER_SECONDS = 900
 _BUCKET_SECONDS = 10
-_CHECK_OF_LIMITS = "limits_applied"
 _LIMIT = "limit:"
 
 
@@ -187,7 +187,7 @@ def _recent(kills: Kills, now_seconds: float) -> Kills | None:
 def _verdicts(one: ContainerReport) -> Iterator[tuple[str, Verdict]]:
     """What walls the container, each with its name: critical checks, and limits by resource."""
     for finding in one.findings:
-        if finding.severity is Severity.CRITICAL and finding.check != _CHECK_OF_LIMITS:
+        if finding.severity is Severity.CRITICAL and finding.check != limits_applied.CHECK.id:
             yield finding.check, finding.outcome.verdict
     for drift in one.limit_drifts:
         if drift.kind is Drift.NOT_APPLIED:

@@ -244,7 +244,7 @@ def _failed_check(finding: Finding, check: CheckInfo | None) -> str:
     detail = f": {_text(finding.outcome.detail)}" if finding.outcome.detail else ""
     title = _text(check.title if check else finding.check)
     fix = ""
-    if check is not None and check.fix_host:
+    if check is not None and check.is_of_host:
         fix = f'<p class="quiet">Fix: <code>{_text(check.fix_host)}</code></p>'
     elif check is not None:
         fix = (

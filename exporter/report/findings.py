@@ -59,6 +59,11 @@ class CheckInfo:
     fix_host: str = ""  # of a check of the host itself, which has neither of the two above
 
     @property
+    def is_of_host(self) -> bool:
+        """Whether it is a check of the host itself, and not of containers."""
+        return bool(self.fix_host)
+
+    @property
     def fix(self) -> str:
         """How to mend what fails, in the way that is kept: of a container in its quadlet."""
         return self.fix_host or self.fix_quadlet

@@ -1,10 +1,10 @@
-"""One container behind every wall of the seed. Tests break one wall at a time with `replace`."""
+"""One container behind every wall. Tests break one wall at a time with `replace`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.assess.checks.check import Check
+from exporter.assess.checks.check import ContainerCheck
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.storage.volumes import MountedVolume
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse
@@ -292,18 +292,18 @@ def with_level(level: Level, **changes: object) -> ContainerSubject:
     return replace(SECURE, cgroups=replace(CGROUPS, levels=levels))
 
 
-def verdict(check: Check, subject: ContainerSubject) -> Verdict:
+def verdict(check: ContainerCheck, subject: ContainerSubject) -> Verdict:
     """What the check says, without its words."""
     return check.examine(subject).verdict
 
 
-def passes(check: Check, subject: ContainerSubject = SECURE) -> bool:
+def passes(check: ContainerCheck, subject: ContainerSubject = SECURE) -> bool:
     """Whether the check passes without drift."""
     outcome: Outcome = check.examine(subject)
     return outcome.verdict is Verdict.PASS and not outcome.drift
 
 
-def fails(check: Check, subject: ContainerSubject, *, drift: bool = False) -> bool:
+def fails(check: ContainerCheck, subject: ContainerSubject, *, drift: bool = False) -> bool:
     """Whether the check fails, with or without drift as said."""
     outcome: Outcome = check.examine(subject)
     return outcome.verdict is Verdict.FAIL and outcome.drift is drift

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.assess.checks.container import CHECKS
-from exporter.assess.quadlets import CAUSES, examine_quadlets, place_of
+from exporter.assess.checks.container import CHECKS, memory_limited
+from exporter.assess.quadlets import examine_quadlets, place_of
 from exporter.facts.quadlet_file import Origin, QuadletFile, QuadletProblem, Request
 from exporter.report.examination import Examination, Place
 from exporter.report.findings import Verdict
@@ -158,13 +158,9 @@ def test_problems_are_sentences_with_their_place() -> None:
 
 def test_what_is_lacking_is_lacking_in_the_file_not_in_a_drop_in_of_many() -> None:
     shared = Request("[Service]", Origin("container.d/all.conf", 1))
-    assert place_of("memory_limited", replace(GOOD, requests=(GOOD.requests[0], shared))) == Place(FILE, 1)
+    assert place_of(memory_limited.CHECK, replace(GOOD, requests=(GOOD.requests[0], shared))) == Place(FILE, 1)
     limit = Request("MemoryMax", Origin("container.d/all.conf", 2))
-    assert place_of("memory_limited", replace(GOOD, requests=(*GOOD.requests, limit))).line == 2
-
-
-def test_every_check_that_can_be_declared_has_causes() -> None:
-    assert {check.id for check in CHECKS if check.declared} <= set(CAUSES)
+    assert place_of(memory_limited.CHECK, replace(GOOD, requests=(*GOOD.requests, limit))).line == 2
 
 
 def asked_of(root: Path, **files: str) -> dict[str, set[str]]:

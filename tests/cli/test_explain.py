@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.assess.checks.check import Check, HostCheck
+from exporter.assess.checks.check import ContainerCheck, HostCheck
 from exporter.assess.checks.container import CHECKS
 from exporter.assess.checks.host import HOST_CHECKS
 from exporter.cli import main
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
-def test_every_check_is_explained(check: Check, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_check_is_explained(check: ContainerCheck, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", check.id]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith(f"{check.id} ({check.severity}): {check.title} what ")
@@ -29,7 +29,7 @@ def test_every_check_of_the_host_is_explained(check: HostCheck, capsys: pytest.C
     assert main(["explain", check.id]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith(f"{check.id} ({check.severity}): {check.title} what ")
-    for told in (check.why, f"mend {check.fix}", *check.references):
+    for told in (check.why, f"mend {check.fix_host}", *check.references):
         assert " ".join(told.split()) in text
     assert f'query bulkhead_host_hardening_check{{check="{check.id}"}} == 0' in text
 

@@ -58,7 +58,7 @@ def sarif(examination: Examination, product_version: str) -> str:
 
 def _rule(check: CheckInfo) -> dict[str, object]:
     references = "; ".join(check.references)
-    if check.fix_host:
+    if check.is_of_host:
         mend, marked, of = f"Host: {check.fix_host}", f"- Host: {check.fix_host}", "host"
     else:
         mend = f"Quadlet: {check.fix_quadlet}\npodman: {check.fix_podman}"

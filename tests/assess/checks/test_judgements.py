@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.assess.checks.check import Check
+from exporter.assess.checks.check import ContainerCheck
 from exporter.assess.checks.container import CHECKS
 from exporter.facts.container import DeclaredLimits
 from exporter.report.findings import Verdict
@@ -19,14 +19,14 @@ PODMAN_ASKED_NOTHING = with_container(limits=DeclaredLimits())
 
 
 @pytest.mark.parametrize("check", LIMITED, ids=lambda check: check.id)
-def test_a_limit_in_force_is_no_drift_while_systemd_has_not_answered_for_the_unit(check: Check) -> None:
+def test_a_limit_in_force_is_no_drift_while_systemd_has_not_answered_for_the_unit(check: ContainerCheck) -> None:
     assert PODMAN_ASKED_NOTHING.container is not None
     assert PODMAN_ASKED_NOTHING.container.unit
     assert check.examine(replace(PODMAN_ASKED_NOTHING, unit=None)).drift is False
 
 
 @pytest.mark.parametrize("check", LIMITED, ids=lambda check: check.id)
-def test_a_limit_in_force_is_no_drift_while_podman_has_not_answered(check: Check) -> None:
+def test_a_limit_in_force_is_no_drift_while_podman_has_not_answered(check: ContainerCheck) -> None:
     silent = replace(
         UNIT,
         memory_max_bytes=None,
@@ -39,7 +39,7 @@ def test_a_limit_in_force_is_no_drift_while_podman_has_not_answered(check: Check
 
 
 @pytest.mark.parametrize("check", LIMITED, ids=lambda check: check.id)
-def test_a_limit_that_nobody_asked_for_is_drift(check: Check) -> None:
+def test_a_limit_that_nobody_asked_for_is_drift(check: ContainerCheck) -> None:
     by_hand = with_container(limits=DeclaredLimits(), unit="")
     outcome = check.examine(replace(by_hand, unit=None))
     assert (outcome.verdict, outcome.drift) == (Verdict.PASS, True)

@@ -1,6 +1,6 @@
 """The hardening checks: one file each, named by its id. A new check is a file and a line here."""
 
-from exporter.assess.checks.check import Check
+from exporter.assess.checks.check import ContainerCheck
 from exporter.assess.checks.container import (
     all_capabilities_dropped,
     apparmor_confined,
@@ -41,7 +41,7 @@ from exporter.assess.checks.container import (
     volumes_nosuid_nodev,
 )
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[ContainerCheck, ...] = (
     rootful.CHECK,
     read_only_rootfs.CHECK,
     auto_remove.CHECK,

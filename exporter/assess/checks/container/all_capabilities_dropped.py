@@ -50,7 +50,8 @@ CHECK = Check(
     why="A process that looks like root inside can do nothing that root can, such as change files it does not own.",
     fix_quadlet="DropCapability=all (and no AddCapability=)",
     fix_podman="--cap-drop all",
-    references=("seed: --cap-drop all", "CIS Docker 5.3", "PSS restricted: capabilities", "capabilities(7)"),
+    references=("podman-run(1): --cap-drop", "CIS Docker 5.3", "PSS restricted: capabilities", "capabilities(7)"),
     examine=examine,
     declared=declared,
+    causes=("--privileged", "--cap-add", "--cap-drop", "[Container]"),
 )

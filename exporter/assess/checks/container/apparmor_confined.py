@@ -45,4 +45,5 @@ CHECK = Check(
     references=("CIS Docker 5.1", "PSS baseline: AppArmor", "apparmor(7)"),
     examine=examine,
     declared=declared,
+    causes=("--security-opt=apparmor", "--privileged", "[Container]"),
 )

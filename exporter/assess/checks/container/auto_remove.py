@@ -36,8 +36,9 @@ CHECK = Check(
     why="With --rm each start is guaranteed to be from the image alone; what an intruder left in the layer is gone.",
     fix_quadlet="Quadlet always adds --rm: remove what overrides it from PodmanArgs=",
     fix_podman="--rm",
-    references=("seed: --rm",),
+    references=("podman-run(1): --rm",),
     examine=examine,
     declared=examine,
+    causes=("--rm", "[Container]"),
     judges_stopped=True,
 )

@@ -29,7 +29,8 @@ CHECK = Check(
     why="A spinning or mining container cannot starve the others.",
     fix_quadlet="[Service] CPUQuota=400% and [Container] PodmanArgs=--cpus=4",
     fix_podman="--cpus=4",
-    references=("seed: CPU limits", "CIS Docker 5.11"),
+    references=("systemd.resource-control(5): CPUQuota=", "CIS Docker 5.11"),
     examine=examine,
     declared=declared,
+    causes=("CPUQuota", "--cpus", "[Service]"),
 )

@@ -41,6 +41,6 @@ CHECK = Check(
     why="Without one a container that runs away fills the pool, and every neighbour stops with it.",
     fix_quadlet="zfs set quota=10G POOL/CONTAINER",
     fix_podman="zfs set quota=10G POOL/CONTAINER",
-    references=("seed: ZFS filesystem quotas", "zfsprops(7): quota, refquota"),
+    references=("zfsprops(7): quota, refquota",),
     examine=examine,
 )

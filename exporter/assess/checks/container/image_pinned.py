@@ -49,4 +49,5 @@ CHECK = Check(
     references=("podman-pull(1)", "OCI image specification: digests", "CIS Docker 4.5"),
     examine=examine,
     declared=examine,
+    causes=("Image", "[Container]"),
 )

@@ -55,7 +55,8 @@ CHECK = Check(
     why="Images in one place are updated, scanned and counted together; in homes they are spread over all users.",
     fix_quadlet="Have the .container file in /etc/containers/systemd; graphroot= is in /etc/containers/storage.conf",
     fix_podman="Run podman as root, without --root",
-    references=("seed: image data ends up in /var/lib/containers", "containers-storage.conf(5)"),
+    references=("containers-storage.conf(5)",),
     examine=examine,
     declared=declared,
+    causes=("[Container]",),
 )

@@ -72,7 +72,8 @@ CHECK = Check(
     why="Each start of a container with Z takes the volume's label away from the others, which then fail to read it.",
     fix_quadlet="Volume=SOURCE:DESTINATION:z,idmap in each container that shares it, or a source for each",
     fix_podman="--volume SOURCE:DESTINATION:z,idmap",
-    references=("seed: Z flag", "podman-run(1): --volume", "container_selinux(8)"),
+    references=("podman-run(1): --volume", "container_selinux(8)"),
     examine=examine,
     declared=declared,
+    causes=("--volume", "--mount", "[Container]"),
 )

@@ -33,6 +33,6 @@ CHECK = Check(
     "it did.",
     fix_quadlet="Restart the unit; keep the limit in [Service] too; see systemctl cat for drop-ins of set-property",
     fix_podman="podman update with the limits, or start the container anew",
-    references=("seed: sometimes resource limits are not applied", "podman issue 23664", "podman issue 22521"),
+    references=("podman issue 23664", "podman issue 22521"),
     examine=examine,
 )

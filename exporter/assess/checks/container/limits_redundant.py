@@ -65,7 +65,8 @@ CHECK = Check(
     why="podman sometimes fails to apply limits to rootful containers; the unit's limits then still hold.",
     fix_quadlet="Both [Service] MemoryMax=, CPUQuota= and [Container] PodmanArgs=--memory=... --cpus=...",
     fix_podman="Run it below a unit with the same MemoryMax= and CPUQuota=",
-    references=("seed: limits specified redundantly", "podman issue 23664", "podman issue 22521"),
+    references=("podman issue 23664", "podman issue 22521"),
     examine=examine,
     declared=declared,
+    causes=("[Service]",),
 )

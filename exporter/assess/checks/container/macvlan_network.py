@@ -35,7 +35,8 @@ CHECK = Check(
     "the fewest parts that can fail or be attacked.",
     fix_quadlet="Network=lan.network with Driver=macvlan, and IP=",
     fix_podman="podman network create -d macvlan -o parent=IFACE lan; --network lan --ip ADDRESS",
-    references=("seed: macvlan",),
+    references=("podman-network-create(1): macvlan",),
     examine=examine,
     declared=examine,
+    causes=("--network", "--pod-id-file", "[Container]"),
 )

@@ -36,6 +36,6 @@ CHECK = Check(
     why="What stands in a file is reviewed, linted and the same after a reboot; what was typed is none of that.",
     fix_quadlet="Write /etc/containers/systemd/NAME.container with ContainerName=NAME, then systemctl daemon-reload",
     fix_podman="Start it with systemctl start NAME, not with podman run",
-    references=("seed: systemd unit file for each container", "podman-systemd.unit(5)"),
+    references=("podman-systemd.unit(5)",),
     examine=examine,
 )

@@ -31,7 +31,8 @@ CHECK = Check(
     why="Above memory.high the kernel reclaims and throttles: a burst slows the container down and kills nothing.",
     fix_quadlet="[Service] MemoryHigh=512000000",
     fix_podman="--cgroup-conf=memory.high=512000000",
-    references=("seed: MemoryHigh=512000000", "systemd.resource-control(5)"),
+    references=("admin-guide/cgroup-v2: memory.high", "systemd.resource-control(5)"),
     examine=examine,
     declared=declared,
+    causes=("MemoryHigh", "--cgroup-conf", "[Service]"),
 )

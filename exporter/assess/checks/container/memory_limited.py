@@ -31,7 +31,8 @@ CHECK = Check(
     why="A leak or an attack in one container cannot take the memory of the others and of the host.",
     fix_quadlet="[Service] MemoryMax=512000000 and [Container] PodmanArgs=--memory=512000000b",
     fix_podman="--memory=512000000b",
-    references=("seed: memory limits", "CIS Docker 5.10"),
+    references=("systemd.resource-control(5): MemoryMax=", "CIS Docker 5.10"),
     examine=examine,
     declared=declared,
+    causes=("MemoryMax", "--memory", "[Service]"),
 )

@@ -58,4 +58,5 @@ CHECK = Check(
     references=("CIS Docker 5.17", "podman-run(1): --device"),
     examine=examine,
     declared=declared,
+    causes=("--device", "[Container]"),
 )

@@ -83,4 +83,5 @@ CHECK = Check(
     references=("CIS Docker 5.9, 5.15, 5.16, 5.20, 5.30", "PSS baseline: host namespaces", "namespaces(7)"),
     examine=examine,
     declared=declared,
+    causes=("--pid", "--ipc", "--network", "--uts", "--cgroupns", "--userns", "[Container]"),
 )

@@ -134,4 +134,5 @@ CHECK = Check(
     references=("CIS Docker 5.5, 5.31", "PSS baseline: hostPath volumes"),
     examine=examine,
     declared=declared,
+    causes=("--volume", "--mount", "[Container]"),
 )

@@ -35,7 +35,8 @@ CHECK = Check(
     why="A set-user-id program or file capabilities inside the image give nothing to whoever runs them.",
     fix_quadlet="NoNewPrivileges=true",
     fix_podman="--security-opt no-new-privileges",
-    references=("seed: no new privileges", "CIS Docker 5.25", "PSS restricted: allowPrivilegeEscalation"),
+    references=("userspace-api/no_new_privs", "CIS Docker 5.25", "PSS restricted: allowPrivilegeEscalation"),
     examine=examine,
     declared=declared,
+    causes=("--security-opt=no-new-privileges", "[Container]"),
 )

@@ -44,7 +44,8 @@ CHECK = Check(
     why="--privileged takes down nearly every wall at once: capabilities, seccomp, labels, masked paths and devices.",
     fix_quadlet="Remove --privileged from PodmanArgs=, and give what is really needed",
     fix_podman="Remove --privileged; for a process that is inside now: end that podman exec",
-    references=("seed: as restricted as possible", "CIS Docker 5.4, 5.22", "PSS baseline: privileged containers"),
+    references=("podman-run(1): --privileged", "CIS Docker 5.4, 5.22", "PSS baseline: privileged containers"),
     examine=examine,
     declared=declared,
+    causes=("--privileged", "[Container]"),
 )

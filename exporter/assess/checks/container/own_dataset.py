@@ -65,6 +65,6 @@ CHECK = Check(
     why="A container that runs away fills its own file system, and neither the host's nor a neighbour's.",
     fix_quadlet="zfs create POOL/CONTAINER, and Volume= with a directory in it",
     fix_podman="zfs create POOL/CONTAINER, and --volume with a directory in it",
-    references=("seed: ZFS filesystem quotas", "zfs-create(8)"),
+    references=("zfs-create(8)",),
     examine=examine,
 )

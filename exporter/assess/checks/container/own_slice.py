@@ -45,7 +45,8 @@ CHECK = Check(
     "after the container is gone.",
     fix_quadlet="[Service] Slice=services-NAME.slice",
     fix_podman="--cgroup-parent=services-NAME.slice",
-    references=("seed: each container in its own systemd slice", "systemd.slice(5)"),
+    references=("systemd.slice(5)",),
     examine=examine,
     declared=declared,
+    causes=("Slice", "[Service]"),
 )

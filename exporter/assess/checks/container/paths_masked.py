@@ -56,4 +56,5 @@ CHECK = Check(
     references=("PSS baseline: /proc mount type", "podman-run(1): --security-opt mask, unmask"),
     examine=examine,
     declared=declared,
+    causes=("--security-opt=unmask", "--privileged", "[Container]"),
 )

@@ -31,7 +31,8 @@ CHECK = Check(
     why="A fork bomb in one container cannot use up the host's process ids.",
     fix_quadlet="PidsLimit=200 and [Service] TasksMax=220",
     fix_podman="--pids-limit=200",
-    references=("seed: limits", "CIS Docker 5.28"),
+    references=("systemd.resource-control(5): TasksMax=", "CIS Docker 5.28"),
     examine=examine,
     declared=declared,
+    causes=("--pids-limit", "TasksMax", "[Service]"),
 )

@@ -65,7 +65,8 @@ CHECK = Check(
     why="A process that escapes its container owns no file and can signal no process of the host or of a neighbour.",
     fix_quadlet="UserNS=auto",
     fix_podman="--userns auto",
-    references=("seed: --userns auto", "CIS Docker 5.30", "user_namespaces(7)", "subuid(5)"),
+    references=("podman-run(1): --userns", "CIS Docker 5.30", "user_namespaces(7)", "subuid(5)"),
     examine=examine,
     declared=declared,
+    causes=("--pod-id-file", "--userns", "--uidmap", "--gidmap", "[Container]"),
 )

@@ -36,7 +36,8 @@ CHECK = Check(
     why="A compromised process cannot replace the programs of its image, and nothing but volumes keeps state.",
     fix_quadlet="ReadOnly=true",
     fix_podman="--read-only",
-    references=("seed: read-only", "CIS Docker 5.12"),
+    references=("podman-run(1): --read-only", "CIS Docker 5.12"),
     examine=examine,
     declared=declared,
+    causes=("--read-only", "[Container]"),
 )

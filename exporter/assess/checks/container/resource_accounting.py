@@ -38,7 +38,8 @@ CHECK = Check(
     why="Without the controllers no limit holds, and nothing tells how near a container is to it.",
     fix_quadlet="[Service] CPUAccounting=true and MemoryAccounting=true",
     fix_podman="Run it below a unit with CPUAccounting and MemoryAccounting",
-    references=("seed: CPU and memory accounting", "systemd.resource-control(5)"),
+    references=("systemd.resource-control(5)",),
     examine=examine,
     declared=declared,
+    causes=("CPUAccounting", "MemoryAccounting", "[Service]"),
 )

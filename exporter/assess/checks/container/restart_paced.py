@@ -37,7 +37,8 @@ CHECK = Check(
     why="A killed container comes back by itself, and one that cannot start does not spin.",
     fix_quadlet="[Service] Restart=on-failure and RestartSec=10s",
     fix_podman="Run it from a unit with Restart=on-failure",
-    references=("seed: Restart=on-failure, RestartSec=10s", "systemd.service(5)"),
+    references=("systemd.service(5)",),
     examine=examine,
     declared=examine,
+    causes=("RestartSec", "Restart", "[Service]"),
 )

@@ -35,7 +35,8 @@ CHECK = Check(
     "and only there does one `podman ps` show every container.",
     fix_quadlet="Move the .container file to /etc/containers/systemd",
     fix_podman="Run podman as root, with --userns auto",
-    references=("seed: rootful", "podman-run(1)"),
+    references=("podman-run(1)",),
     examine=examine,
     declared=declared,
+    causes=("[Container]",),
 )

@@ -38,7 +38,8 @@ CHECK = Check(
     why="A hole in a system call that containers do not need cannot be reached from inside one.",
     fix_quadlet="Remove SeccompProfile=unconfined",
     fix_podman="Remove --security-opt seccomp=unconfined and --privileged",
-    references=("seed: default seccomp", "CIS Docker 5.21", "PSS restricted: seccomp", "seccomp(2)"),
+    references=("CIS Docker 5.21", "PSS restricted: seccomp", "seccomp(2)"),
     examine=examine,
     declared=declared,
+    causes=("--security-opt=seccomp", "--privileged", "[Container]"),
 )

@@ -61,7 +61,8 @@ CHECK = Check(
     why="The label stops a fully compromised process from touching the host's files and every other container's.",
     fix_quadlet="Remove SecurityLabelDisable=; on the host: setenforce 1 and SELINUX=enforcing in /etc/selinux/config",
     fix_podman="Remove --security-opt label=disable",
-    references=("seed: SELinux", "CIS Docker 5.2", "container_selinux(8)"),
+    references=("CIS Docker 5.2", "container_selinux(8)"),
     examine=examine,
     declared=declared,
+    causes=("--security-opt=label", "--privileged", "--pid", "--ipc", "[Container]"),
 )

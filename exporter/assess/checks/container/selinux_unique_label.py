@@ -45,7 +45,8 @@ CHECK = Check(
     why="Two containers with one pair of categories may read and write each other's files, and signal each other.",
     fix_quadlet="Remove SecurityLabelLevel=: podman then chooses a pair that nobody has",
     fix_podman="Remove --security-opt label=level:...",
-    references=("seed: a unique label for each container", "CIS Docker 5.2", "container_selinux(8)"),
+    references=("CIS Docker 5.2", "container_selinux(8)"),
     examine=examine,
     declared=declared,
+    causes=("--security-opt=label", "[Container]"),
 )

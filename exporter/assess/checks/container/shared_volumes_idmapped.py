@@ -68,7 +68,8 @@ CHECK = Check(
     why="Without it containers with private ids can share files only by opening them to everybody on the host.",
     fix_quadlet="Volume=SOURCE:DESTINATION:z,idmap in each container that shares it",
     fix_podman="--volume SOURCE:DESTINATION:z,idmap",
-    references=("seed: idmap", "podman-run(1): --volume", "mount_setattr(2): idmapped mounts"),
+    references=("podman-run(1): --volume", "mount_setattr(2): idmapped mounts"),
     examine=examine,
     declared=declared,
+    causes=("--volume", "--mount", "[Container]"),
 )

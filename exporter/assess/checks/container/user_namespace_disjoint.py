@@ -45,7 +45,8 @@ CHECK = Check(
     why="Once out of its container, who has a neighbour's ids owns the neighbour's files and may signal its processes.",
     fix_quadlet="UserNS=auto instead of UIDMap= and GIDMap=",
     fix_podman="--userns auto instead of --uidmap and --gidmap",
-    references=("seed: guaranteed not to overlap", "CIS Docker 5.30", "subuid(5)", "user_namespaces(7)"),
+    references=("CIS Docker 5.30", "subuid(5)", "user_namespaces(7)"),
     examine=examine,
     declared=declared,
+    causes=("--userns", "--uidmap", "--gidmap", "[Container]"),
 )

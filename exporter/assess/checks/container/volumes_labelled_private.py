@@ -84,7 +84,8 @@ CHECK = Check(
     why="A compromised container that somehow reaches the directory of another one still cannot read or write there.",
     fix_quadlet="Volume=SOURCE:DESTINATION:Z (z, with idmap, only where containers share it)",
     fix_podman="--volume SOURCE:DESTINATION:Z",
-    references=("seed: Z flag", "podman-run(1): --volume", "container_selinux(8)"),
+    references=("podman-run(1): --volume", "container_selinux(8)"),
     examine=examine,
     declared=declared,
+    causes=("--volume", "--mount", "[Container]"),
 )

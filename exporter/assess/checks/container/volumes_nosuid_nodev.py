@@ -62,4 +62,5 @@ CHECK = Check(
     references=("podman-run(1): --volume", "mount(8): nosuid, nodev", "zfsprops(7): setuid, devices"),
     examine=examine,
     declared=declared,
+    causes=("--volume", "--mount", "[Container]"),
 )

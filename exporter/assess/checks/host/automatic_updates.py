@@ -5,7 +5,7 @@ apt stamps each success; of dnf only the start of its timer is known.
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -33,13 +33,13 @@ def examine(subject: HostSubject) -> Outcome:  # noqa: PLR0911 - one return for 
     return passed("on and recent")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="automatic_updates",
     title="Updates are installed by themselves",
     severity=Severity.WARNING,
     why="Containers share the kernel: a hole in it that is known and not mended is open to each of them.",
-    fix="apt install unattended-upgrades and dpkg-reconfigure unattended-upgrades; or dnf install dnf-automatic and "
-    "systemctl enable --now dnf-automatic-install.timer",
-    references=("seed: automatic package updater", "unattended-upgrade(8)", "dnf-automatic(8)"),
+    fix_host="apt install unattended-upgrades and dpkg-reconfigure unattended-upgrades; or dnf install dnf-automatic "
+    "and systemctl enable --now dnf-automatic-install.timer",
+    references=("unattended-upgrade(8)", "dnf-automatic(8)"),
     examine=examine,
 )

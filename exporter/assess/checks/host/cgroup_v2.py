@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -15,12 +15,12 @@ def examine(subject: HostSubject) -> Outcome:
     return passed("version 2") if subject.host.cgroup_version == 2 else failed("cgroup version 1 or hybrid")  # noqa: PLR2004 - its name
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="cgroup_v2",
     title="Cgroups are unified",
     severity=Severity.CRITICAL,
     why="Memory, pressure and OOM kills of a container can be limited and told only by cgroup v2.",
-    fix="systemd.unified_cgroup_hierarchy=1 on the kernel's command line",
+    fix_host="systemd.unified_cgroup_hierarchy=1 on the kernel's command line",
     references=("systemd.special(7)", "podman-run(1): cgroups"),
     examine=examine,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -15,12 +15,12 @@ def examine(subject: HostSubject) -> Outcome:
     return passed("synchronised") if subject.host.clock_synchronised else failed("nobody synchronises the clock")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="clock_synchronised",
     title="The clock is synchronised",
     severity=Severity.WARNING,
     why="Certificates, tokens, logs and alerts are only as right as the clock.",
-    fix="Enable chrony (with rtcsync, as it comes) or systemd-timesyncd",
+    fix_host="Enable chrony (with rtcsync, as it comes) or systemd-timesyncd",
     references=("adjtimex(2)", "chrony.conf(5): rtcsync", "CIS RHEL 2.3"),
     examine=examine,
 )

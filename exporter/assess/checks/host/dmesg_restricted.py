@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import judge_sysctl
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -20,12 +20,12 @@ def examine(subject: HostSubject) -> Outcome:
     )
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="dmesg_restricted",
     title="The log of the kernel is for root alone",
     severity=Severity.WARNING,
     why="The log of the kernel tells addresses, devices and crashes, to containers too.",
-    fix="kernel.dmesg_restrict = 1 in /etc/sysctl.d",
-    references=("seed: kernel hardening", "sysctl/kernel: dmesg_restrict"),
+    fix_host="kernel.dmesg_restrict = 1 in /etc/sysctl.d",
+    references=("sysctl/kernel: dmesg_restrict",),
     examine=examine,
 )

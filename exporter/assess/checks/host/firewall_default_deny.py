@@ -6,7 +6,7 @@ may hook there: one that denies is enough. iptables-legacy is not seen here. Mac
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.facts.host import Host
@@ -33,13 +33,13 @@ def examine(subject: HostSubject) -> Outcome:
     return failed("one of IPv4 and IPv6 is let in", f"denied by default is {', '.join(sorted(denying))} alone")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="firewall_default_deny",
     title="What is not allowed in is denied",
     severity=Severity.CRITICAL,
     why="A service that was never meant to be reached, on the host or on a published port, must not be.",
-    fix="policy drop for nftables' input chain, of table inet or of both ip and ip6; or firewalld with its default "
-    "zones",
-    references=("seed: default-deny firewall rules", "nft(8)", "CIS RHEL 4"),
+    fix_host="policy drop for nftables' input chain, of table inet or of both ip and ip6; or firewalld with its "
+    "default zones",
+    references=("nft(8)", "CIS RHEL 4"),
     examine=examine,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -19,14 +19,14 @@ def examine(subject: HostSubject) -> Outcome:
     return passed("locked down")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="kernel_lockdown",
     title="The kernel is locked down",
     severity=Severity.WARNING,
     why="Locked down, not even root may read or change the running kernel: an exploit that became root stays "
     "outside of it.",
-    fix="lockdown=integrity on the kernel's command line (Secure Boot sets it on most distributions); unsigned "
+    fix_host="lockdown=integrity on the kernel's command line (Secure Boot sets it on most distributions); unsigned "
     "modules, as of ZFS by DKMS, then need a signature",
-    references=("seed: kernel hardening", "kernel_lockdown(7)"),
+    references=("kernel_lockdown(7)",),
     examine=examine,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import judge_sysctl
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -20,12 +20,12 @@ def examine(subject: HostSubject) -> Outcome:
     )
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="kexec_disabled",
     title="No other kernel can be loaded",
     severity=Severity.INFO,
     why="kexec replaces the running kernel by one of root's choice, past every signature.",
-    fix="kernel.kexec_load_disabled = 1 in /etc/sysctl.d; kdump has to be loaded before",
-    references=("seed: kernel hardening", "sysctl/kernel: kexec_load_disabled"),
+    fix_host="kernel.kexec_load_disabled = 1 in /etc/sysctl.d; kdump has to be loaded before",
+    references=("sysctl/kernel: kexec_load_disabled",),
     examine=examine,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import judge_sysctl
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -20,12 +20,12 @@ def examine(subject: HostSubject) -> Outcome:
     )
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="kptr_restricted",
     title="Addresses of the kernel are hidden",
     severity=Severity.WARNING,
     why="Most kernel exploits first need to know where something is.",
-    fix="kernel.kptr_restrict = 1 (or 2) in /etc/sysctl.d",
-    references=("seed: kernel hardening", "sysctl/kernel: kptr_restrict"),
+    fix_host="kernel.kptr_restrict = 1 (or 2) in /etc/sysctl.d",
+    references=("sysctl/kernel: kptr_restrict",),
     examine=examine,
 )

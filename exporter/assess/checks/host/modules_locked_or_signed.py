@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -28,13 +28,13 @@ def examine(subject: HostSubject) -> Outcome:  # noqa: PLR0911 - one return for 
     return failed("unsigned modules can be loaded")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="modules_locked_or_signed",
     title="Modules are signed, or no more can be loaded",
     severity=Severity.WARNING,
     why="A module is code of the kernel: whoever loads one of their own has won.",
-    fix="module.sig_enforce=1 or lockdown=integrity on the kernel's command line, or kernel.modules_disabled = 1 "
+    fix_host="module.sig_enforce=1 or lockdown=integrity on the kernel's command line, or kernel.modules_disabled = 1 "
     "once all are loaded",
-    references=("seed: kernel hardening", "admin-guide/module-signing"),
+    references=("admin-guide/module-signing",),
     examine=examine,
 )

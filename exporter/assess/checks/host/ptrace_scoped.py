@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import judge_sysctl
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -20,12 +20,12 @@ def examine(subject: HostSubject) -> Outcome:
     )
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="ptrace_scoped",
     title="Processes cannot trace one another",
     severity=Severity.WARNING,
     why="A compromised process must not read the memory of its neighbours of the same user.",
-    fix="kernel.yama.ptrace_scope = 1 (or more) in /etc/sysctl.d",
-    references=("seed: kernel hardening", "LSM/Yama: ptrace_scope"),
+    fix_host="kernel.yama.ptrace_scope = 1 (or more) in /etc/sysctl.d",
+    references=("LSM/Yama: ptrace_scope",),
     examine=examine,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -47,12 +47,12 @@ def examine(subject: HostSubject) -> Outcome:  # noqa: PLR0911 - one return for 
     return passed("the newest kernel runs")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="reboot_not_pending",
     title="The newest kernel runs",
     severity=Severity.WARNING,
     why="An update of the kernel protects nobody before it runs.",
-    fix="Reboot",
-    references=("seed: automatic package updater", "uname(1)"),
+    fix_host="Reboot",
+    references=("uname(1)",),
     examine=examine,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -24,13 +24,13 @@ def examine(subject: HostSubject) -> Outcome:
     )
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="selinux_enforcing",
     title="SELinux enforces",
     severity=Severity.CRITICAL,
     why="A label confines a container only while the host enforces; a permissive host only writes down what it "
     "would have stopped.",
-    fix="setenforce 1, and SELINUX=enforcing in /etc/selinux/config",
-    references=("seed: SELinux", "CIS RHEL 1.3.1", "selinux(8)"),
+    fix_host="setenforce 1, and SELINUX=enforcing in /etc/selinux/config",
+    references=("CIS RHEL 1.3.1", "selinux(8)"),
     examine=examine,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -28,13 +28,13 @@ def examine(subject: HostSubject) -> Outcome:
     return passed("there are enough")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="subids_for_containers",
     title="There are ids for every container",
     severity=Severity.WARNING,
     why="Without a range of its own, userns=auto fails or has too few ids, and a container ends up with those of "
     "the host.",
-    fix="containers:2147483647:2147483647 in /etc/subuid and in /etc/subgid",
-    references=("seed: userns auto", "subuid(5)", "podman-run(1): userns"),
+    fix_host="containers:2147483647:2147483647 in /etc/subuid and in /etc/subgid",
+    references=("subuid(5)", "podman-run(1): userns"),
     examine=examine,
 )

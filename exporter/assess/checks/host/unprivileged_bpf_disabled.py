@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import judge_sysctl
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
@@ -20,12 +20,12 @@ def examine(subject: HostSubject) -> Outcome:
     )
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="unprivileged_bpf_disabled",
     title="BPF is for root alone",
     severity=Severity.WARNING,
     why="The verifier of BPF has been a way into the kernel again and again; no container needs it.",
-    fix="kernel.unprivileged_bpf_disabled = 1 (or 2) in /etc/sysctl.d",
-    references=("seed: kernel hardening", "sysctl/kernel: unprivileged_bpf_disabled"),
+    fix_host="kernel.unprivileged_bpf_disabled = 1 (or 2) in /etc/sysctl.d",
+    references=("sysctl/kernel: unprivileged_bpf_disabled",),
     examine=examine,
 )

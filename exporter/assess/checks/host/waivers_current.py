@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed
 from exporter.assess.checks.subject import HostSubject
 from exporter.assess.waivers import last_day
@@ -21,12 +21,12 @@ def examine(subject: HostSubject) -> Outcome:
     return failed("a waiver has expired", "; ".join(expired[:5])) if expired else passed("none has expired")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="waivers_current",
     title="No waiver has expired",
     severity=Severity.WARNING,
     why="A failure was accepted for a time, and the time is over: mend it, or decide again.",
-    fix="Mend what was waived and remove the waiver from /etc/bulkhead/config.toml, or set another until",
+    fix_host="Mend what was waived and remove the waiver from /etc/bulkhead/config.toml, or set another until",
     references=("bulkhead: waivers",),
     examine=examine,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.assess.checks.check import HostCheck
+from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.facts.reading import Absent, Read
@@ -27,12 +27,12 @@ def examine(subject: HostSubject) -> Outcome:
     return failed("a pool has lost data", ", ".join(lost[:5])) if lost else passed("online")
 
 
-CHECK = HostCheck(
+CHECK = Check(
     id="zfs_pool_healthy",
     title="Every pool is healthy",
     severity=Severity.CRITICAL,
     why="A degraded pool loses data with the next disk; a suspended one stops every container on it.",
-    fix="zpool status -xv tells the disk and the files: zpool replace it, restore them, then zpool clear",
-    references=("seed: ZFS", "zpoolconcepts(7)"),
+    fix_host="zpool status -xv tells the disk and the files: zpool replace it, restore them, then zpool clear",
+    references=("zpoolconcepts(7)",),
     examine=examine,
 )

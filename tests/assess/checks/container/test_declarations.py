@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from exporter.assess.checks import container
-from exporter.assess.checks.check import Check
+from exporter.assess.checks.check import ContainerCheck
 from exporter.assess.checks.container import CHECKS
 from exporter.report.findings import Verdict
 from tests.assess.secure import IN_THE_DARK, SECURE, SECURE_BY_APPARMOR
@@ -23,7 +23,7 @@ def test_every_check_has_its_test_file() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
-def test_a_check_tells_what_why_and_how_to_mend(check: Check) -> None:
+def test_a_check_tells_what_why_and_how_to_mend(check: ContainerCheck) -> None:
     assert check.title
     assert check.why.endswith(".")
     assert check.fix_quadlet
@@ -32,13 +32,13 @@ def test_a_check_tells_what_why_and_how_to_mend(check: Check) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
-def test_the_secure_container_passes_and_darkness_never_does(check: Check) -> None:
+def test_the_secure_container_passes_and_darkness_never_does(check: ContainerCheck) -> None:
     secure = SECURE_BY_APPARMOR if check.id == "apparmor_confined" else SECURE
     assert check.examine(secure).verdict is Verdict.PASS
     assert check.examine(IN_THE_DARK).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
-def test_reasons_are_short_enough_for_a_label(check: Check) -> None:
+def test_reasons_are_short_enough_for_a_label(check: ContainerCheck) -> None:
     for subject in (SECURE, IN_THE_DARK):
         assert 0 < len(check.examine(subject).reason) <= 60

@@ -26,7 +26,7 @@ def test_every_file_is_a_check_of_that_name_once_and_none_of_a_container() -> No
 def test_a_check_tells_what_why_and_how_to_mend(check: HostCheck) -> None:
     assert check.title
     assert check.why.endswith(".")
-    assert check.fix
+    assert check.fix_host
     assert check.references
     for subject in (SOUND, IN_THE_DARK):
         assert 0 < len(check.examine(subject).reason) <= 60
