@@ -1,30 +1,36 @@
-"""Composition of the ledger: its sources on this host, and who is who among the containers."""
+"""Composition of the ledger: its keeper and its streams on this host, and the answers by which it knows who is who."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.app.collectors import Ground
-from exporter.assess.inventory import KnownContainer, known_containers
-from exporter.assess.isolation.selinux import names_by_level
 from exporter.config import Config
-from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, PayloadUse, path_of_slice
-from exporter.facts.container import Container, full_name
+from exporter.facts.cgroup import path_of_slice
+from exporter.facts.container import Container
 from exporter.facts.counts import Totals
 from exporter.facts.evidence import ContainerEvent, JournalEvent
 from exporter.facts.host import Host
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import NOT_YET, Absent, Failed, NotHere, Read, Reading, SourceError, last_read, latest
-from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.reading import NOT_YET, Absent, Failed, NotHere, Read, Reading, SourceError
+from exporter.facts.snapshot import EventCount
 from exporter.facts.unit import Quadlet, Unit
 from exporter.ledger import Household, Ledger, Now, RestartCount, Store
-from exporter.ledger.household import Member, household_of
+from exporter.ledger.identity import (
+    ANSWERS_PATIENCE_SECONDS,
+    Answers,
+    Waiting,
+    are_slices_complete,
+    can_identify,
+    identify,
+    waiting_after,
+)
 from exporter.ledger.keeper import Keeper, Surroundings, nothing_more
 from exporter.runtime.poller import Poller
 from exporter.sources.cgroup.kill_counts import KillCountSource
@@ -33,11 +39,8 @@ from exporter.sources.log import AuditLogSource, JournalSource, KernelLogSource,
 
 _JOURNAL, _KMSG, _PODMAN, _AUDIT = "journal", "kmsg", "podman", "audit_log"  # names of cursors
 
-# A source that has not answered by then (a podman that hangs) is no reason to count nothing.
-_PATIENCE_SECONDS = 60.0
-# And one that does not answer for so long is no reason to leave kills without a name, or without a word.
-_HOMES_PATIENCE_SECONDS = 600.0
-_SILENCE_SECONDS = 30.0
+# The keeper settles every five seconds at least, once all sources have answered or were waited for.
+_SILENCE_SECONDS = ANSWERS_PATIENCE_SECONDS + 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,7 @@ def open_ledger(config: Config, root: Path) -> OpenLedger:
     return OpenLedger(ledger, boot_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbours:
+class Neighbours(NamedTuple):
     """The pollers that know who is who."""
 
     podman: Poller[tuple[Container, ...]]
@@ -93,12 +95,8 @@ class HostLedger:
         self._cgroup = sources.cgroup
         self._podman = sources.podman
         self._neighbours = neighbours
-        self._began = time.monotonic()
-        self._first_seen: dict[str, float] = {}  # of containers whose name is not known
-        self._known: tuple[tuple[object, ...], Household] | None = None
-        self._quadlet_units: frozenset[str] = frozenset()
-        self._quadlets_since: float | None = None  # when one of those was told of for the first time
-        self._knows_homes = False
+        self._waiting = Waiting(time.monotonic())
+        self._known: tuple[tuple[object, ...], Household] | None = None  # what it was made of, and who is who
         self.ledger = opened.ledger
         self.counter = KillCountSource(root / "sys/fs/cgroup", sources.cgroup.found, self._slices)
         self._kernel_log = self._open_kernel_log(opened.boot_id)
@@ -149,7 +147,7 @@ class HostLedger:
         silent_seconds = self.keeper.silent_seconds
         settled: Read[None] = Read(None, time.time() - silent_seconds, 0.0)
         problem = self.ledger.totals().problem
-        if silent_seconds > _PATIENCE_SECONDS + _SILENCE_SECONDS:
+        if silent_seconds > _SILENCE_SECONDS:
             problem = f"nothing was counted for {silent_seconds:.0f} s; see the log, and report it"
         return Failed(problem, 0.0, settled) if problem else settled
 
@@ -162,47 +160,28 @@ class HostLedger:
         )
 
     def household(self) -> Household | None:
-        """Who is who now; None until those who know have spoken, or have been silent for too long."""
-        near = self._neighbours
-        knowing = (near.podman, near.process, near.systemd, near.quadlet, near.host, near.tree)
-        waited_seconds = time.monotonic() - self._began
-        self._see_quadlets()
-        self._knows_homes = self._knows_homes or self._can_know_homes()
-        has_answers = self._knows_homes and all(poller.answered() for poller in knowing)
-        if not has_answers and waited_seconds < _PATIENCE_SECONDS:
+        """Who is who now; None until the sources that know it have answered, or were silent for too long."""
+        near, now_seconds = self._neighbours, time.monotonic()
+        answers = Answers(
+            podman=near.podman.reading(),
+            process=near.process.reading(),
+            systemd=near.systemd.reading(),
+            quadlet=near.quadlet.reading(),
+            host=near.host.reading(),
+            payloads=self._cgroup.payloads(),
+            have_all_answered=all(poller.answered() for poller in near),
+        )
+        self._waiting = waiting_after(self._waiting, answers)
+        if not can_identify(answers, self._waiting, now_seconds):
             return None
-        is_whole = self._knows_homes or waited_seconds > _HOMES_PATIENCE_SECONDS
-        found = self._cgroup.found()
+        # A settlement may be made many times a second, and answers are seldom new.
         values = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value())
-        readings = (*values, found, is_whole, self.ledger.units())
-        if self._known is None or any(one is not other for one, other in zip(self._known[0], readings, strict=True)):
-            self._known = (readings, replace(self._household(), is_whole=is_whole))
+        is_complete = are_slices_complete(self._waiting, now_seconds)
+        known_by = (*values, answers.payloads, is_complete, self.ledger.units())
+        if self._known is None or any(one is not other for one, other in zip(self._known[0], known_by, strict=True)):
+            household, self._waiting = identify(answers, self._waiting, self.ledger.units(), now_seconds)
+            self._known = (known_by, household)
         return self._known[1]
-
-    def _see_quadlets(self) -> None:
-        read = last_read(self._neighbours.quadlet.reading())
-        if read is None:
-            return
-        units = frozenset(quadlet.unit for quadlet in read.value)
-        if self._quadlets_since is None or not units <= self._quadlet_units:
-            self._quadlet_units, self._quadlets_since = units, read.read_at_seconds
-            self._knows_homes = False
-
-    def _can_know_homes(self) -> bool:
-        """Whether systemd has been asked for the units of all quadlets.
-
-        A container between two lives lives where its unit says. Until that is known its neighbour seems to be alone.
-        """
-        quadlets, units = self._neighbours.quadlet.reading(), self._neighbours.systemd.reading()
-        match units:
-            case Absent():
-                return True  # nothing has a unit
-            case Failed():
-                return False
-            case Read():
-                began_seconds = units.read_at_seconds - units.duration_seconds
-                since = 0.0 if isinstance(quadlets, Absent) else self._quadlets_since
-                return since is not None and began_seconds >= since
 
     def restarts(self) -> tuple[RestartCount, ...]:
         """NRestarts of every container's unit, and podman's RestartCount of those without one."""
@@ -228,68 +207,6 @@ class HostLedger:
         with contextlib.suppress(OSError):
             return parse_oom_kills((self._root / "proc/vmstat").read_bytes())
         return None
-
-    def _household(self) -> Household:
-        near = self._neighbours
-        trees = tuple(
-            ContainerCgroups(
-                one.container_id,
-                one.owner_uid,
-                PayloadUse(),
-                tuple(CgroupLevel(place.path, place.inode, level) for place, level in one.places),
-            )
-            for one in self._cgroup.found()
-        )
-        nothing: Absent = Absent("not asked")
-        everyone = known_containers(
-            Snapshot(
-                taken_at_seconds=0.0,
-                podman=near.podman.reading(),
-                cgroup=Read(trees, 0.0, 0.0),
-                process=near.process.reading(),
-                systemd=near.systemd.reading(),
-                quadlet=near.quadlet.reading(),
-                zfs=nothing,
-                zfs_mounted=nothing,
-                host=near.host.reading(),
-            )
-        )
-        paths = {tree.container_id: tree.levels[0].path for tree in trees if tree.levels}
-        # Until podman or conmon has told its name, a container's kills wait: its id is nobody's name.
-        # A new container of a quadlet's unit can be nobody but the quadlet's.
-        promised = {quadlet.unit: quadlet.container for quadlet in near.quadlet.value() or ()}
-        everyone = tuple(
-            replace(one, name=promised.get(one.unit.name, one.name)) if one.container is None and one.unit else one
-            for one in everyone
-        )
-        strangers = {one.id for one in everyone if self._is_stranger(one)}
-        self._first_seen = {each: at for each, at in self._first_seen.items() if each in paths}
-        everyone = tuple(one for one in everyone if not one.id or one.id not in strangers)
-        members = [Member(one.name, one.id, paths.get(one.id, ""), one.unit) for one in everyone]
-        # A quadlet that is not started now may have been killed before, and will be known when it is.
-        units = {unit.name: unit for unit in near.systemd.value() or ()}
-        here = {one.name for one in everyone}
-        members += [
-            Member(quadlet.container, "", "", units.get(quadlet.unit))
-            for quadlet in near.quadlet.value() or ()
-            if quadlet.container not in here
-        ]
-        members += _remembered(members, units, self.ledger.units())
-        known = {one.id for one in everyone}
-        # One that was listed twice, or is on its way out, still lives somewhere.
-        names = {
-            container.id: full_name(container.user, container.name) for container in latest(near.podman.reading()) or ()
-        }
-        lodgers = [(names[each], path) for each, path in paths.items() if each not in known and each in names]
-        unnamed = [(each, path) for each, path in paths.items() if each not in known and each not in names]
-        return replace(household_of(members, lodgers, unnamed), names_by_level=names_by_level(everyone))
-
-    def _is_stranger(self, one: KnownContainer) -> bool:
-        """Whether its name may still turn up: after a while it goes by the head of its id for good."""
-        if one.container is not None or not one.id or one.name.rpartition("/")[2] != one.id[:12]:
-            return False
-        began = self._first_seen.setdefault(one.id, time.monotonic())
-        return time.monotonic() - began < _PATIENCE_SECONDS
 
     def _slices(self) -> frozenset[str]:
         """Slices of units whose container may not be alive now, and those that the ledger knows."""
@@ -323,18 +240,6 @@ class HostLedger:
         with contextlib.suppress(SourceError):  # the keeper's reads try again
             source.open()
         return source
-
-
-def _remembered(
-    members: Iterable[Member], units: Mapping[str, Unit], units_by_name: Mapping[str, str]
-) -> Iterator[Member]:
-    """Those who are not alive, and that only the ledger knows: a unit that is still there may start them again."""
-    here = {member.name for member in members}
-    taken = {member.unit.name for member in members if member.unit is not None}
-    for name, unit_name in units_by_name.items():
-        unit = units.get(unit_name)
-        if name not in here and unit_name not in taken and unit is not None and unit.load_state != "not-found":
-            yield Member(name, "", "", unit)
 
 
 def _reading_of(check: Callable[[], object], well_at_seconds: float | None) -> Reading[None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from exporter.facts.cgroup import ContainerCgroups, unit_of
 from exporter.facts.container import Container, full_name
+from exporter.facts.naming import own_name, user_of
 from exporter.facts.process import Conmon, ContainerProcesses
 from exporter.facts.reading import Read, fresh, latest
 from exporter.facts.snapshot import Snapshot
@@ -105,11 +106,9 @@ def _unlisted(
     units: dict[str, Unit],
     accounts: dict[int, str],
 ) -> KnownContainer:
-    user = "" if tree.owner_uid == 0 else accounts.get(tree.owner_uid, str(tree.owner_uid))
-    # Any process may call itself conmon and claim any container: only one of the container's own user is believed.
-    own_name = conmon.name if conmon and conmon.owner_uid == tree.owner_uid else tree.container_id[:12]
+    user = user_of(tree.owner_uid, accounts)
     return KnownContainer(
-        name=full_name(user, own_name),
+        name=full_name(user, own_name(tree.container_id, tree.owner_uid, conmon)),
         user=user,
         id=tree.container_id,
         state="running",

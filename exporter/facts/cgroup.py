@@ -104,6 +104,15 @@ class ContainerCgroups:
     unreadable: tuple[str, ...] = ()  # "path/file: why" of files that are there and did not answer; the rest stands
 
 
+@dataclass(frozen=True, slots=True)
+class PayloadPlace:
+    """Where the payload of one container lies in the cgroup tree, and whose it is."""
+
+    container_id: str
+    owner_uid: int  # as of ContainerCgroups
+    path: str
+
+
 def container_id_of(cgroup_name: str) -> str | None:
     """The container id in `libpod-payload-ID` or `libpod-ID.scope`; None for the rest, as `libpod-conmon-ID.scope`."""
     found = _PAYLOAD.match(cgroup_name)

@@ -17,7 +17,7 @@ from exporter.config import Config
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.process import ProcessTable
-from exporter.facts.reading import Absent, Failed, Read, Reading, last_read
+from exporter.facts.reading import NOT_YET, Absent, Failed, Read, Reading, last_read, latest
 from exporter.facts.unit import Quadlet, Unit
 from exporter.runtime.poller import Clock, Poller
 from exporter.sources.cgroup import CgroupSource
@@ -29,11 +29,22 @@ T = TypeVar("T")
 SLICE = "/services.slice/services-web.slice"
 
 
-def answered(name: str, value: T) -> Poller[T]:
-    poller: Poller[T] = Poller(name, lambda: value, Clock(1000, 1000))
-    poller._reading = Read(value, 100.0, 0.0)
-    poller._answered.set()
-    return poller
+class Answering(Poller[T]):
+    """A poller whose answer a test gives."""
+
+    def __init__(self, name: str, value: T) -> None:
+        super().__init__(name, lambda: value, Clock(1000, 1000))
+        self.now: Reading[T] = Read(value, 100.0, 0.0)
+
+    def answered(self, timeout_seconds: float = 0) -> bool:
+        del timeout_seconds
+        return self.now != NOT_YET
+
+    def reading(self) -> Reading[T]:
+        return self.now
+
+    def value(self) -> T | None:
+        return latest(self.now)
 
 
 class Host:
@@ -48,17 +59,17 @@ class Host:
         self.root = root
         self.cgroup = CgroupSource(root / "sys/fs/cgroup")
         self.podman = PodmanSource(())
-        self.containers = answered("podman", containers)
+        self.containers = Answering("podman", containers)
         assert isinstance(SNAPSHOT.host, Read)
-        self.units = answered("systemd", units)
-        self.quadlets: Poller[tuple[Quadlet, ...]] = answered("quadlet", ())
+        self.units = Answering("systemd", units)
+        self.quadlets: Answering[tuple[Quadlet, ...]] = Answering("quadlet", ())
         neighbours = Neighbours(
             self.containers,
-            answered("process", ProcessTable((), ())),
+            Answering("process", ProcessTable((), ())),
             self.units,
             self.quadlets,
-            answered("host", SNAPSHOT.host.value),
-            answered("tree", None),
+            Answering("host", SNAPSHOT.host.value),
+            Answering("tree", None),
         )
         opened = open_ledger(Config(state_dir=root / "state"), root)
         ground = Ground(Config(), root, Context(self.cgroup.paths), self.cgroup, self.podman)
@@ -110,7 +121,7 @@ def test_the_kill_of_one_whose_name_is_not_known_yet_waits_for_it(tmp_path: Path
     host.live(CONTAINER.id, kills=1)
     host.books.keeper.settle()
     assert kills(host) == {}
-    host.containers._reading = Read((CONTAINER,), 101.0, 0.0)
+    host.containers.now = Read((CONTAINER,), 101.0, 0.0)
     host.books.keeper.settle()
     assert kills(host) == {CONTAINER.name: 1}
     host.close()
@@ -122,7 +133,7 @@ def test_who_is_who_is_worked_out_anew_when_a_source_has_answered(host: Host) ->
     for number in range(50):
         # Twice between two looks: the second answer may lie where the first one lay in memory.
         for name in (f"old{number}", f"new{number}"):
-            host.containers._reading = Read((replace(CONTAINER, name=name),), float(number), 0.0)
+            host.containers.now = Read((replace(CONTAINER, name=name),), float(number), 0.0)
         after = host.books.household()
         assert after is not None
         assert after.names_by_id[CONTAINER.id] == f"new{number}"
@@ -130,41 +141,13 @@ def test_who_is_who_is_worked_out_anew_when_a_source_has_answered(host: Host) ->
 
 
 def test_before_all_have_answered_nothing_is_settled(host: Host) -> None:
-    host.containers._answered.clear()
-    assert host.books.household() is None
-    host.books._began -= 61
-    assert host.books.household() is not None
-    host.close()
-
-
-def test_until_systemd_was_asked_for_the_units_of_all_quadlets_nobody_is_known_to_be_alone(host: Host) -> None:
     host.live(CONTAINER.id)
-    whole = host.books.household()
-    assert whole is not None
-    assert whole.is_whole
-    # A new quadlet: systemd's answer is of before.
-    host.quadlets._reading = Read(
-        (Quadlet("dns.service", "dns", "/etc/containers/systemd/dns.container", wanted=True),), 200.0, 0.0
-    )
+    host.containers.now = NOT_YET
     assert host.books.household() is None
-    host.units._reading = Read((UNIT,), 200.5, 1.0)
-    assert host.books.household() is None
-    host.books._began -= 61
-    assert host.books.household() == replace(whole, is_whole=False)
-    host.units._reading = Failed("broken", 0.0, Read((UNIT,), 200.5, 1.0))
-    assert host.books.household() == replace(whole, is_whole=False)
-    host.books._began -= 600
-    assert host.books.household() == whole
-    host.books._began += 600
-    host.units._reading = Read((UNIT, replace(UNIT, name="dns.service", slice="services-web.slice")), 202.0, 1.0)
-    known = host.books.household()
-    assert known is not None
-    assert known.is_whole
-    assert known.tenants[SLICE] == {CONTAINER.name, "dns"}
-    assert whole.tenants[SLICE] == {CONTAINER.name}
-    # What systemd has told once is known, though it fails now; and without it nothing has a unit.
-    host.units._reading = Failed("broken", 0.0, host.units._reading)
-    assert host.books.household() == known
+    host.books.keeper.settle()
+    assert host.books.ledger.totals().containers == ()
+    host.containers.now = Read((CONTAINER,), 100.0, 0.0)
+    assert host.books.household() is not None
     host.close()
 
 
@@ -203,24 +186,12 @@ def test_one_whose_unit_is_gone_or_anothers_lives_nowhere(host: Host) -> None:
     assert tenants(gone) == {CONTAINER.name}
     again = after_a_start_of_dns(gone, UNIT)
     assert tenants(again) == {CONTAINER.name}
-    again.units._reading = Read((UNIT, WRITTEN_BY_HAND), 200.0, 0.0)
-    again.quadlets._reading = Read(
+    again.units.now = Read((UNIT, WRITTEN_BY_HAND), 200.0, 0.0)
+    again.quadlets.now = Read(
         (Quadlet("dns.service", "resolver", "/etc/containers/systemd/dns.container", wanted=True),), 100.0, 0.0
     )
     assert tenants(again) == {CONTAINER.name, "resolver"}
     again.close()
-
-
-def test_without_systemd_or_quadlets_nobody_waits_for_them(host: Host) -> None:
-    host.quadlets._reading = Absent("no quadlets")
-    first = host.books.household()
-    host.units._reading = Absent("no systemd")
-    second = host.books.household()
-    assert first is not None
-    assert second is not None
-    assert first.is_whole
-    assert second.is_whole
-    host.close()
 
 
 def test_podmans_restart_count_is_of_those_without_a_unit(tmp_path: Path) -> None:

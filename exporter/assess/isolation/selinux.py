@@ -1,4 +1,4 @@
-"""Labels of SELinux: which container a volume's label lets in, and which container has which level.
+"""Labels of SELinux: which container a volume's label lets in.
 
 process    system_u:system_r:container_t:s0:c229,c276
 with Z     system_u:object_r:container_file_t:s0:c229,c276      the container's own pair of categories
@@ -8,9 +8,6 @@ neither    system_u:object_r:var_t:s0                           a type that the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-from exporter.assess.inventory import KnownContainer
 from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses
 from exporter.facts.selinux import parse_context
@@ -62,14 +59,3 @@ def label_kind(volume_label: str | None, process_label: str | None) -> LabelKind
 def process_label(processes: ContainerProcesses | None) -> str | None:
     """The label in force of the container's first process."""
     return processes.processes[0].security_label if processes and processes.processes else None
-
-
-def names_by_level(everyone: Iterable[KnownContainer]) -> Mapping[str, str]:
-    """The container of each level, asked for or in force; "" where several have one."""
-    names: dict[str, str] = {}
-    for one in everyone:
-        labels = {one.container.security.selinux_process_label or ""} if one.container else set()
-        labels |= {process.security_label or "" for process in (one.processes.processes[:1] if one.processes else ())}
-        for level in filter(None, (parse_context(label).level for label in labels)):
-            names[level] = one.name if names.get(level, one.name) == one.name else ""
-    return names

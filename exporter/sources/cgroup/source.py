@@ -16,7 +16,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.facts.cgroup import ContainerCgroups
+from exporter.facts.cgroup import ContainerCgroups, PayloadPlace
 from exporter.facts.reading import Unreadable
 from exporter.sources.cgroup.figures import LEVEL_FILES, PAYLOAD_FILES, Figures, printable
 from exporter.sources.cgroup.files import CgroupFiles, Texts, Vanished
@@ -40,6 +40,7 @@ class CgroupSource:
         self._discovering = threading.Lock()
         self._reading = threading.Lock()  # while it is held, no file is closed
         self._containers: tuple[FoundContainer, ...] | None = None
+        self._payloads: tuple[PayloadPlace, ...] = ()
         self._files: Mapping[str, CgroupFiles] = {}
 
     def discover(self) -> None:
@@ -50,6 +51,10 @@ class CgroupSource:
             with self._reading:
                 before, self._files = self._files, files
                 self._containers = containers
+                self._payloads = tuple(
+                    PayloadPlace(one.container_id, one.owner_uid, one.places[0][0].path if one.places else "")
+                    for one in containers
+                )
             _close(before, files)
 
     def read(self) -> tuple[ContainerCgroups, ...]:
@@ -73,6 +78,10 @@ class CgroupSource:
     def found(self) -> tuple[FoundContainer, ...]:
         """Every container found at the last walk; none before the first."""
         return self._containers or ()
+
+    def payloads(self) -> tuple[PayloadPlace, ...]:
+        """Where the payload of each container lies, as of the last walk."""
+        return self._payloads
 
     def paths(self) -> tuple[str, ...]:
         """The payload's path of each container found at the last walk: below the mount, starts with /."""

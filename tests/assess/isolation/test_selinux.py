@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.assess.inventory import KnownContainer
-from exporter.assess.isolation.selinux import categories_of, has_selinux, label_kind, names_by_level, type_and_level
+from exporter.assess.isolation.selinux import categories_of, has_selinux, label_kind, type_and_level
 from exporter.report.container import LabelKind
-from tests.assess.secure import CONTAINER, HOST, LABEL, PROCESS, PROCESSES
+from tests.assess.secure import HOST, LABEL
 
 FILE = "system_u:object_r:container_file_t"
 
@@ -64,31 +61,3 @@ def test_no_text_is_taken_for_a_private_label_unless_its_categories_are_the_proc
 
 def test_labels_mean_something_where_selinux_is_on_even_if_it_only_warns() -> None:
     assert has_selinux(HOST)
-
-
-def container(name: str, *, asked: str | None = LABEL, in_force: str | None = LABEL) -> KnownContainer:
-    facts = replace(CONTAINER, name=name, security=replace(CONTAINER.security, selinux_process_label=asked))
-    processes = replace(PROCESSES, processes=(replace(PROCESS, security_label=in_force),))
-    return KnownContainer(name, "", name, "running", facts, None, processes, None)
-
-
-def test_a_container_is_known_by_the_categories_of_its_label_asked_for_or_in_force() -> None:
-    assert names_by_level((container("web"),)) == {"s0:c229,c276": "web"}
-    assert names_by_level((container("web", asked=None),)) == {"s0:c229,c276": "web"}
-    assert names_by_level((container("web", in_force=None),)) == {"s0:c229,c276": "web"}
-
-
-def test_two_labels_of_one_container_are_both_its_own() -> None:
-    other = "system_u:system_r:container_t:s0:c1,c2"
-    assert set(names_by_level((container("web", in_force=other),))) == {"s0:c229,c276", "s0:c1,c2"}
-
-
-def test_a_label_of_several_is_nobodys() -> None:
-    assert names_by_level((container("a"), container("b"), container("c"))) == {"s0:c229,c276": ""}
-
-
-@pytest.mark.parametrize(
-    "label", ["", "docker-default (enforce)", "system_u:system_r:spc_t:s0", "u:r:unconfined_t:s0-s0:c0.c1023"]
-)
-def test_a_label_without_categories_of_its_own_names_nobody(label: str) -> None:
-    assert names_by_level((container("web", asked=label, in_force=label),)) == {}

@@ -1,0 +1,28 @@
+"""What a container is called that podman does not list: a rootless user's, or any while podman does not answer.
+
+The cgroup tree has its id and its user; conmon's command line has its name (`conmon -c ID -n NAME`). Any process may
+call itself conmon and claim any container, so only a conmon of the container's own user is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exporter.facts.process import Conmon
+
+_HEAD = 12  # as many digits as `podman ps` shows of an id
+
+
+def user_of(owner_uid: int, accounts: Mapping[int, str]) -> str:
+    """The account that runs the container, by its number where it has no name; "" is root."""
+    return "" if owner_uid == 0 else accounts.get(owner_uid, str(owner_uid))
+
+
+def own_name(container_id: str, owner_uid: int, conmon: Conmon | None) -> str:
+    """The name that its conmon has for it; the head of its id where no conmon is believed."""
+    return conmon.name if conmon and conmon.owner_uid == owner_uid else container_id[:_HEAD]
+
+
+def is_unnamed(name: str, container_id: str) -> bool:
+    """Whether `own_name` knew no name."""
+    return name == container_id[:_HEAD]

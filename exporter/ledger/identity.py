@@ -1,0 +1,268 @@
+"""Who is who: which container owns which id, unit, slice and SELinux level, and what is not known yet.
+
+Pure: from the latest answers of the sources, what the ledger remembers, and the time. Its facts are podman's list, the
+cgroup tree, conmon's command lines, systemd's units and the quadlets:
+
+    names_by_id      id of a live or listed container              -> its name
+    names_by_unit    web.service                                    -> web
+    tenants          /services.slice/services-web.slice             -> {web}
+                     /services.slice                                -> {web, dns, ""}: nobody's own
+    strangers        ids of containers whose name is not known yet: each makes its slices shared
+
+Three rules decide what may be counted for whom:
+
+- A container that is stopped still belongs to the slice of its unit. Until systemd was asked for the units of all
+  quadlets, another container of that slice would wrongly look like its only occupant: `is_whole` is False until then.
+- An id is no name. A new container's name comes from podman or from its conmon within a moment: until then, for
+  `NAME_PATIENCE_SECONDS`, it is unidentified. Later it goes by the head of its id for good.
+- A new container of a quadlet's unit can be no other than the quadlet's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.facts.cgroup import COMMON_SLICES, PayloadPlace, path_of_slice, unit_of
+from exporter.facts.container import Container, full_name
+from exporter.facts.host import Host
+from exporter.facts.naming import is_unnamed, own_name, user_of
+from exporter.facts.process import ContainerProcesses, ProcessTable
+from exporter.facts.reading import Absent, Failed, Read, Reading, last_read, latest
+from exporter.facts.selinux import parse_context
+from exporter.facts.unit import Quadlet, Unit
+from exporter.ledger.state import Household
+
+NAME_PATIENCE_SECONDS = 60.0
+"""How long a container may be without a name. podman, or conmon's command line, has it within a second or two."""
+ANSWERS_PATIENCE_SECONDS = 60.0
+"""How long all sources are waited for after the start. A podman that hangs is no reason to count nothing."""
+UNITS_PATIENCE_SECONDS = 600.0
+"""How long systemd's answer for the units of all quadlets is waited for. Until then kills in slices that may be shared
+stay open: a systemd that does not answer for so long is no reason to leave them without a name, or without a word."""
+
+_NOBODYS = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The latest answers of the sources that know something of who is who."""
+
+    podman: Reading[tuple[Container, ...]]
+    process: Reading[ProcessTable]
+    systemd: Reading[tuple[Unit, ...]]
+    quadlet: Reading[tuple[Quadlet, ...]]
+    host: Reading[Host]
+    payloads: tuple[PayloadPlace, ...]  # of every container with a cgroup now
+    have_all_answered: bool  # each source has answered, refused or failed at least once
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is awaited, from one look to the next. Times are of the monotonic clock, in seconds, but for `quadlets`."""
+
+    began_seconds: float
+    unnamed: Mapping[str, float] = field(default_factory=dict)  # container id -> when it was first seen without a name
+    quadlet_units: frozenset[str] = frozenset()
+    quadlets_since_seconds: float | None = None  # unix time at which the newest of these units was first reported
+    knows_units: bool = False  # systemd has answered for the units of all these quadlets
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One container that is known now, by any source."""
+
+    name: str
+    container_id: str  # "" when it is not alive and not listed
+    path: str  # of its payload's cgroup; "" when it is not alive
+    unit: Unit | None  # root's systemd runs it
+    labels: tuple[str, ...] = ()  # of SELinux, asked for and in force
+    is_nameless: bool = False  # not listed by podman, and no conmon has a name for it
+
+
+def waiting_after(waiting: Waiting, answers: Answers) -> Waiting:
+    """What is awaited of quadlets and units once these answers are known."""
+    quadlets = last_read(answers.quadlet)
+    units, since, knows = waiting.quadlet_units, waiting.quadlets_since_seconds, waiting.knows_units
+    if quadlets is not None:
+        named = frozenset(quadlet.unit for quadlet in quadlets.value)
+        if since is None or not named <= units:
+            units, since, knows = named, quadlets.read_at_seconds, False
+    knows = knows or _has_systemd_answered(answers, since)
+    return replace(waiting, quadlet_units=units, quadlets_since_seconds=since, knows_units=knows)
+
+
+def can_identify(answers: Answers, waiting: Waiting, now_seconds: float) -> bool:
+    """Whether all sources have answered, or were silent for too long."""
+    has_answers = waiting.knows_units and answers.have_all_answered
+    return has_answers or now_seconds - waiting.began_seconds >= ANSWERS_PATIENCE_SECONDS
+
+
+def are_slices_complete(waiting: Waiting, now_seconds: float) -> bool:
+    """Whether each slice's occupants are known, the stopped ones too; True also once that was awaited for too long."""
+    return waiting.knows_units or now_seconds - waiting.began_seconds > UNITS_PATIENCE_SECONDS
+
+
+def identify(
+    answers: Answers, waiting: Waiting, remembered_units: Mapping[str, str], now_seconds: float
+) -> tuple[Household, Waiting]:
+    """Who is who now, and since when each unidentified container has been waiting for its name.
+
+    `waiting` is what `waiting_after` made of the same answers; `remembered_units` the unit of each container's name, as
+    the ledger remembers it.
+    """
+    everyone = _alive_and_listed(answers)
+    nameless = [member.container_id for member in everyone if member.is_nameless]
+    unnamed = {each: waiting.unnamed.get(each, now_seconds) for each in nameless}
+    patient = {each for each, since in unnamed.items() if now_seconds - since < NAME_PATIENCE_SECONDS}
+    known = [member for member in everyone if member.container_id not in patient]
+    units = {unit.name: unit for unit in latest(answers.systemd) or ()}
+    here = {member.name for member in known}
+    # A quadlet that is not started now may have had kills before, and will be known when it is.
+    stopped = [
+        Member(quadlet.container, "", "", units.get(quadlet.unit))
+        for quadlet in latest(answers.quadlet) or ()
+        if quadlet.container not in here
+    ]
+    stopped += _remembered([*known, *stopped], units, remembered_units)
+    known_ids = {member.container_id for member in known}
+    listed = {one.id: full_name(one.user, one.name) for one in latest(answers.podman) or ()}
+    others = [one for one in answers.payloads if one.container_id not in known_ids]
+    household = household_of(
+        [*known, *stopped],
+        # A container that podman lists twice under one name, or is removing, still lives somewhere.
+        lodgers=[(listed[one.container_id], one.path) for one in others if one.container_id in listed],
+        strangers=[(one.container_id, one.path) for one in others if one.container_id not in listed],
+        is_whole=are_slices_complete(waiting, now_seconds),
+    )
+    return household, replace(waiting, unnamed=unnamed)
+
+
+def _has_systemd_answered(answers: Answers, quadlets_since_seconds: float | None) -> bool:
+    """Whether systemd was asked for the units of all quadlets, after the newest of them was reported."""
+    match answers.systemd:
+        case Absent():
+            return True  # nothing has a unit
+        case Failed():
+            return False
+        case Read(read_at_seconds=at, duration_seconds=duration):
+            since = 0.0 if isinstance(answers.quadlet, Absent) else quadlets_since_seconds
+            return since is not None and at - duration >= since
+
+
+def _alive_and_listed(answers: Answers) -> list[Member]:
+    """The containers that podman lists, and those that have a cgroup and that podman does not list."""
+    payloads = {one.container_id: one for one in answers.payloads}
+    table = latest(answers.process)
+    processes = {one.container_id: one for one in table.containers} if table else {}
+    conmons = {one.container_id: one for one in table.conmons} if table else {}
+    units = {unit.name: unit for unit in latest(answers.systemd) or ()}
+    quadlets = latest(answers.quadlet) or ()
+    units_of_quadlets = {quadlet.container: quadlet.unit for quadlet in quadlets}
+    promised = {quadlet.unit: quadlet.container for quadlet in quadlets}
+    host = latest(answers.host)
+    accounts = {uid: account for account, uid in host.account_uids} if host else {}
+    found: dict[str, Member] = {}
+
+    def settle(member: Member) -> None:
+        # A restart makes a new id before podman's list has dropped the old id: the container that lives is meant.
+        known = found.get(member.name)
+        if known is None or (not known.path and member.path):
+            found[member.name] = member
+
+    containers = latest(answers.podman) or ()
+    for container in containers:
+        unit = "" if container.user else container.unit or units_of_quadlets.get(container.name, "")
+        path = payloads[container.id].path if container.id in payloads else ""
+        asked = container.security.selinux_process_label or ""
+        labels = (asked, *_labels_in_force(processes.get(container.id)))
+        settle(Member(full_name(container.user, container.name), container.id, path, units.get(unit), labels))
+    listed = {container.id for container in containers}
+    for place in answers.payloads:
+        if place.container_id in listed:
+            continue
+        user = user_of(place.owner_uid, accounts)
+        name = own_name(place.container_id, place.owner_uid, conmons.get(place.container_id))
+        its_unit = None if user else units.get(unit_of(place.path))
+        labels = _labels_in_force(processes.get(place.container_id))
+        is_nameless = is_unnamed(name, place.container_id)
+        settle(Member(full_name(user, name), place.container_id, place.path, its_unit, labels, is_nameless))
+    ordered = (found[name] for name in sorted(found))
+    return [
+        replace(member, name=promised[member.unit.name], is_nameless=False)
+        if member.container_id not in listed and member.unit is not None and member.unit.name in promised
+        else member
+        for member in ordered
+    ]
+
+
+def _labels_in_force(processes: ContainerProcesses | None) -> tuple[str, ...]:
+    first = processes.processes[:1] if processes else ()
+    return tuple(process.security_label or "" for process in first)
+
+
+def _remembered(
+    members: Iterable[Member], units: Mapping[str, Unit], remembered_units: Mapping[str, str]
+) -> Iterator[Member]:
+    """Stopped containers that only the ledger knows: a unit that is still there may start them again."""
+    here = {member.name for member in members}
+    taken = {member.unit.name for member in members if member.unit is not None}
+    for name, unit_name in remembered_units.items():
+        unit = units.get(unit_name)
+        if name not in here and unit_name not in taken and unit is not None and unit.load_state != "not-found":
+            yield Member(name, "", "", unit)
+
+
+def household_of(
+    members: Iterable[Member],
+    lodgers: Iterable[tuple[str, str]] = (),
+    strangers: Iterable[tuple[str, str]] = (),
+    *,
+    is_whole: bool = True,
+) -> Household:
+    """Every container's name; `lodgers` (by name) and `strangers` (by id) live at these cgroup paths, too.
+
+    Only the slice right above a container can be its own: what lies above that slice, and the slices that systemd gives
+    to whatever has none, are nobody's.
+    """
+    names_by_id: dict[str, str] = {}
+    names_by_unit: dict[str, str] = {}
+    names_by_level: dict[str, str] = {}
+    tenants: dict[str, set[str]] = {}
+    for member in members:
+        if member.container_id:
+            names_by_id[member.container_id] = member.name
+        if member.unit is not None:
+            names_by_unit[member.unit.name] = member.name
+        for level in {parse_context(label).level for label in member.labels} - {""}:
+            shared = names_by_level.get(level, member.name) != member.name
+            names_by_level[level] = _NOBODYS if shared else member.name
+        # A container that is between two lives still has its slice.
+        home = member.path or (path_of_slice(member.unit.slice) + "/" if member.unit else "")
+        _move_in(tenants, member.name, home)
+    for name, path in lodgers:
+        _move_in(tenants, name, path)
+    unnamed = {f"?{container_id}": path for container_id, path in strangers}  # no container's name begins so
+    for name, path in unnamed.items():
+        _move_in(tenants, name, path)
+    return Household(
+        names_by_id,
+        names_by_unit,
+        {path: frozenset(names) for path, names in tenants.items()},
+        frozenset(unnamed),
+        names_by_level,
+        is_whole,
+    )
+
+
+def _move_in(tenants: dict[str, set[str]], name: str, home: str) -> None:
+    for depth, path in enumerate(_slices_above(home)):
+        tenants.setdefault(path, set()).add(name)
+        if depth or path.rpartition("/")[2] in COMMON_SLICES:
+            tenants[path].add(_NOBODYS)
+
+
+def _slices_above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        if path.endswith(".slice"):
+            yield path
