@@ -23,6 +23,7 @@ from exporter.assess.kernel_counts import (
 )
 from exporter.assess.limits.drift import declared_limits, limit_drifts
 from exporter.assess.limits.memory import judge_memory
+from exporter.assess.limits.resources import limits_in_force
 from exporter.assess.lives import AWAKE_STATES, lives_after
 from exporter.assess.storage.datasets import datasets_of, merged_datasets
 from exporter.assess.storage.volumes import (
@@ -227,6 +228,7 @@ def _container_report(resident: KnownContainer, house: _House) -> ContainerRepor
             house.snapshot.taken_at_seconds,
         ),
         limits_declared=declared_limits(subject),
+        limits_in_force=limits_in_force(resident.cgroups),
         limit_drifts=() if is_starting else limit_drifts(subject),
         networks=own_networks(resident, latest(house.snapshot.host)),
         interfaces=house.interfaces.get(resident.id, ()),

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+from exporter.assess.priority import gravest_first
 from exporter.report.examination import Examination, Examined
-from exporter.report.findings import Finding, Severity, Verdict
-
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}  # declared gravest first
-
-
-def gravest_first(subject: Examined, verdict: Verdict) -> tuple[Finding, ...]:
-    """What has this verdict on the subject."""
-    chosen = (finding for finding in subject.findings if finding.outcome.verdict is verdict)
-    return tuple(sorted(chosen, key=lambda finding: _RANK[finding.severity]))
+from exporter.report.findings import Severity, Verdict
 
 
 def worst_first(subjects: tuple[Examined, ...]) -> tuple[Examined, ...]:
     """Every subject, the one with the most grave failures at the top."""
 
     def urgency(subject: Examined) -> tuple[object, ...]:
-        failures = [finding.severity for finding in gravest_first(subject, Verdict.FAIL)]
-        unknown = len(gravest_first(subject, Verdict.UNKNOWN))
+        failures = [finding.severity for finding in gravest_first(subject.findings, Verdict.FAIL)]
+        unknown = len(gravest_first(subject.findings, Verdict.UNKNOWN))
         return *(-failures.count(severity) for severity in Severity), -unknown, subject.name
 
     return tuple(sorted(subjects, key=urgency))
@@ -28,7 +21,7 @@ def worst_first(subjects: tuple[Examined, ...]) -> tuple[Examined, ...]:
 def has_verdict(examination: Examination, verdict: Verdict, threshold: Severity) -> bool:
     """Whether a check of this severity or a graver one has this verdict on any subject."""
     return any(
-        finding.outcome.verdict is verdict and _RANK[finding.severity] <= _RANK[threshold]
+        finding.outcome.verdict is verdict and finding.severity.rank <= threshold.rank
         for subject in examination.subjects
         for finding in subject.findings
     )

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 PAIRED_LINKS = "veth"
 """How interfaces begin that are left out of a host's links: each bridged container has a pair of them."""
 
+SUBID_OWNER_OF_CONTAINERS = "containers"
+"""Whose ranges in subuid(5) podman takes for --userns=auto."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubIds:
@@ -78,3 +81,8 @@ class Host:
     swap_total_bytes: int | None = None  # /proc/meminfo SwapTotal
     maskable_paths: tuple[str, ...] | None = None  # of what podman masks in /proc and /sys: those that are there
     unreadable: tuple[str, ...] = ()  # files that are there and did not answer, as "proc/sys/kernel/kptr_restrict"
+
+    @property
+    def has_selinux(self) -> bool:
+        """Whether labels of SELinux mean anything: it enforces, or it only warns."""
+        return self.selinux_mode not in (None, "disabled")

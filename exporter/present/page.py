@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 
-from exporter.present.concern import Row, gravest_first, worst_first
+from exporter.assess.priority import gravest_first, most_urgent_first
 from exporter.present.style import STYLE
 from exporter.present.untrusted import bounded
 from exporter.report.collectors import CollectorReport
-from exporter.report.container import ContainerReport
+from exporter.report.container import ContainerReport, RankedContainer
 from exporter.report.findings import CheckInfo, Finding, Severity, Verdict, WaiverState
 from exporter.report.host import Report
 
@@ -31,7 +31,7 @@ _LOGO = (
 
 def landing_page(report: Report) -> str:
     """The whole page as HTML; serve it with style.CONTENT_SECURITY_POLICY."""
-    rows = worst_first(report)
+    rows = most_urgent_first(report)
     hostname = _text(report.host.hostname if report.host else "this host")
     banner = f'<p class="example" role="note">{EXAMPLE_BANNER}</p>' if report.is_example else ""
     return f"""<!doctype html>
@@ -81,7 +81,7 @@ def _host_words(report: Report) -> str:
     return " · " + " · ".join(map(_text, words))
 
 
-def _tiles(report: Report, rows: Iterable[Row]) -> str:
+def _tiles(report: Report, rows: Iterable[RankedContainer]) -> str:
     rows = tuple(rows)
     running = sum(row.container.state == "running" for row in rows)
     oom_kills = sum(row.container.oom_kills or 0 for row in rows)
@@ -106,7 +106,7 @@ def _tile(label: str, value: str, severity: Severity | None) -> str:
     return f"<div><dt>{label}</dt><dd{_class(severity)}>{value}</dd></div>"
 
 
-def _containers(report: Report, rows: tuple[Row, ...]) -> str:
+def _containers(report: Report, rows: tuple[RankedContainer, ...]) -> str:
     if not rows:
         return '<p class="quiet">No container is known yet. The sources below tell why.</p>'
     target = dict(report.thresholds).get("memory_target_ratio")
@@ -127,7 +127,7 @@ def _containers(report: Report, rows: tuple[Row, ...]) -> str:
 </tbody></table></div>{left_out}"""
 
 
-def _container(row: Row, target: float | None, checks: Mapping[str, CheckInfo], now_seconds: float) -> str:
+def _container(row: RankedContainer, target: float | None, checks: Mapping[str, CheckInfo], now_seconds: float) -> str:
     one = row.container
     image = _image(one.container.image) if one.container else ""
     span = f'<tr class="why"><td colspan="7">{_failed_checks(row, checks)}</td></tr>' if row.failed else ""
@@ -151,7 +151,7 @@ def _image(image: str) -> str:
     return f'<small title="{escape(bounded(image))}">{_text(image)}</small>'
 
 
-def _state(row: Row) -> str:
+def _state(row: RankedContainer) -> str:
     one = row.container
     words = [one.state or "unknown"]
     if one.container is not None and one.container.health:
@@ -162,7 +162,7 @@ def _state(row: Row) -> str:
     return _badge(", ".join(words), tone)
 
 
-def _memory(row: Row, target: float | None) -> str:
+def _memory(row: RankedContainer, target: float | None) -> str:
     memory = row.container.memory
     if memory.ratio is not None:
         sizes = f" of {_size(memory.limit_bytes)}" if memory.limit_bytes is not None else ""
@@ -187,13 +187,13 @@ def _bar(
     )
 
 
-def _checks(row: Row) -> str:
+def _checks(row: RankedContainer) -> str:
     return _badge("starting", "") if row.container.is_starting else _check_badges(row.container.findings)
 
 
 def _check_badges(findings: tuple[Finding, ...]) -> str:
     verdicts = [finding.outcome.verdict for finding in findings]
-    failing = gravest_first(findings)
+    failing = gravest_first(findings, Verdict.FAIL)
     judged = sum(verdict in {Verdict.PASS, Verdict.FAIL} for verdict in verdicts)
     unknown = verdicts.count(Verdict.UNKNOWN)
     badges = []
@@ -208,7 +208,7 @@ def _check_badges(findings: tuple[Finding, ...]) -> str:
     return " ".join(badges) or _NOTHING
 
 
-def _failed_checks(row: Row, checks: Mapping[str, CheckInfo]) -> str:
+def _failed_checks(row: RankedContainer, checks: Mapping[str, CheckInfo]) -> str:
     items = "".join(_failed_check(finding, checks.get(finding.check)) for finding in row.failed)
     return f"<details><summary>{_severity_words(row.failed)}</summary><ul>{items}</ul></details>"
 
@@ -222,7 +222,7 @@ def _severity_words(failed: Iterable[Finding]) -> str:
 def _host_checks(report: Report) -> str:
     checks = {check.id: check for check in report.checks}
     badges = _check_badges(report.host_findings)
-    failing = gravest_first(report.host_findings)
+    failing = gravest_first(report.host_findings, Verdict.FAIL)
     items = "".join(_failed_check(finding, checks.get(finding.check)) for finding in failing)
     details = f"<details><summary>{_severity_words(failing)}</summary><ul>{items}</ul></details>" if failing else ""
     return f"<p>{badges}</p>{details}{_waivers(report)}"

@@ -10,7 +10,7 @@ from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import Counts
 from exporter.facts.network import Interface
 from exporter.facts.unit import Unit
-from exporter.report.findings import Finding
+from exporter.report.findings import Finding, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,15 @@ class LimitDeclared:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitInForce:
+    """The limit that the kernel enforces at one level; of several ancestors the smallest."""
+
+    resource: str
+    level: Level
+    figure: float
+
+
+@dataclass(frozen=True, slots=True)
 class LimitDrift:
     """Whether a resource's limits are wrong in one way."""
 
@@ -114,8 +123,23 @@ class ContainerReport:
     selinux: tuple[str, str] | None = None  # type and level of its first process; None: no label of SELinux
     findings: tuple[Finding, ...] = ()
     limits_declared: tuple[LimitDeclared, ...] = ()
+    limits_in_force: tuple[LimitInForce, ...] = ()
     limit_drifts: tuple[LimitDrift, ...] = ()  # of the kinds that could be judged
     networks: tuple[ContainerNetwork, ...] = ()  # its own: of one that joins another's namespace, none
     interfaces: tuple[Interface, ...] = ()  # of its network namespace, without lo; shared ones with one container alone
     is_starting: bool = False  # it is not judged yet: no findings, no drift of limits
     lacks: str = ""  # what has to be known before it has begun, in words; it is judged without after a minute
+
+
+@dataclass(frozen=True, slots=True)
+class RankedContainer:
+    """One container with how grave each thing is that happens to it; None: nothing grave, or nothing to compare."""
+
+    container: ContainerReport
+    quota_ratio: float | None  # of its fullest dataset
+    state_severity: Severity | None
+    memory_severity: Severity | None
+    quota_severity: Severity | None
+    oom_severity: Severity | None  # of kills within a day: totals are for ever
+    restarts_severity: Severity | None
+    failed: tuple[Finding, ...]  # gravest first

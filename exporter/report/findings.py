@@ -17,11 +17,16 @@ class Verdict(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much a failed check matters."""
+    """How much a failed check matters, the gravest first."""
 
     CRITICAL = "critical"
     WARNING = "warning"
     INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """Its place in this order: 0 is the gravest."""
+        return tuple(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from exporter.assess.examination import gravest_first, has_verdict, worst_first
+from exporter.assess.examination import has_verdict, worst_first
 from exporter.report.examination import Examination, Examined
 from exporter.report.findings import Finding, Outcome, Severity, Verdict
 
@@ -14,11 +14,6 @@ GRAVE = (Severity.CRITICAL, Verdict.FAIL)
 MIDDLING = (Severity.WARNING, Verdict.FAIL)
 DARK = (Severity.CRITICAL, Verdict.UNKNOWN)
 FINE = (Severity.CRITICAL, Verdict.PASS)
-
-
-def test_the_gravest_failure_comes_first() -> None:
-    found = gravest_first(subject("a", MINOR, FINE, GRAVE, DARK, MIDDLING), Verdict.FAIL)
-    assert [finding.severity for finding in found] == [Severity.CRITICAL, Severity.WARNING, Severity.INFO]
 
 
 def test_the_worst_subject_comes_first_and_equals_by_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from exporter.assess.limits.resources import limits_in_force
 from exporter.assess.thresholds import Thresholds
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container, ContainerNetwork
@@ -35,7 +36,7 @@ NOW_SECONDS = 1_763_942_400.0  # 2025-11-24T00:00:00Z
 
 
 def levels(name: str, *, limit_bytes: int = 512_000_000, oom_kills: int = 0) -> tuple[CgroupLevel, ...]:
-    """The cgroups of a quadlet with the seed's limits at service and payload."""
+    """The cgroups of a quadlet with limits at service and payload."""
     events = MemoryEvents(high=40 + oom_kills, max=12 * oom_kills, oom=oom_kills, oom_kill=oom_kills)
     service = f"/services.slice/services-{name}.slice/{name}.service"
     return (
@@ -82,7 +83,7 @@ USE = PayloadUse(
 
 
 def container(name: str = "objects02", **changes: object) -> ContainerReport:
-    """The seed's container, healthy and hardened, or with changes."""
+    """A container, healthy and hardened, or with changes."""
     whole = ContainerReport(
         name=name,
         state="running",
@@ -133,7 +134,8 @@ def container(name: str = "objects02", **changes: object) -> ContainerReport:
         networks=(ContainerNetwork("lan", "macvlan", "lan0", ("10.99.0.10", "fd00:99::10"), "02:00:00:00:00:0a"),),
         interfaces=(Interface("eth0", 48_000_000, 52_000, 1, 7, 9_000_000, 31_000, 0, 2),),
     )
-    return replace(whole, **changes)  # type: ignore[arg-type]
+    whole = replace(whole, **changes)  # type: ignore[arg-type]
+    return replace(whole, limits_in_force=limits_in_force(whole.cgroups))
 
 
 def dataset(name: str, used_bytes: int = 38 * GIB, **changes: object) -> Dataset:
@@ -275,6 +277,7 @@ def rich_report(**changes: object) -> Report:
                 state="exited",
                 container=replace(objects02.container, name="worker", health="", state="exited", exit_code=1),
                 cgroups=None,
+                limits_in_force=(),
                 networks=(),
                 interfaces=(),
                 memory=MemoryJudgement(),

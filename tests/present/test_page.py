@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.present.concern import worst_first
 from exporter.present.page import EXAMPLE_BANNER, landing_page
 from exporter.present.style import CONTENT_SECURITY_POLICY, STYLE
 from exporter.report.container import ContainerReport, MemoryJudgement
@@ -75,28 +74,9 @@ def test_the_example_is_told_in_a_banner_and_in_the_title() -> None:
     assert EXAMPLE_BANNER not in landing_page(rich_report())
 
 
-def test_the_worst_comes_first() -> None:
-    names = [row.container.name for row in worst_first(rich_report())]
-    assert names == ["bad-everything", "alice/blog", "expected", "objects02", "worker"]
-
-
 def killed(name: str, seconds_ago: float) -> ContainerReport:
     told = counts(name, oom_kills=2, last_oom_kill_seconds=NOW_SECONDS - seconds_ago)
     return container(name, oom_kills=2, counts=told, findings=(), datasets=())
-
-
-def test_what_happens_now_comes_before_walls_that_are_weak() -> None:
-    weak = container("weak", findings=FAILING * 5, datasets=())
-    looping = container("looping", restart_loop=True, findings=(), datasets=())
-    order = worst_first(rich_report(containers=(weak, looping, killed("killed", 60), killed("once", 90_000))))
-    assert [row.container.name for row in order] == ["killed", "looping", "weak", "once"]
-
-
-def test_a_kill_of_long_ago_is_counted_and_alarms_nobody() -> None:
-    (row,) = worst_first(rich_report(containers=(killed("once", 90_000),)))
-    assert row.oom_severity is None
-    (row,) = worst_first(rich_report(containers=(container(oom_kills=1, counts=None),)))
-    assert row.oom_severity == "critical"
 
 
 @pytest.mark.parametrize(
@@ -106,13 +86,6 @@ def test_a_kill_of_long_ago_is_counted_and_alarms_nobody() -> None:
 def test_the_last_kill_is_told_by_its_age(seconds_ago: float, words: str) -> None:
     page = landing_page(rich_report(containers=(killed("web", seconds_ago),)))
     assert words in _Outline(page).text
-
-
-def test_thresholds_decide_what_is_near_a_limit() -> None:
-    near = container("near", memory=MemoryJudgement(ratio=0.93), datasets=())
-    report = rich_report(containers=(near,))
-    assert worst_first(report)[0].memory_severity == "warning"
-    assert worst_first(replace(report, thresholds=()))[0].memory_severity is None
 
 
 def test_a_failed_check_tells_its_reason_and_its_fix() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from exporter.assess.checks.subject import ContainerSubject, HostSubject, Sharers
-from exporter.assess.isolation.selinux import categories_of, has_selinux, process_label
-from exporter.facts.cgroup import CgroupLevel, Level
-from exporter.facts.container import DeclaredLimits
+from exporter.assess.isolation.selinux import categories_of, process_label
+from exporter.assess.limits.resources import Resource
+from exporter.facts.cgroup import Level
 from exporter.facts.process import Process
-from exporter.facts.unit import Unit
 from exporter.report.findings import Outcome, Verdict
 
 _NAMED_MAX = 5
@@ -50,7 +49,7 @@ def label_in_force(subject: ContainerSubject) -> str | Outcome:
     """The label of the container's processes; or what to say where there is none to hold a volume's label against."""
     if subject.host is None:
         return unknown("host's SELinux mode not readable")
-    if not has_selinux(subject.host):
+    if not subject.host.has_selinux:
         return not_applicable("SELinux is not on this host")
     label = process_label(subject.processes)
     if label is None:
@@ -96,15 +95,15 @@ def _names_of(processes: list[Process]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def judge_limited(
-    subject: ContainerSubject, in_force: Callable[[CgroupLevel], float | None], *, declared: bool | None, noun: str
-) -> Outcome:
+def judge_limited(subject: ContainerSubject, resource: Resource, *, declared: bool | None, noun: str) -> Outcome:
     """Pass if the payload, the service or a slice of its own has the limit; an ancestor's limits the neighbours too."""
     if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
     own = {Level.PAYLOAD, Level.SERVICE} | (set() if subject.neighbours_in_slice else {Level.SLICE})
     holders = [
-        level.level.value for level in subject.cgroups.levels if level.level in own and in_force(level) is not None
+        level.level.value
+        for level in subject.cgroups.levels
+        if level.level in own and resource.in_force(level) is not None
     ]
     if not holders and subject.cgroups.unreadable:
         return unknown("a cgroup file not readable", "; ".join(subject.cgroups.unreadable[:3]))
@@ -113,14 +112,10 @@ def judge_limited(
     return passed(f"{noun} limited", drift=declared is False)
 
 
-def declared_anywhere(
-    subject: ContainerSubject,
-    of_podman: Callable[[DeclaredLimits], float | None],
-    of_unit: Callable[[Unit], float | None],
-) -> bool | None:
+def declared_anywhere(subject: ContainerSubject, resource: Resource) -> bool | None:
     """Whether podman or the unit asks for a limit; None when neither does, and one of them has not answered."""
     container, unit = subject.container, subject.unit
-    asked = (of_podman(container.limits) if container else None, of_unit(unit) if unit else None)
+    asked = (resource.of_podman(container.limits) if container else None, resource.of_unit(unit) if unit else None)
     if any(limit is not None for limit in asked):
         return True
     # A container names the unit that runs it: systemd that does not answer is not a unit that asks for nothing.

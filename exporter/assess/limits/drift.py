@@ -8,107 +8,19 @@ the service's, which holds conmon too. For each resource and container:
     single       one source alone was asked
     none         nobody was asked
 
-A unit's and podman's default (TasksMax=15 %, --pids-limit 2048) are limits like any other. https://docs.kernel.org/
-admin-guide/cgroup-v2.html: memory.max is kept in whole pages, cpu.max in whole microseconds of its period; podman's
-MemorySwap is memory and swap together, memory.swap.max is swap alone.
+A unit's and podman's default (TasksMax=15 %, --pids-limit 2048) are limits like any other.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.limits.resources import MEMORY_SWAP, PAGE_BYTES, PIDS, RESOURCES, Resource
 from exporter.facts.cgroup import COMMON_SLICES, CgroupLevel, ContainerCgroups, Level, container_id_of
-from exporter.facts.container import DeclaredLimits
-from exporter.facts.unit import Unit
 from exporter.report.container import Drift, LimitDeclared, LimitDrift, LimitSource
-
-_PAGE_BYTES = 4096  # where the host did not say
-# conmon lives in the service beside the payload: a service that is given this much more asks for the same.
-_ROOM_FOR_CONMON_BYTES = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Resource:
-    """One resource: where it is asked for, where it is in force, and what counts as the same."""
-
-    name: str
-    of_podman: Callable[[DeclaredLimits], float | None]
-    of_unit: Callable[[Unit], float | None]
-    in_force: Callable[[CgroupLevel], float | None]
-    is_applied: Callable[[float, float, int], bool]  # asked, in force, bytes of a page
-    agree: Callable[[float, float], bool]  # of the inner cgroup, of the outer
-    kinds: frozenset[Drift] = frozenset(Drift)
-
-
-def _in_whole_pages(asked: float, in_force: float, page_bytes: int) -> bool:
-    return 0 <= asked - in_force < page_bytes
-
-
-def _as_much_cpu(asked: float, in_force: float, _: int = 0) -> bool:
-    return math.isclose(asked, in_force, rel_tol=1e-3, abs_tol=1e-4)
-
-
-def _memory_agrees(inner: float, outer: float) -> bool:
-    return inner - _PAGE_BYTES < outer <= inner + _ROOM_FOR_CONMON_BYTES
-
-
-def _swap_of_podman(limits: DeclaredLimits) -> int | None:
-    if limits.memory_swap_bytes is None:
-        return None
-    return max(0, limits.memory_swap_bytes - (limits.memory_bytes or 0))
-
-
-_RESOURCES = (
-    _Resource(
-        "memory_bytes",
-        lambda podman: podman.memory_bytes,
-        lambda unit: unit.memory_max_bytes,
-        lambda level: level.memory_max_bytes,
-        _in_whole_pages,
-        _memory_agrees,
-    ),
-    _Resource(
-        "memory_high_bytes",
-        lambda podman: podman.memory_high_bytes,
-        lambda unit: unit.memory_high_bytes,
-        lambda level: level.memory_high_bytes,
-        _in_whole_pages,
-        _memory_agrees,
-        # To be slowed down is a choice: once, or not at all, is right too.
-        frozenset({Drift.NOT_APPLIED, Drift.MISMATCH}),
-    ),
-    _Resource(
-        "memory_swap_bytes",
-        _swap_of_podman,
-        lambda unit: unit.memory_swap_max_bytes,
-        lambda level: level.memory_swap_max_bytes,
-        _in_whole_pages,
-        lambda _inner, _outer: True,
-        # podman asks for as much swap as memory whenever memory is limited: nobody meant anything by it.
-        frozenset({Drift.NOT_APPLIED}),
-    ),
-    _Resource(
-        "cpu_cores",
-        lambda podman: podman.cpu_cores,
-        lambda unit: unit.cpu_quota_cores,
-        lambda level: level.cpu_max_cores,
-        _as_much_cpu,
-        _as_much_cpu,
-    ),
-    _Resource(
-        "pids",
-        lambda podman: podman.pids,
-        lambda unit: unit.tasks_max,
-        lambda level: level.pids_max,
-        lambda asked, in_force, _: asked == in_force,
-        # Both have a default, the unit's the larger one: the inner limit only has to be the one that is met.
-        lambda inner, outer: inner <= outer,
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +28,7 @@ class _Request:
     """What one source was asked for, and the cgroups that should have it; the innermost source comes first."""
 
     source: LimitSource
-    figure: Callable[[_Resource], float | None]
+    figure: Callable[[Resource], float | None]
     levels: tuple[CgroupLevel, ...]
 
 
@@ -125,7 +37,7 @@ def declared_limits(subject: ContainerSubject) -> tuple[LimitDeclared, ...]:
     requests = _requests(subject)
     return tuple(
         LimitDeclared(resource.name, request.source, figure)
-        for resource in _RESOURCES
+        for resource in RESOURCES
         for request in requests
         if (figure := request.figure(resource)) is not None
     )
@@ -135,7 +47,7 @@ def limit_drifts(subject: ContainerSubject) -> tuple[LimitDrift, ...]:
     """Every kind of drift that could be judged, and whether there is one. What could not is left out."""
     requests, all_known = _requests(subject), _is_all_known(subject)
     drifts = []
-    for resource in _RESOURCES:
+    for resource in RESOURCES:
         judged: dict[Drift, bool | None] = {Drift.NOT_APPLIED: None}
         complaints = _complaints(subject, resource, requests, all_known=all_known)
         if complaints is not None:
@@ -156,7 +68,7 @@ def limit_drifts(subject: ContainerSubject) -> tuple[LimitDrift, ...]:
 def not_applied(subject: ContainerSubject) -> tuple[str, ...] | None:
     """A sentence for each limit that was asked for and is not in force; None when that cannot be judged."""
     requests, all_known = _requests(subject), _is_all_known(subject)
-    found = [_complaints(subject, resource, requests, all_known=all_known) for resource in _RESOURCES]
+    found = [_complaints(subject, resource, requests, all_known=all_known) for resource in RESOURCES]
     complaints = tuple(complaint for each in found for complaint in each or ())
     return complaints if complaints or all(each is not None for each in found) else None
 
@@ -177,7 +89,7 @@ def _requests(subject: ContainerSubject) -> tuple[_Request, ...]:
         requests.append(
             _Request(
                 LimitSource.UNIT,
-                lambda resource: None if outside and resource.name == "pids" else resource.of_unit(unit),
+                lambda resource: None if outside and resource is PIDS else resource.of_unit(unit),
                 levels,
             )
         )
@@ -208,15 +120,15 @@ def _is_own_slice(subject: ContainerSubject) -> bool:
 
 
 def _complaints(
-    subject: ContainerSubject, resource: _Resource, requests: tuple[_Request, ...], *, all_known: bool
+    subject: ContainerSubject, resource: Resource, requests: tuple[_Request, ...], *, all_known: bool
 ) -> tuple[str, ...] | None:
     """What was asked for and is not in force; None when there is none and not all could be looked at."""
     cgroups = subject.cgroups
     if cgroups is None or not cgroups.levels:
         return None
-    if resource.name == "memory_swap_bytes" and cgroups.use.memory_swap_bytes is None:
+    if resource is MEMORY_SWAP and cgroups.use.memory_swap_bytes is None:
         return ()  # a kernel that does not account swap cannot limit it, and podman then does not ask
-    page_bytes = subject.host.page_bytes if subject.host else _PAGE_BYTES
+    page_bytes = subject.host.page_bytes if subject.host else PAGE_BYTES
     complaints = []
     all_read = all_known
     for request in requests:

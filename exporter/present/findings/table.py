@@ -13,7 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.assess.examination import gravest_first, worst_first
+from exporter.assess.examination import worst_first
+from exporter.assess.priority import gravest_first
 from exporter.assess.waivers import last_day
 from exporter.present.findings.text import (
     BOLD,
@@ -66,14 +67,14 @@ class _Table:
         yield from self._paper.lines(f"Bulkhead looked at {what}: {self._subjects_in_words()}." if what else "")
         flawless, only_shared, only_waived = [], [], []
         for subject in self._judged:
-            told = [finding for verdict in _TELLING for finding in gravest_first(subject, verdict)]
+            told = [finding for verdict in _TELLING for finding in gravest_first(subject.findings, verdict)]
             own = [finding for finding in told if _answer(finding) not in self._shared]
             if own:
                 yield ""
                 yield from self._subject(subject, own, len(told) - len(own))
             elif told:
                 only_shared.append(_name(subject))
-            elif gravest_first(subject, Verdict.WAIVED):
+            elif gravest_first(subject.findings, Verdict.WAIVED):
                 only_waived.append(_name(subject))
             else:
                 flawless.append(_name(subject))
@@ -106,7 +107,7 @@ class _Table:
         return [subject for subject in self._examination.subjects if not subject.findings]
 
     def _subject(self, subject: Examined, own: list[Finding], shared: int) -> Iterator[str]:
-        failures = Counter(finding.severity for finding in gravest_first(subject, Verdict.FAIL))
+        failures = Counter(finding.severity for finding in gravest_first(subject.findings, Verdict.FAIL))
         words = ", ".join(
             self._paper.ink(f"{failures[severity]} {severity}", COLOURS[severity])
             for severity in Severity
@@ -166,7 +167,7 @@ class _Table:
             words.append(f"of which with DRIFT: {', '.join(drifted)}")
         if idle:
             words.append(f"not applicable: {', '.join(idle)}")
-        waived = [finding.check for finding in gravest_first(subject, Verdict.WAIVED)]
+        waived = [finding.check for finding in gravest_first(subject.findings, Verdict.WAIVED)]
         if waived:
             words.append(f"waived, below: {', '.join(waived)}")
         if shared:
@@ -196,7 +197,7 @@ class _Table:
         """What is accepted, by the waiver: one for many containers is told once."""
         accepted: dict[tuple[str, str, str], list[tuple[str, Finding]]] = defaultdict(list)
         for subject in self._judged:
-            for finding in gravest_first(subject, Verdict.WAIVED):
+            for finding in gravest_first(subject.findings, Verdict.WAIVED):
                 told = (finding.check, finding.outcome.reason, waiver_in_words(finding))
                 accepted[told].append((_name(subject), finding))
         if accepted:
@@ -261,13 +262,12 @@ def _shared_by_most(judged: list[Examined]) -> dict[_Answer, _Shared]:
     found: dict[_Answer, list[tuple[str, Finding]]] = defaultdict(list)
     for subject in judged:
         for verdict in _TELLING:
-            for finding in gravest_first(subject, verdict):
+            for finding in gravest_first(subject.findings, verdict):
                 found[_answer(finding)].append((subject.name, finding))
-    ranks = {severity: rank for rank, severity in enumerate(Severity)}
     most = max(_FEWEST_SHARING, len(judged) / 2)
     ordered = sorted(
         ((answer, ones) for answer, ones in found.items() if len(ones) >= most),
-        key=lambda pair: (_TELLING.index(pair[0][1]), ranks[pair[1][0][1].severity], -len(pair[1])),
+        key=lambda pair: (_TELLING.index(pair[0][1]), pair[1][0][1].severity.rank, -len(pair[1])),
     )
     return {
         answer: _Shared(ones[0][1], tuple((name, finding.outcome.detail) for name, finding in ones))

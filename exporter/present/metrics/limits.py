@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from exporter.facts.cgroup import CgroupLevel, Level
 from exporter.present.metrics.family import Family, Kind, labelled_containers
 from exporter.report.container import ContainerReport
-
-_IN_FORCE: tuple[tuple[str, Callable[[CgroupLevel], float | None]], ...] = (
-    ("memory_bytes", lambda level: level.memory_max_bytes),
-    ("memory_high_bytes", lambda level: level.memory_high_bytes),
-    ("memory_swap_bytes", lambda level: level.memory_swap_max_bytes),
-    ("cpu_cores", lambda level: level.cpu_max_cores),
-    ("pids", lambda level: level.pids_max),
-)
 
 
 def _declared(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
     return (((limit.resource, limit.source.value), limit.figure) for limit in one.limits_declared)
 
 
-def _in_force(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float | None]]:
-    levels = one.cgroups.levels if one.cgroups else ()
-    for resource, limit in _IN_FORCE:
-        for level in Level:
-            # A container may have several ancestors: of those the smallest limit is the one that counts.
-            figures = [figure for at in levels if at.level is level and (figure := limit(at)) is not None]
-            yield (resource, level.value), min(figures, default=None)
+def _in_force(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
+    return (((limit.resource, limit.level.value), limit.figure) for limit in one.limits_in_force)
 
 
 def _drift(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import asked, declared_anywhere, judge_limited, promise
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.limits.resources import CPU
 from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: ContainerSubject) -> Outcome:
     """Judge what podman and the unit were asked."""
-    wanted = declared_anywhere(subject, lambda asked: asked.cpu_cores, lambda unit: unit.cpu_quota_cores)
+    wanted = declared_anywhere(subject, CPU)
     return asked("CPU limited", "CPU not limited", stands=wanted)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge cpu.max of the container's own levels."""
-    return judge_limited(subject, lambda level: level.cpu_max_cores, declared=promise(declared(subject)), noun="CPU")
+    return judge_limited(subject, CPU, declared=promise(declared(subject)), noun="CPU")
 
 
 CHECK = Check(

@@ -9,21 +9,24 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, passed, unknown
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.limits.resources import CPU, MEMORY
 from exporter.facts.cgroup import Level, container_id_of
 from exporter.report.findings import Outcome, Severity
+
+_TWICE = (("memory", MEMORY), ("CPU", CPU))
 
 
 def declared(subject: ContainerSubject) -> Outcome:
     """Judge what podman and the unit were each asked."""
     if subject.container is None or subject.unit is None:
         return unknown("unit or podman not readable")
-    asked_for = {
-        "memory by podman": subject.container.limits.memory_bytes,
-        "memory by the unit": subject.unit.memory_max_bytes,
-        "CPU by podman": subject.container.limits.cpu_cores,
-        "CPU by the unit": subject.unit.cpu_quota_cores,
-    }
-    return _judge([name for name, limit in asked_for.items() if limit is None])
+    lacking = []
+    for noun, resource in _TWICE:
+        if resource.of_podman(subject.container.limits) is None:
+            lacking.append(f"{noun} by podman")
+        if resource.of_unit(subject.unit) is None:
+            lacking.append(f"{noun} by the unit")
+    return _judge(lacking)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -39,14 +42,11 @@ def examine(subject: ContainerSubject) -> Outcome:
         if level.level in outer and container_id_of(level.path.rpartition("/")[2]) is None
     ]
     lacking = []
-    if payload.memory_max_bytes is None:
-        lacking.append("memory by podman")
-    if all(level.memory_max_bytes is None for level in kept):
-        lacking.append("memory by the unit")
-    if payload.cpu_max_cores is None:
-        lacking.append("CPU by podman")
-    if all(level.cpu_max_cores is None for level in kept):
-        lacking.append("CPU by the unit")
+    for noun, resource in _TWICE:
+        if resource.in_force(payload) is None:
+            lacking.append(f"{noun} by podman")
+        if all(resource.in_force(level) is None for level in kept):
+            lacking.append(f"{noun} by the unit")
     if lacking and subject.cgroups.unreadable:
         return unknown("a cgroup file not readable", "; ".join(subject.cgroups.unreadable[:3]))
     return _judge(lacking)

@@ -8,20 +8,19 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import asked, declared_anywhere, judge_limited, promise
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.limits.resources import MEMORY_HIGH
 from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: ContainerSubject) -> Outcome:
     """Judge what podman and the unit were asked."""
-    wanted = declared_anywhere(subject, lambda asked: asked.memory_high_bytes, lambda unit: unit.memory_high_bytes)
+    wanted = declared_anywhere(subject, MEMORY_HIGH)
     return asked("memory growth limited", "memory growth not limited", stands=wanted)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge memory.high of the container's own levels."""
-    return judge_limited(
-        subject, lambda level: level.memory_high_bytes, declared=promise(declared(subject)), noun="memory growth"
-    )
+    return judge_limited(subject, MEMORY_HIGH, declared=promise(declared(subject)), noun="memory growth")
 
 
 CHECK = Check(

@@ -8,20 +8,19 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import asked, declared_anywhere, judge_limited, promise
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.limits.resources import MEMORY
 from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: ContainerSubject) -> Outcome:
     """Judge what podman and the unit were asked."""
-    wanted = declared_anywhere(subject, lambda asked: asked.memory_bytes, lambda unit: unit.memory_max_bytes)
+    wanted = declared_anywhere(subject, MEMORY)
     return asked("memory limited", "memory not limited", stands=wanted)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge memory.max of the container's own levels."""
-    return judge_limited(
-        subject, lambda level: level.memory_max_bytes, declared=promise(declared(subject)), noun="memory"
-    )
+    return judge_limited(subject, MEMORY, declared=promise(declared(subject)), noun="memory")
 
 
 CHECK = Check(

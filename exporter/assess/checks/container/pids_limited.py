@@ -8,20 +8,19 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import asked, declared_anywhere, judge_limited, promise
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.limits.resources import PIDS
 from exporter.report.findings import Outcome, Severity
 
 
 def declared(subject: ContainerSubject) -> Outcome:
     """Judge what podman and the unit were asked."""
-    wanted = declared_anywhere(subject, lambda asked: asked.pids, lambda unit: unit.tasks_max)
+    wanted = declared_anywhere(subject, PIDS)
     return asked("number of processes limited", "number of processes not limited", stands=wanted)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge pids.max of the container's own levels."""
-    return judge_limited(
-        subject, lambda level: level.pids_max, declared=promise(declared(subject)), noun="number of processes"
-    )
+    return judge_limited(subject, PIDS, declared=promise(declared(subject)), noun="number of processes")
 
 
 CHECK = Check(

@@ -9,20 +9,19 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import asked, declared_anywhere, judge_limited, not_applicable, promise
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.limits.resources import MEMORY_SWAP
 from exporter.report.findings import Outcome, Severity, Verdict
 
 
 def declared(subject: ContainerSubject) -> Outcome:
     """Judge what podman and the unit were asked."""
-    wanted = declared_anywhere(subject, lambda asked: asked.memory_swap_bytes, lambda unit: unit.memory_swap_max_bytes)
+    wanted = declared_anywhere(subject, MEMORY_SWAP)
     return asked("swap limited", "swap not limited", stands=wanted)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge memory.swap.max of the container's own levels, where there is swap."""
-    outcome = judge_limited(
-        subject, lambda level: level.memory_swap_max_bytes, declared=promise(declared(subject)), noun="swap"
-    )
+    outcome = judge_limited(subject, MEMORY_SWAP, declared=promise(declared(subject)), noun="swap")
     if outcome.verdict is Verdict.FAIL and subject.host is not None and subject.host.swap_total_bytes == 0:
         return not_applicable("the host has no swap")
     if outcome.verdict is Verdict.FAIL and subject.cgroups and subject.cgroups.use.memory_swap_bytes is None:

@@ -1,36 +1,20 @@
-"""Which container needs eyes first: what is wrong with each, and how bad it is."""
+"""Which container needs eyes first, and which finding: what happens now, and what is gravest, comes first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from exporter.assess.storage.datasets import quota_ratio
-from exporter.report.container import ContainerReport
+from exporter.report.container import ContainerReport, RankedContainer
 from exporter.report.findings import Finding, Severity, Verdict
 from exporter.report.host import Report
 
 # An ended container is none of these by itself: a job may have done its work.
 _ALARMING_STATES = {"missing": Severity.CRITICAL, "dead": Severity.CRITICAL}
 _RECENT_SECONDS = 86_400
-_GRAVITY = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One container as the page shows it; None: nothing to compare with."""
-
-    container: ContainerReport
-    quota_ratio: float | None  # of its fullest dataset
-    state_severity: Severity | None
-    memory_severity: Severity | None
-    quota_severity: Severity | None
-    oom_severity: Severity | None  # of kills within a day: totals are for ever
-    restarts_severity: Severity | None
-    failed: tuple[Finding, ...]  # gravest first
-
-
-def worst_first(report: Report) -> tuple[Row, ...]:
+def most_urgent_first(report: Report) -> tuple[RankedContainer, ...]:
     """Every container, the one that needs eyes most at the top."""
     thresholds = dict(report.thresholds)
     quotas = {dataset.name: quota_ratio(dataset) for dataset in report.datasets}
@@ -39,14 +23,20 @@ def worst_first(report: Report) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=_urgency))
 
 
+def gravest_first(findings: Iterable[Finding], verdict: Verdict) -> tuple[Finding, ...]:
+    """The findings with this verdict."""
+    chosen = (finding for finding in findings if finding.outcome.verdict is verdict)
+    return tuple(sorted(chosen, key=lambda finding: finding.severity.rank))
+
+
 def _row(
     container: ContainerReport,
     quotas: Mapping[str, float | None],
     thresholds: Mapping[str, float],
     since_seconds: float,
-) -> Row:
+) -> RankedContainer:
     fullest = max((ratio for one in container.datasets if (ratio := quotas.get(one.dataset)) is not None), default=None)
-    return Row(
+    return RankedContainer(
         container=container,
         quota_ratio=fullest,
         state_severity=_state_severity(container),
@@ -54,14 +44,8 @@ def _row(
         quota_severity=_severity(fullest, "quota", thresholds),
         oom_severity=Severity.CRITICAL if _killed_since(container, since_seconds) else None,
         restarts_severity=Severity.CRITICAL if container.restart_loop else None,
-        failed=gravest_first(container.findings),
+        failed=gravest_first(container.findings, Verdict.FAIL),
     )
-
-
-def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Those that fail."""
-    failed = (finding for finding in findings if finding.outcome.verdict is Verdict.FAIL)
-    return tuple(sorted(failed, key=lambda finding: _GRAVITY[finding.severity]))
 
 
 def _killed_since(container: ContainerReport, since_seconds: float) -> bool:
@@ -87,14 +71,14 @@ def _severity(ratio: float | None, subject: str, thresholds: Mapping[str, float]
     return None
 
 
-def _urgency(row: Row) -> tuple[int | float | str, ...]:
+def _urgency(row: RankedContainer) -> tuple[int | float | str, ...]:
     """What happens now comes before a wall that is weak, and that before what may happen."""
     happens, fails = list(_happenings(row)), [finding.severity for finding in row.failed]
     ranks = [-told.count(severity) for severity in Severity for told in (happens, fails)]
     return *ranks, -(row.container.memory.ratio or 0.0), row.container.name
 
 
-def _happenings(row: Row) -> Iterator[Severity | None]:
+def _happenings(row: RankedContainer) -> Iterator[Severity | None]:
     yield row.state_severity
     yield row.memory_severity
     yield row.quota_severity
