@@ -39,6 +39,7 @@ class Context:
 
     domain: str = ""  # container_t
     level: str = ""  # s0:c161,c724, as the kernel writes it; "" without categories, or where they confine nothing
+    written_level: str = ""  # as the label has it: s0, s0:c161,c724 or s0-s0:c0.c1023
     categories: frozenset[int] | None = None  # of the clearance, if they confine; None for no label of SELinux
 
 
@@ -48,10 +49,10 @@ def parse_context(label: str) -> Context:
     found = _CONTEXT.fullmatch(label)
     clearance = _LEVEL.fullmatch(found[2].rpartition("-")[2]) if found else None
     if found is None or clearance is None:
-        return Context(found[1] if found else "")
+        return Context(found[1], written_level=found[2]) if found else Context()
     categories = _categories(clearance[2]) if found[1] not in UNCONFINED else frozenset[int]()
     level = f"{clearance[1]}:{','.join(_written(categories))}" if categories and UNCHOSEN not in categories else ""
-    return Context(found[1], level, categories)
+    return Context(found[1], level, found[2], categories)
 
 
 def _categories(text: str | None) -> frozenset[int]:

@@ -32,6 +32,11 @@ def test_a_context_is_a_domain_and_a_level(text: str, domain: str, level: str) -
     assert (context.domain, context.level) == (domain, level)
 
 
+def test_a_level_is_kept_as_it_was_written_too() -> None:
+    assert parse_context("u:r:container_t:s0-s0:c3,c2,c1").written_level == "s0-s0:c3,c2,c1"
+    assert parse_context("u:r:container_t:s0").written_level == "s0"
+
+
 @given(st.text())
 def test_no_text_at_all_breaks_a_context(text: str) -> None:
     assert parse_context(text) == Context() or ":" in text

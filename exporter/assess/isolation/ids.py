@@ -16,10 +16,9 @@ from typing import TypeAlias
 
 from exporter.assess.inventory import KnownContainer
 from exporter.facts.container import IdRange
-from exporter.facts.host import Host, SubIds
+from exporter.facts.host import SUBID_OWNER_OF_CONTAINERS, Host, SubIds
 from exporter.report.host import IdUse
 
-OWNER = "containers"
 PODMAN_MINIMUM_IDS = 1024
 _ALL_IDS = (1 << 32) - 1  # the map of a process in no user namespace of its own
 _SHARED = "container:"
@@ -46,7 +45,7 @@ def id_use(everyone: Sequence[KnownContainer], host: Host | None, *, podman_told
     accounts = {"uid": host.account_uids, "gid": host.group_gids}
     uses = []
     for kind, path, ranges in (("uid", "etc/subuid", host.subuids), ("gid", "etc/subgid", host.subgids)):
-        if path not in host.unreadable and any(one.owner == OWNER for one in ranges):
+        if path not in host.unreadable and any(one.owner == SUBID_OWNER_OF_CONTAINERS for one in ranges):
             uses.append(_use(kind, ranges, accounts[kind], everyone if podman_told else None))
     return tuple(uses)
 
@@ -96,7 +95,7 @@ def _use(
     accounts: Sequence[tuple[str, int]],
     everyone: Sequence[KnownContainer] | None,
 ) -> IdUse:
-    pool = merged((one.start, one.start + one.count) for one in ranges if one.owner == OWNER)
+    pool = merged((one.start, one.start + one.count) for one in ranges if one.owner == SUBID_OWNER_OF_CONTAINERS)
     total = size(pool)
     if everyone is None:
         return IdUse(kind, total)
@@ -193,5 +192,5 @@ def _may_share(one: _Holder, other: _Holder) -> bool:
     if kinds == {"account"}:
         return True
     if kinds == {"range", "container"}:
-        return (one if one.kind == "range" else other).name == OWNER
+        return (one if one.kind == "range" else other).name == SUBID_OWNER_OF_CONTAINERS
     return kinds == {"range", "account"} and one.name == other.name

@@ -8,7 +8,6 @@ neither    system_u:object_r:var_t:s0                           a type that the 
 
 from __future__ import annotations
 
-from exporter.facts.host import Host
 from exporter.facts.process import ContainerProcesses
 from exporter.facts.selinux import parse_context
 from exporter.report.container import LabelKind
@@ -17,18 +16,12 @@ from exporter.report.container import LabelKind
 _TYPES_OF_CONTAINERS = frozenset(
     {"container_file_t", "container_ro_file_t", "container_share_t", "svirt_sandbox_file_t", "virt_content_t"}
 )
-_LEVEL_FIELD = 3  # of user:role:type:level, where the level may hold colons
-
-
-def has_selinux(host: Host) -> bool:
-    """Whether labels mean anything on this host."""
-    return host.selinux_mode not in (None, "disabled")
 
 
 def type_and_level(label: str | None) -> tuple[str, str]:
     """`container_t` and `s0:c1,c2` of `system_u:system_r:container_t:s0:c1,c2`; empty for what is no such label."""
-    fields = (label or "").split(":", _LEVEL_FIELD)
-    return (fields[2], fields[3]) if len(fields) > _LEVEL_FIELD else ("", "")
+    context = parse_context(label or "")
+    return context.domain, context.written_level
 
 
 def categories_of(label: str | None) -> frozenset[int] | None:

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.facts.container import Container, IdRange
-from exporter.facts.host import Host, SubIds
+from exporter.facts.host import SUBID_OWNER_OF_CONTAINERS, Host, SubIds
 from exporter.facts.process import Process
 from exporter.facts.selinux import UNCHOSEN, parse_context
 
 _EXAMPLES = 4
 _EVERY_ID = 2**32 - 1
-_OWNER_OF_PODMANS_IDS = "containers"  # subuid(5): whose range userns=auto takes from
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def sharers_of_ids(claims: Iterable[Claim], host: Host | None) -> Mapping[str, t
         accounts = sorted((uid, name) for name, uid in host.account_uids)
         subuids, subgids = _Owners(host.subuids), _Owners(host.subgids)
         for claim in everyone:
-            own = claim.user or _OWNER_OF_PODMANS_IDS
+            own = claim.user or SUBID_OWNER_OF_CONTAINERS
             others = [
                 *(_account_within(line, accounts) for line in claim.uids),
                 *(subuids.other_than(own, line) for line in claim.uids),

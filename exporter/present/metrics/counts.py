@@ -50,7 +50,7 @@ def _with_gone(
 
 
 def _has_selinux(report: Report) -> bool:
-    return report.host is not None and report.host.selinux_mode in {"enforcing", "permissive"}
+    return report.host is not None and report.host.has_selinux
 
 
 def _denials(report: Report) -> Iterator[Sample]:

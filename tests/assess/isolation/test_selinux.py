@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.assess.isolation.selinux import categories_of, has_selinux, label_kind, type_and_level
+from exporter.assess.isolation.selinux import categories_of, label_kind, type_and_level
 from exporter.report.container import LabelKind
 from tests.assess.secure import HOST, LABEL
 
@@ -60,4 +62,6 @@ def test_no_text_is_taken_for_a_private_label_unless_its_categories_are_the_proc
 
 
 def test_labels_mean_something_where_selinux_is_on_even_if_it_only_warns() -> None:
-    assert has_selinux(HOST)
+    assert HOST.has_selinux
+    assert replace(HOST, selinux_mode="permissive").has_selinux
+    assert not replace(HOST, selinux_mode="disabled").has_selinux

@@ -22,7 +22,7 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge the profile of every process."""
     if subject.host is None:
         return unknown("host's access control not readable")
-    if subject.host.selinux_mode not in (None, "disabled"):
+    if subject.host.has_selinux:
         return not_applicable("SELinux is the host's access control")
     if not subject.host.apparmor_enabled:
         return not_applicable("no AppArmor on this host")

@@ -10,7 +10,7 @@ from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import asked, judge_every_process, promise, unknown
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.container import IdRange
-from exporter.facts.host import Host, SubIds
+from exporter.facts.host import SUBID_OWNER_OF_CONTAINERS, Host, SubIds
 from exporter.report.findings import Outcome, Severity
 
 # Without a `containers` range, ids below this are those of the system and its accounts (login.defs: SUB_UID_MIN).
@@ -18,7 +18,7 @@ _FIRST_SUBORDINATE_ID = 100_000
 
 
 def _lowest(ranges: tuple[SubIds, ...]) -> int:
-    starts = [one.start for one in ranges if one.owner == "containers"]
+    starts = [one.start for one in ranges if one.owner == SUBID_OWNER_OF_CONTAINERS]
     return min(starts, default=_FIRST_SUBORDINATE_ID)
 
 

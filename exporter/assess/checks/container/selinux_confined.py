@@ -38,7 +38,7 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge the host's mode, then the label of every process."""
     if subject.host is None:
         return unknown("host's SELinux mode not readable")
-    if subject.host.selinux_mode in (None, "disabled"):
+    if not subject.host.has_selinux:
         if subject.host.apparmor_enabled:
             return not_applicable("AppArmor is the host's access control")
         return failed("SELinux is off", "the host has no mandatory access control")

@@ -27,7 +27,7 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge the label of every process against everybody else's."""
     if subject.host is None:
         return unknown("host's access control not readable")
-    if subject.host.selinux_mode in (None, "disabled"):
+    if not subject.host.has_selinux:
         return not_applicable("SELinux is not the host's access control")
     return judge_unshared(
         subject,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, passed, unknown
 from exporter.assess.checks.subject import HostSubject
+from exporter.facts.host import SUBID_OWNER_OF_CONTAINERS
 from exporter.report.findings import Outcome, Severity
 
-_OWNER = "containers"
 _IDS_OF_A_CONTAINER = 65536  # what --userns=auto gives at most unless told otherwise
 
 
@@ -20,11 +20,13 @@ def examine(subject: HostSubject) -> Outcome:
         return unknown("id ranges not readable", "/" + unread[0])
     wanted = max(1, subject.containers) * _IDS_OF_A_CONTAINER
     for path, ranges in (("/etc/subuid", subject.host.subuids), ("/etc/subgid", subject.host.subgids)):
-        count = sum(one.count for one in ranges if one.owner == _OWNER)
+        count = sum(one.count for one in ranges if one.owner == SUBID_OWNER_OF_CONTAINERS)
         if not count:
-            return failed("no ids for containers", f"{path} has no range of {_OWNER}")
+            return failed("no ids for containers", f"{path} has no range of {SUBID_OWNER_OF_CONTAINERS}")
         if count < wanted:
-            return failed("too few ids for containers", f"{path} has {count} of {_OWNER}, {wanted} are wanted")
+            return failed(
+                "too few ids for containers", f"{path} has {count} of {SUBID_OWNER_OF_CONTAINERS}, {wanted} are wanted"
+            )
     return passed("there are enough")
 
 
