@@ -1,4 +1,4 @@
-"""Who lives on this host: every container that any source knows, joined into one by its name.
+"""Every container of the host that any source knows, joined by its name.
 
 podman names what it is asked about; the cgroup tree and conmon's command line name what it is not
 asked about (other users' containers, a podman that does not answer); quadlets name what should be
@@ -60,17 +60,17 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
 
     found: dict[str, KnownContainer] = {}
 
-    def settle(resident: KnownContainer) -> None:
-        # A restart makes a new id before podman's list has dropped the old one: the living one is meant.
-        known = found.get(resident.name)
-        if known is None or (known.cgroups is None and resident.cgroups is not None):
-            found[resident.name] = resident
+    def add(known: KnownContainer) -> None:
+        # A restart makes a new id before podman's list has dropped the old one: the id with a cgroup is meant.
+        other = found.get(known.name)
+        if other is None or (other.cgroups is None and known.cgroups is not None):
+            found[known.name] = known
 
     containers = latest(snapshot.podman) or ()
     for container in containers:
         of_root = not container.user
         unit_name = container.unit or (unit_names.get(container.name, "") if of_root else "")
-        settle(
+        add(
             KnownContainer(
                 name=full_name(container.user, container.name),
                 user=container.user,
@@ -85,7 +85,7 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     asked_about = {container.id for container in containers}
     for container_id, tree in cgroups.items():
         if container_id not in asked_about:
-            settle(_unlisted(tree, conmons.get(container_id), processes.get(container_id), units, accounts))
+            add(_unlisted(tree, conmons.get(container_id), processes.get(container_id), units, accounts))
     # Only a podman that answers can be missing something; a silent one leaves the state open, and the counts stay.
     state = "missing" if isinstance(snapshot.podman, Read) else ""
     for quadlet in quadlets:

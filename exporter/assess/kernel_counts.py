@@ -18,19 +18,19 @@ from exporter.facts.snapshot import Snapshot
 from exporter.facts.unit import Unit
 
 
-def own_levels(cgroups: ContainerCgroups, living: Mapping[str, frozenset[str]]) -> tuple[CgroupLevel, ...]:
-    """The levels that hold this container alone, payload first; `living` is who lives where."""
+def own_levels(cgroups: ContainerCgroups, occupants: Mapping[str, frozenset[str]]) -> tuple[CgroupLevel, ...]:
+    """The levels that hold this container alone, payload first; `occupants`: ids of containers by cgroup path."""
     own = []
     for level in cgroups.levels:
         name = level.path.rsplit("/", 1)[-1]
-        if len(living.get(level.path, ())) > 1 or level.level is Level.ANCESTOR or name in COMMON_SLICES:
+        if len(occupants.get(level.path, ())) > 1 or level.level is Level.ANCESTOR or name in COMMON_SLICES:
             break
         own.append(level)
     return tuple(own)
 
 
-def occupants(trees: tuple[ContainerCgroups, ...]) -> dict[str, frozenset[str]]:
-    """Cgroup path -> ids of the containers that live in it or below it."""
+def occupants_by_path(trees: tuple[ContainerCgroups, ...]) -> dict[str, frozenset[str]]:
+    """By cgroup path: ids of the containers that live in it or below it."""
     found: dict[str, set[str]] = {}
     for tree in trees:
         for level in tree.levels:
@@ -38,16 +38,16 @@ def occupants(trees: tuple[ContainerCgroups, ...]) -> dict[str, frozenset[str]]:
     return {path: frozenset(ids) for path, ids in found.items()}
 
 
-def own_memory_events(cgroups: ContainerCgroups | None, living: Mapping[str, frozenset[str]]) -> MemoryEvents | None:
-    """memory.events of the container's outermost own cgroup: what it and its dead have met with."""
-    for level in reversed(own_levels(cgroups, living) if cgroups else ()):
+def own_memory_events(cgroups: ContainerCgroups | None, occupants: Mapping[str, frozenset[str]]) -> MemoryEvents | None:
+    """memory.events of the container's outermost own cgroup: earlier lives of the container included."""
+    for level in reversed(own_levels(cgroups, occupants) if cgroups else ()):
         if level.memory_events is not None:
             return level.memory_events
     return None
 
 
-def memory_events_of_the_dead(unit: Unit | None, snapshot: Snapshot) -> MemoryEvents | None:
-    """memory.events of the slice that a container left behind, if no other unit is told to live there too."""
+def memory_events_of_empty_slice(unit: Unit | None, snapshot: Snapshot) -> MemoryEvents | None:
+    """memory.events of the slice of a container that does not run, if no other unit is to live in that slice."""
     if unit is None or not unit.slice or unit.slice in COMMON_SLICES:
         return None
     units = latest(snapshot.systemd) or ()
@@ -59,11 +59,11 @@ def memory_events_of_the_dead(unit: Unit | None, snapshot: Snapshot) -> MemoryEv
     return None
 
 
-def restarts(resident: KnownContainer) -> int | None:
+def restarts(known: KnownContainer) -> int | None:
     """Automatic restarts, by systemd, or by podman's own policy for a container without a unit."""
-    if resident.unit is not None and resident.unit.restarts is not None:
-        return resident.unit.restarts
-    return resident.container.restarts if resident.container is not None else None
+    if known.unit is not None and known.unit.restarts is not None:
+        return known.unit.restarts
+    return known.container.restarts if known.container is not None else None
 
 
 def restart_loop(

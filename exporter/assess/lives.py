@@ -57,12 +57,16 @@ class _Answers:
 
 
 def lives_after(
-    known: Mapping[str, Life] | None, snapshot: Snapshot, everyone: tuple[KnownContainer, ...]
+    before: Mapping[str, Life] | None, snapshot: Snapshot, containers: tuple[KnownContainer, ...]
 ) -> dict[str, Life]:
     """The lives of a snapshot by container id, given those of the one before it; None: nothing is remembered."""
     answers = _answers(snapshot)
-    seen_seconds = None if known is None else snapshot.taken_at_seconds
-    lives = {one.id: _life_after((known or {}).get(one.id), one, answers, seen_seconds) for one in everyone if one.id}
+    seen_seconds = None if before is None else snapshot.taken_at_seconds
+    lives = {
+        known.id: _life_after((before or {}).get(known.id), known, answers, seen_seconds)
+        for known in containers
+        if known.id
+    }
     return {container_id: life for container_id, life in lives.items() if life is not None}
 
 
@@ -79,49 +83,49 @@ def _answers(snapshot: Snapshot) -> _Answers:
 
 
 def _life_after(
-    before: Life | None, resident: KnownContainer, answers: _Answers, seen_seconds: float | None
+    before: Life | None, known: KnownContainer, answers: _Answers, seen_seconds: float | None
 ) -> Life | None:
     snapshot = answers.snapshot
     if not isinstance(snapshot.cgroup, Read):
         return before  # nothing shows which life it is
-    phase = _phase(before, resident, snapshot)
-    inode = _inode(resident.cgroups) or (before.inode if before else None)
+    phase = _phase(before, known, snapshot)
+    inode = _inode(known.cgroups) or (before.inode if before else None)
     if before is None or (before.inode, before.phase) != (inode, phase):
-        life = _new_life(before, Life(inode, phase), resident, seen_seconds)
+        life = _new_life(before, Life(inode, phase), known, seen_seconds)
     elif phase is Phase.ALIVE and not before.lacks:
         return before
     else:
         life = before
-    life = replace(life, is_listed=life.is_listed or resident.container is not None)
+    life = replace(life, is_listed=life.is_listed or known.container is not None)
     if phase is not Phase.ALIVE:
-        return replace(life, lacks=_lacks_around(phase, resident, snapshot))
-    life = _with_processes(life, resident.processes, snapshot.process)
-    return replace(life, lacks=next(_lacks(life, resident, answers), ""))
+        return replace(life, lacks=_lacks_around(phase, known, snapshot))
+    life = _with_processes(life, known.processes, snapshot.process)
+    return replace(life, lacks=next(_lacks(life, known, answers), ""))
 
 
-def _phase(before: Life | None, resident: KnownContainer, snapshot: Snapshot) -> Phase:
-    if resident.state in _ENDED_STATES or _is_removed(before, resident, snapshot.podman):
+def _phase(before: Life | None, known: KnownContainer, snapshot: Snapshot) -> Phase:
+    if known.state in _ENDED_STATES or _is_removed(before, known, snapshot.podman):
         return Phase.ENDED
-    if resident.cgroups is None:
-        return Phase.LOST if resident.state in AWAKE_STATES else Phase.CREATED
-    is_unseen = resident.processes is None and isinstance(snapshot.process, Read)
-    return Phase.EMPTY if is_unseen or resident.cgroups.use.pids == 0 else Phase.ALIVE
+    if known.cgroups is None:
+        return Phase.LOST if known.state in AWAKE_STATES else Phase.CREATED
+    is_unseen = known.processes is None and isinstance(snapshot.process, Read)
+    return Phase.EMPTY if is_unseen or known.cgroups.use.pids == 0 else Phase.ALIVE
 
 
-def _is_removed(before: Life | None, resident: KnownContainer, podman: Reading[T]) -> bool:
+def _is_removed(before: Life | None, known: KnownContainer, podman: Reading[T]) -> bool:
     """Whether podman had it and has it no more. A podman with a problem may have left it out."""
-    if resident.user or not isinstance(podman, Read) or podman.problems:
+    if known.user or not isinstance(podman, Read) or podman.problems:
         return False
-    if resident.container is None:
+    if known.container is None:
         return before is not None and before.is_listed
     # Between its list and its inspect podman removes a container: the list alone still names it.
-    return not resident.container.inspected
+    return not known.container.inspected
 
 
-def _new_life(before: Life | None, life: Life, resident: KnownContainer, seen_seconds: float | None) -> Life:
+def _new_life(before: Life | None, life: Life, known: KnownContainer, seen_seconds: float | None) -> Life:
     signs = [seen_seconds]
     found_seconds = _LONG_AGO if seen_seconds is None else seen_seconds
-    container, processes = resident.container, resident.processes
+    container, processes = known.container, known.processes
     if before is not None:
         found_seconds = before.found_seconds
         is_same = before.inode in {None, life.inode}
@@ -139,7 +143,7 @@ def _new_life(before: Life | None, life: Life, resident: KnownContainer, seen_se
             is_listed=before.is_listed,
         )
     elif container is not None:  # of one that is known, it may be podman's word on the life before
-        signs.append(_podmans_sign(life.phase, resident.state, container))
+        signs.append(_podmans_sign(life.phase, known.state, container))
     if life.phase is Phase.ALIVE and processes is not None and _is_of(life, processes):
         signs.append(processes.started_at_seconds)
     return replace(
@@ -197,11 +201,11 @@ def _inode(cgroups: ContainerCgroups | None) -> int | None:
     return cgroups.levels[0].inode if cgroups and cgroups.levels else None
 
 
-def _lacks_around(phase: Phase, resident: KnownContainer, snapshot: Snapshot) -> str:
+def _lacks_around(phase: Phase, known: KnownContainer, snapshot: Snapshot) -> str:
     """What of a container that does not live is not known yet."""
     if phase is Phase.EMPTY:
         return "none of its processes was seen"
-    container = resident.container
+    container = known.container
     if not isinstance(snapshot.podman, Read):
         return "podman has not answered yet" if is_awaited(snapshot.podman) else ""
     if container is None:
@@ -214,21 +218,21 @@ def _lacks_around(phase: Phase, resident: KnownContainer, snapshot: Snapshot) ->
     return "podman has not removed it yet" if is_removed else ""
 
 
-def _lacks(life: Life, resident: KnownContainer, answers: _Answers) -> Iterator[str]:
+def _lacks(life: Life, known: KnownContainer, answers: _Answers) -> Iterator[str]:
     """What of a living container is not known yet."""
     snapshot = answers.snapshot
     yield from _awaited(snapshot)
     if isinstance(snapshot.process, Read):
-        if resident.processes is None or not _is_of(life, resident.processes):
+        if known.processes is None or not _is_of(life, known.processes):
             yield "its processes were not read yet"
-        elif _is_runtimes(resident.processes, snapshot.process.value):
+        elif _is_runtimes(known.processes, snapshot.process.value):
             yield "its first process is still the runtime's"
-    if isinstance(snapshot.podman, Read) and not _has_podman_answered(life, resident, snapshot.podman):
+    if isinstance(snapshot.podman, Read) and not _has_podman_answered(life, known, snapshot.podman):
         yield "podman does not report it as running yet"
-    if not resident.user:
-        yield from _lacks_of_root(life, resident, answers)
+    if not known.user:
+        yield from _lacks_of_root(life, known, answers)
     if life.payload_seen_seconds is not None:
-        yield from _lacks_of_payload(life.payload_seen_seconds, resident, answers)
+        yield from _lacks_of_payload(life.payload_seen_seconds, known, answers)
 
 
 def _awaited(snapshot: Snapshot) -> Iterator[str]:
@@ -238,36 +242,36 @@ def _awaited(snapshot: Snapshot) -> Iterator[str]:
             yield f"{name} has not answered yet"
 
 
-def _has_podman_answered(life: Life, resident: KnownContainer, podman: Read[T]) -> bool:
+def _has_podman_answered(life: Life, known: KnownContainer, podman: Read[T]) -> bool:
     if not _is_answer(podman, life.began_seconds):
         return False
-    container = resident.container
+    container = known.container
     if container is None:
         # A user's podman may not be asked. Root's names each container that runs, and one that has just begun soon.
-        return bool(resident.user)
-    return container.inspected and resident.state in AWAKE_STATES
+        return bool(known.user)
+    return container.inspected and known.state in AWAKE_STATES
 
 
-def _lacks_of_root(life: Life, resident: KnownContainer, answers: _Answers) -> Iterator[str]:
+def _lacks_of_root(life: Life, known: KnownContainer, answers: _Answers) -> Iterator[str]:
     """What can be asked of root's containers alone: the units and quadlets of users are not read."""
     snapshot = answers.snapshot
     if isinstance(snapshot.systemd, Read):
-        path = resident.cgroups.levels[0].path if resident.cgroups else ""
+        path = known.cgroups.levels[0].path if known.cgroups else ""
         wanted = {name for name in (unit_of(path), slice_of(path)) if name and not name.startswith("libpod-")}
         unanswered = wanted - answers.units
         if unanswered or not _is_answer(snapshot.systemd, life.began_seconds):
             yield f"systemd has not answered for {', '.join(sorted(unanswered or wanted))} yet"
-    if resident.name not in answers.described and not _is_answer(snapshot.quadlet, life.began_seconds):
+    if known.name not in answers.described and not _is_answer(snapshot.quadlet, life.began_seconds):
         yield "quadlets were not read yet"
 
 
-def _lacks_of_payload(seen_seconds: float, resident: KnownContainer, answers: _Answers) -> Iterator[str]:
+def _lacks_of_payload(seen_seconds: float, known: KnownContainer, answers: _Answers) -> Iterator[str]:
     """What can be read only once the payload runs."""
     snapshot = answers.snapshot
     if not _is_answer(snapshot.cgroup, seen_seconds):
         yield "its cgroups were not read yet"
-    mounts = volumes_of(resident.container, resident.processes)
-    read = all((resident.id, mount.mount_point, mount.mount_id) in answers.volumes for mount in mounts)
+    mounts = volumes_of(known.container, known.processes)
+    read = all((known.id, mount.mount_point, mount.mount_id) in answers.volumes for mount in mounts)
     if not read and not _is_answer(snapshot.volume, seen_seconds):
         yield "its volumes were not read yet"
     listed = all(mount.source in answers.datasets for mount in mounts if mount.filesystem == "zfs")

@@ -21,22 +21,22 @@ from exporter.report.findings import Verdict
 
 def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletProblem], title: str = "") -> Examination:
     """What the checks say of each container that was asked for; other files count through those that name them."""
-    everyone = tuple(files)
-    neighbours = _neighbours(everyone)
-    ids, labels = _sharers(everyone)
-    sources = _asked_sources(everyone)
+    every_file = tuple(files)
+    names_in_slice = _names_by_slice(every_file)
+    ids, labels = _sharers(every_file)
+    sources = _asked_sources(every_file)
     return Examination(
         checks=tuple(check.info for check in CHECKS),
         subjects=tuple(
             _examined(
                 file,
                 file.container,
-                in_slice=neighbours.get(_slice(file), ()),
+                in_slice=names_in_slice.get(_slice(file), ()),
                 ids=ids.get(file.path, Sharers()),
                 label=labels.get(file.path, Sharers()),
                 sources=sources[file.tree],
             )
-            for file in everyone
+            for file in every_file
             if file.asked and file.container
         ),
         problems=tuple(dict.fromkeys(_sentence(problem) for problem in problems)),
@@ -62,10 +62,10 @@ def _examined(
         unit=file.unit,
         host=None,
         running=False,
-        neighbours_in_slice=tuple(other for other in in_slice if other != container.name),
+        other_occupants=tuple(other for other in in_slice if other != container.name),
         ids_shared_with=ids,
         label_shared_with=label,
-        asked_by_others=sources.of_others(_tenant(container)),
+        asked_by_others=sources.of_others(_volume_holder(container)),
     )
     findings = tuple(check.judge_declared(subject) for check in CHECKS)
     amiss = {one.check for one in findings if one.outcome.verdict in {Verdict.FAIL, Verdict.UNKNOWN}}
@@ -88,7 +88,7 @@ def _slice(file: QuadletFile) -> tuple[str, str]:
     return file.tree, file.unit.slice if file.unit else ""
 
 
-def _neighbours(files: tuple[QuadletFile, ...]) -> dict[tuple[str, str], tuple[str, ...]]:
+def _names_by_slice(files: tuple[QuadletFile, ...]) -> dict[tuple[str, str], tuple[str, ...]]:
     """By tree and slice: the containers that ask for it."""
     found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for file in files:
@@ -111,14 +111,14 @@ def _sharers(files: tuple[QuadletFile, ...]) -> tuple[dict[str, Sharers], dict[s
 
 def _asked_sources(files: tuple[QuadletFile, ...]) -> dict[str, AskedSources]:
     """By tree: who asks for which volume."""
-    tenants: defaultdict[str, list[VolumeHolder]] = defaultdict(list)
+    holders: defaultdict[str, list[VolumeHolder]] = defaultdict(list)
     for file in files:
         if file.container is not None:
-            tenants[file.tree].append(_tenant(file.container))
-    return {tree: AskedSources(of_tree) for tree, of_tree in tenants.items()}
+            holders[file.tree].append(_volume_holder(file.container))
+    return {tree: AskedSources(of_tree) for tree, of_tree in holders.items()}
 
 
-def _tenant(container: Container) -> VolumeHolder:
+def _volume_holder(container: Container) -> VolumeHolder:
     return holder_of(full_name(container.user, container.name), container, None)
 
 

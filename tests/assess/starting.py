@@ -79,7 +79,7 @@ UNLIMITED = replace(
     ),
 )
 
-# A neighbour with walls of its own, whom nothing of this may touch.
+# Another container with walls of its own, which nothing of this may touch.
 _SLICE = "/services.slice/services-twin.slice"
 _LABEL = "system_u:system_r:container_t:s0:c1,c2"
 _IDS = (IdRange(0, 2147500000, 1024),)
@@ -134,7 +134,7 @@ def asked(value: T, at_seconds: float) -> Read[T]:
 
 
 def table(*containers: ContainerProcesses, conmon: Conmon = CONMON) -> ProcessTable:
-    """What /proc shows, beside the neighbour's processes."""
+    """What /proc shows, beside the other container's processes."""
     return ProcessTable((TWIN_PROCESSES, *containers), (_TWIN_CONMON, conmon), HOST_NAMESPACES, HOST_MOUNTS)
 
 

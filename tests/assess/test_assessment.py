@@ -71,7 +71,7 @@ def test_of_an_ended_container_only_its_removal_is_judged() -> None:
     assert verdicts(report) == {"auto_remove": Verdict.FAIL}
 
 
-def test_a_neighbour_in_the_slice_is_named() -> None:
+def test_another_occupant_of_the_slice_is_named() -> None:
     other = replace(CGROUPS, container_id="f" * 64, levels=CGROUPS.levels[2:])
     twin = replace(CONTAINER, id="f" * 64, name="good01", unit="")
     report = report_of(replace(SNAPSHOT, cgroup=answered((CGROUPS, other)), podman=answered((CONTAINER, twin))))

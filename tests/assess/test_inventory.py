@@ -17,16 +17,16 @@ ANSWERED: Read[tuple[Container, ...]] = answered((CONTAINER,))
 
 
 def by_name(snapshot: Snapshot) -> dict[str, KnownContainer]:
-    return {resident.name: resident for resident in known_containers(snapshot)}
+    return {known.name: known for known in known_containers(snapshot)}
 
 
 def test_one_container_is_joined_from_every_source() -> None:
-    resident = by_name(SNAPSHOT)["objects02"]
-    assert resident.container == CONTAINER
-    assert resident.cgroups == CGROUPS
-    assert resident.processes == PROCESSES
-    assert resident.unit == UNIT
-    assert resident.state == "running"
+    known = by_name(SNAPSHOT)["objects02"]
+    assert known.container == CONTAINER
+    assert known.cgroups == CGROUPS
+    assert known.processes == PROCESSES
+    assert known.unit == UNIT
+    assert known.state == "running"
 
 
 def test_a_rootless_container_is_named_by_user_and_never_joined_with_a_unit_of_the_system() -> None:
@@ -61,15 +61,15 @@ def test_a_silent_podman_leaves_the_last_names() -> None:
 
 
 def test_a_podman_that_never_answered_leaves_the_names_of_conmon_and_the_unit_of_the_cgroup() -> None:
-    resident = by_name(replace(SNAPSHOT, podman=silent()))["objects02"]
-    assert resident.state == "running"
-    assert resident.unit == UNIT
+    known = by_name(replace(SNAPSHOT, podman=silent()))["objects02"]
+    assert known.state == "running"
+    assert known.unit == UNIT
 
 
 def test_a_wanted_quadlet_that_podman_does_not_have_is_missing() -> None:
     snapshot = replace(SNAPSHOT, podman=answered(()), cgroup=answered(()))
-    resident = by_name(snapshot)["objects02"]
-    assert (resident.state, resident.unit, resident.id) == ("missing", UNIT, "")
+    known = by_name(snapshot)["objects02"]
+    assert (known.state, known.unit, known.id) == ("missing", UNIT, "")
 
 
 def test_nothing_is_missing_while_podman_is_silent_and_the_expected_stay_known() -> None:

@@ -373,7 +373,7 @@ def test_no_check_fails_or_is_unknown_in_whatever_order_the_answers_come(order: 
         report = assess(taken(), Thresholds(), Build())
         assert [word for one in report.containers for word in complaints(one)] == []
         twin = next(one for one in report.containers if one.name == "twin")
-        assert len(twin.findings) > 30, "the neighbour is judged all the time"
+        assert len(twin.findings) > 30, "the other container is judged all the time"
         assert report.id_use[0].overlaps == 0
     one = next(one for one in report.containers if one.name == "objects02")
     assert not one.is_starting, one.lacks

@@ -147,8 +147,8 @@ def test_two_quadlets_of_one_source_are_told_of_each_other_only_beside_each_othe
 
 
 def test_a_file_that_nobody_asked_for_counts_and_is_not_judged() -> None:
-    neighbour = replace(GOOD, path="db.container", container=replace(ASKED, name="db", mounts=()), asked=False)
-    assert failing(examine_quadlets([GOOD, neighbour], [])) == {"web": {"own_slice"}}
+    other = replace(GOOD, path="db.container", container=replace(ASKED, name="db", mounts=()), asked=False)
+    assert failing(examine_quadlets([GOOD, other], [])) == {"web": {"own_slice"}}
 
 
 def test_problems_are_sentences_with_their_place() -> None:

@@ -51,14 +51,14 @@ def made() -> Verdicts:
     for one in recording.podman:
         if one.unit in units:
             in_slice[units[one.unit].slice].append(one.name)
-    tenants = {one.id: holder_of(full_name(one.user, one.name), one, None) for one in recording.podman}
-    sources = AskedSources(tenants.values())
+    holders = {one.id: holder_of(full_name(one.user, one.name), one, None) for one in recording.podman}
+    sources = AskedSources(holders.values())
     found: Verdicts = {}
     for one in recording.podman:
         unit = units.get(one.unit)
         if unit is None or one.is_infra:
             continue
-        neighbours = tuple(name for name in in_slice[unit.slice] if name != one.name)
+        others = tuple(name for name in in_slice[unit.slice] if name != one.name)
         subject = ContainerSubject(
             name=full_name(one.user, one.name),
             user=one.user,
@@ -67,8 +67,8 @@ def made() -> Verdicts:
             cgroups=None,
             unit=unit,
             host=None,
-            neighbours_in_slice=neighbours,
-            asked_by_others=sources.of_others(tenants[one.id]),
+            other_occupants=others,
+            asked_by_others=sources.of_others(holders[one.id]),
         )
         found |= {(one.name, check.id): check.declared(subject).verdict for check in CHECKS if check.declared}
     return found

@@ -96,10 +96,10 @@ def _names_of(processes: list[Process]) -> str:
 
 
 def judge_limited(subject: ContainerSubject, resource: Resource, *, declared: bool | None, noun: str) -> Outcome:
-    """Pass if the payload, the service or a slice of its own has the limit; an ancestor's limits the neighbours too."""
+    """Pass if the payload, the service or a slice of its own has the limit: an ancestor's is not its own."""
     if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
-    own = {Level.PAYLOAD, Level.SERVICE} | (set() if subject.neighbours_in_slice else {Level.SLICE})
+    own = {Level.PAYLOAD, Level.SERVICE} | (set() if subject.other_occupants else {Level.SLICE})
     holders = [
         level.level.value
         for level in subject.cgroups.levels

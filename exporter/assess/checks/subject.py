@@ -36,7 +36,7 @@ class ContainerSubject:
     unit: Unit | None
     host: Host | None
     running: bool = True
-    neighbours_in_slice: tuple[str, ...] = ()  # other containers with processes below this one's slice
+    other_occupants: tuple[str, ...] = ()  # of its slice: other containers with processes below it
     slice_unit: Unit | None = None  # what systemd says of the innermost slice
     host_namespaces: tuple[tuple[str, int], ...] = ()  # kind, inode; () is not known
     host_mounts: Mapping[str, tuple[MountPoint, ...]] = field(default_factory=dict)  # by device; empty is not known

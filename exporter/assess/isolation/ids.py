@@ -38,7 +38,7 @@ class _Holder:
     namespaces: frozenset[str] = frozenset()  # what a container shares its ids with on purpose
 
 
-def id_use(everyone: Sequence[KnownContainer], host: Host | None, *, podman_told: bool) -> tuple[IdUse, ...]:
+def id_use(containers: Sequence[KnownContainer], host: Host | None, *, podman_told: bool) -> tuple[IdUse, ...]:
     """Of uids and gids each, where the host has a range for containers."""
     if host is None:
         return ()
@@ -46,7 +46,7 @@ def id_use(everyone: Sequence[KnownContainer], host: Host | None, *, podman_told
     uses = []
     for kind, path, ranges in (("uid", "etc/subuid", host.subuids), ("gid", "etc/subgid", host.subgids)):
         if path not in host.unreadable and any(one.owner == SUBID_OWNER_OF_CONTAINERS for one in ranges):
-            uses.append(_use(kind, ranges, accounts[kind], everyone if podman_told else None))
+            uses.append(_use(kind, ranges, accounts[kind], containers if podman_told else None))
     return tuple(uses)
 
 
@@ -93,16 +93,16 @@ def _use(
     kind: str,
     ranges: Sequence[SubIds],
     accounts: Sequence[tuple[str, int]],
-    everyone: Sequence[KnownContainer] | None,
+    containers: Sequence[KnownContainer] | None,
 ) -> IdUse:
     pool = merged((one.start, one.start + one.count) for one in ranges if one.owner == SUBID_OWNER_OF_CONTAINERS)
     total = size(pool)
-    if everyone is None:
+    if containers is None:
         return IdUse(kind, total)
-    containers = [holder for one in everyone if (holder := _container(kind, one)) is not None]
-    namespaces = _one_of_each_namespace(containers)
-    free = without(pool, [interval for one in containers for interval in one.intervals])
-    sizes = [size(one.intervals) for one in containers if all(_is_within(each, pool) for each in one.intervals)]
+    holders = [holder for known in containers if (holder := _container(kind, known)) is not None]
+    namespaces = _one_of_each_namespace(holders)
+    free = without(pool, [interval for holder in holders for interval in holder.intervals])
+    sizes = [size(one.intervals) for one in holders if all(_is_within(each, pool) for each in one.intervals)]
     return IdUse(
         kind,
         total,

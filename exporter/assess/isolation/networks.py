@@ -29,21 +29,21 @@ _ON_PARENT = frozenset({"macvlan", "ipvlan"})
 _UP = frozenset({"up", "unknown"})
 
 
-def networks(everyone: Sequence[KnownContainer], host: Host | None) -> tuple[NetworkReport, ...]:
+def networks(containers: Sequence[KnownContainer], host: Host | None) -> tuple[NetworkReport, ...]:
     """Every network that a container is in, root's first, by name."""
     members: dict[str, list[tuple[KnownContainer, ContainerNetwork]]] = {}
     holders: dict[Segment, Counter[str]] = {}
-    for resident in everyone:
-        for network in own_networks(resident, host):
-            members.setdefault(full_name(resident.user, network.name), []).append((resident, network))
-            holders.setdefault(_segment(resident, network), Counter()).update(_addresses(network))
+    for known in containers:
+        for network in own_networks(known, host):
+            members.setdefault(full_name(known.user, network.name), []).append((known, network))
+            holders.setdefault(_segment(known, network), Counter()).update(_addresses(network))
     links = dict(host.links) if host and host.links else None
     reports = []
     for name, connected in sorted(members.items(), key=lambda one: (one[1][0][0].user, one[0]))[:_NETWORKS_MAX]:
-        resident, network = connected[0]
-        held = holders[_segment(resident, network)]
+        known, network = connected[0]
+        held = holders[_segment(known, network)]
         addresses = {address for _, one in connected for address in _addresses(one)}
-        is_on_parent = not resident.user and network.driver in _ON_PARENT and bool(network.parent)
+        is_on_parent = not known.user and network.driver in _ON_PARENT and bool(network.parent)
         is_listed = is_on_parent and not network.parent.startswith(PAIRED_LINKS)
         reports.append(
             NetworkReport(
@@ -57,16 +57,16 @@ def networks(everyone: Sequence[KnownContainer], host: Host | None) -> tuple[Net
     return tuple(reports)
 
 
-def own_networks(resident: KnownContainer, host: Host | None) -> tuple[ContainerNetwork, ...]:
+def own_networks(known: KnownContainer, host: Host | None) -> tuple[ContainerNetwork, ...]:
     """The networks that the container itself is connected to.
 
     Of one that joins another's namespace, as those of a pod do, podman tells the other's once more. For a macvlan that
     was made without a parent, netavark takes the interface of the default route.
     """
-    container = resident.container
+    container = known.container
     if container is None or container.network_mode in _NO_NETWORK or container.network_mode.startswith("container:"):
         return ()
-    default = host.default_link if host and not resident.user else ""
+    default = host.default_link if host and not known.user else ""
     return tuple(
         replace(one, parent=default) if default and not one.parent and one.driver in _ON_PARENT else one
         for one in container.networks
@@ -74,13 +74,13 @@ def own_networks(resident: KnownContainer, host: Host | None) -> tuple[Container
 
 
 def traffic_by_container(
-    everyone: Sequence[KnownContainer], traffic: Iterable[NamespaceTraffic]
+    containers: Sequence[KnownContainer], traffic: Iterable[NamespaceTraffic]
 ) -> Mapping[str, tuple[Interface, ...]]:
     """The interfaces of each container's namespace, by its id, once: with the one whose namespace it is.
 
     That is a pod's infra container, or the one that joins nobody else's, or else the first by name.
     """
-    order = {one.id: (_joins(one), position) for position, one in enumerate(everyone) if one.id}
+    order = {one.id: (_joins(one), position) for position, one in enumerate(containers) if one.id}
     owned = {}
     for namespace in traffic:
         here = [container_id for container_id in namespace.container_ids if container_id in order]
@@ -89,17 +89,17 @@ def traffic_by_container(
     return owned
 
 
-def _joins(resident: KnownContainer) -> int:
-    container = resident.container
+def _joins(known: KnownContainer) -> int:
+    container = known.container
     if container is None:
         return 1
     return 0 if container.is_infra else 2 if container.network_mode.startswith("container:") else 1
 
 
-def _segment(resident: KnownContainer, network: ContainerNetwork) -> Segment:
+def _segment(known: KnownContainer, network: ContainerNetwork) -> Segment:
     if network.driver in _ON_PARENT:
-        return resident.user, "on", network.parent
-    return resident.user, "network", network.name
+        return known.user, "on", network.parent
+    return known.user, "network", network.name
 
 
 def _addresses(network: ContainerNetwork) -> frozenset[str]:

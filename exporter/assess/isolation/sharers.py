@@ -47,14 +47,14 @@ class _Span:
 
 def claim_in_force(name: str, user: str, pod: str, processes: Iterable[Process]) -> Claim:
     """What the processes of a container have together."""
-    everyone = tuple(processes)
+    all_processes = tuple(processes)
     return Claim(
         name,
         user,
         pod,
-        frozenset(line for one in everyone for line in own_ids(one.uid_map)),
-        frozenset(line for one in everyone for line in own_ids(one.gid_map)),
-        frozenset(found for one in everyone if (found := _chosen(one.security_label))),
+        frozenset(line for one in all_processes for line in own_ids(one.uid_map)),
+        frozenset(line for one in all_processes for line in own_ids(one.gid_map)),
+        frozenset(found for one in all_processes if (found := _chosen(one.security_label))),
     )
 
 
@@ -84,15 +84,15 @@ def _chosen(label: str | None) -> frozenset[int]:
 
 def sharers_of_labels(claims: Iterable[Claim]) -> Mapping[str, tuple[str, ...]]:
     """By container: examples of others with the same categories, with some of them alone, or with them and more."""
-    everyone = tuple(claims)
+    all_claims = tuple(claims)
     holders: defaultdict[frozenset[int], dict[str, str]] = defaultdict(dict)
-    for claim in everyone:
+    for claim in all_claims:
         for categories in claim.categories:
             if len(holders[categories]) <= _EXAMPLES:
                 holders[categories].setdefault(claim.group, claim.name)
     related = _related(holders)
     found: dict[str, tuple[str, ...]] = {}
-    for claim in everyone:
+    for claim in all_claims:
         others = {
             name
             for own in claim.categories
@@ -121,14 +121,14 @@ def _related(sets: Iterable[frozenset[int]]) -> Mapping[frozenset[int], list[fro
 
 def sharers_of_ids(claims: Iterable[Claim], host: Host | None) -> Mapping[str, tuple[str, ...]]:
     """By container: examples of others, of accounts and of owners of subordinate ids that have ids of its own."""
-    everyone = tuple(claims)
+    all_claims = tuple(claims)
     found: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    _meet(_spans((claim, claim.uids) for claim in everyone), found)
-    _meet(_spans((claim, claim.gids) for claim in everyone), found)
+    _meet(_spans((claim, claim.uids) for claim in all_claims), found)
+    _meet(_spans((claim, claim.gids) for claim in all_claims), found)
     if host is not None:
         accounts = sorted((uid, name) for name, uid in host.account_uids)
         subuids, subgids = _Owners(host.subuids), _Owners(host.subgids)
-        for claim in everyone:
+        for claim in all_claims:
             own = claim.user or SUBID_OWNER_OF_CONTAINERS
             others = [
                 *(_account_within(line, accounts) for line in claim.uids),

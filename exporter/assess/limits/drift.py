@@ -116,7 +116,7 @@ def _is_all_known(subject: ContainerSubject) -> bool:
 
 def _is_own_slice(subject: ContainerSubject) -> bool:
     name = _name_at(Level.SLICE, subject.cgroups) or (subject.slice_unit.name if subject.slice_unit else "")
-    return bool(name) and name not in COMMON_SLICES and not subject.neighbours_in_slice
+    return bool(name) and name not in COMMON_SLICES and not subject.other_occupants
 
 
 def _complaints(

@@ -104,7 +104,7 @@ def may_be_relabelled(asked: DeclaredMount) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class VolumeHolder:
-    """One container as a user of volumes."""
+    """One container that mounts volumes, or asks for them."""
 
     name: str
     user: str

@@ -28,13 +28,16 @@ def container(name: str, *connected: ContainerNetwork, user: str = "", mode: str
     return KnownContainer(f"{user}/{name}" if user else name, user, name, "running", facts, None, None, None)
 
 
-def told(*everyone: KnownContainer, host: Host | None = UP) -> dict[str, NetworkReport]:
-    return {one.name: one for one in networks(everyone, host)}
+def told(*containers: KnownContainer, host: Host | None = UP) -> dict[str, NetworkReport]:
+    return {one.name: one for one in networks(containers, host)}
 
 
 def test_two_addresses_of_one_network_are_two() -> None:
-    everyone = container("a", on("lan", "10.99.0.2", mac="02::1")), container("b", on("lan", "10.99.0.3", mac="02::2"))
-    assert told(*everyone)["lan"].duplicates == 0
+    containers = (
+        container("a", on("lan", "10.99.0.2", mac="02::1")),
+        container("b", on("lan", "10.99.0.3", mac="02::2")),
+    )
+    assert told(*containers)["lan"].duplicates == 0
 
 
 def test_one_address_or_mac_address_in_two_containers_is_a_duplicate() -> None:
@@ -71,10 +74,10 @@ def test_a_user_with_any_number_of_networks_takes_no_room_from_roots() -> None:
 
 
 def test_the_mac_address_that_all_of_an_ipvlan_have_is_no_duplicate() -> None:
-    everyone = [
+    containers = [
         container(name, on("ip", f"10.96.0.{at}", mac="02::1", driver="ipvlan")) for at, name in enumerate("ab")
     ]
-    assert told(*everyone)["ip"].duplicates == 0
+    assert told(*containers)["ip"].duplicates == 0
 
 
 def test_the_networks_of_a_pod_are_its_infra_containers_alone() -> None:
@@ -155,8 +158,8 @@ def test_traffic_is_shown_once_with_the_owner_of_the_namespace() -> None:
     members = container("a", mode="container:zz-infra"), container("b", mode="container:zz-infra")
     shared = NamespaceTraffic(("a", "b", "zz-infra"), (ETH0,))
     own = NamespaceTraffic(("c",), (ETH0,))
-    everyone = (*members, container("c"), infra)
-    assert traffic_by_container(everyone, (shared, own)) == {"zz-infra": (ETH0,), "c": (ETH0,)}
+    containers = (*members, container("c"), infra)
+    assert traffic_by_container(containers, (shared, own)) == {"zz-infra": (ETH0,), "c": (ETH0,)}
 
 
 def test_traffic_of_an_owner_that_is_gone_is_shown_with_the_first_by_name() -> None:

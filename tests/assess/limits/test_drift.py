@@ -134,7 +134,7 @@ def test_a_slice_of_its_own_is_a_source_and_a_shared_or_common_one_is_nobodys() 
     small = replace(SECURE, slice_unit=replace(SLICE, memory_max_bytes=96_000_000))
     assert drifts(small)["mismatch"] is True
     assert drifts(small)["not_applied"] is True, "the slice's cgroup has no limit"
-    assert drifts(replace(small, neighbours_in_slice=("good01",))) == STRAIGHT
+    assert drifts(replace(small, other_occupants=("good01",))) == STRAIGHT
     levels = tuple(
         replace(one, path=one.path.replace("services-objects02.slice", "system.slice")) for one in CGROUPS.levels
     )

@@ -26,7 +26,7 @@ def with_mounts(*mounts: MountPoint) -> ContainerProcesses:
     return replace(PROCESSES, mounts=mounts)
 
 
-def tenant(
+def holder(
     name: str, *mounts: MountPoint, pod: str = "", label: str = "", asked: tuple[DeclaredMount, ...] = ()
 ) -> VolumeHolder:
     processes = replace(with_mounts(*mounts), container_id=name, processes=(replace(PROCESS, security_label=label),))
@@ -70,9 +70,9 @@ def test_of_mounts_at_one_point_the_last_is_what_processes_see() -> None:
 
 def test_who_else_has_a_source_is_known_by_device_and_part() -> None:
     a, b, part = (
-        tenant("a", DATA),
-        tenant("b", replace(DATA, mount_point="/elsewhere")),
-        tenant("c", replace(DATA, root="/part")),
+        holder("a", DATA),
+        holder("b", replace(DATA, mount_point="/elsewhere")),
+        holder("c", replace(DATA, root="/part")),
     )
     sources = MountedSources((a, b, part))
     (of_a,), (of_part,) = sources.volumes(a, {}) or (), sources.volumes(part, {}) or ()
@@ -83,7 +83,7 @@ def test_who_else_has_a_source_is_known_by_device_and_part() -> None:
 
 
 def test_a_reader_is_a_sharer_and_no_writer() -> None:
-    a, b = tenant("a", DATA), tenant("b", replace(DATA, options=("ro",)))
+    a, b = holder("a", DATA), holder("b", replace(DATA, options=("ro",)))
     (of_a,) = MountedSources((a, b)).volumes(a, {}) or ()
     assert ([one.writable for one in of_a.sharers], of_a.writers) == ([False], ())
 
@@ -91,9 +91,9 @@ def test_a_reader_is_a_sharer_and_no_writer() -> None:
 def test_the_containers_of_one_pod_do_not_share_with_each_other() -> None:
     wish = DeclaredMount("/data", "/data", "bind", writable=True)
     a, b, other = (
-        tenant("a", DATA, pod="stack", asked=(wish,)),
-        tenant("b", DATA, pod="stack", asked=(wish,)),
-        tenant("c", DATA, asked=(wish,)),
+        holder("a", DATA, pod="stack", asked=(wish,)),
+        holder("b", DATA, pod="stack", asked=(wish,)),
+        holder("c", DATA, asked=(wish,)),
     )
     (of_a,) = MountedSources((a, b, other)).volumes(a, {}) or ()
     assert [one.name for one in of_a.sharers] == ["c"]
@@ -112,7 +112,7 @@ def test_a_volume_s_name_is_its_user_s_and_a_path_is_the_host_s() -> None:
 
 def test_a_volume_without_a_name_is_nobody_else_s() -> None:
     wish = DeclaredMount("", "/data", "volume", writable=True)
-    assert AskedSources((tenant("a", asked=(wish,)), tenant("b", asked=(wish,)))).of_others(tenant("a")) == {}
+    assert AskedSources((holder("a", asked=(wish,)), holder("b", asked=(wish,)))).of_others(holder("a")) == {}
 
 
 def test_figures_of_a_mount_that_was_there_before_are_not_those_of_the_one_that_is_there_now() -> None:

@@ -61,8 +61,8 @@ def examine(subject: ContainerSubject) -> Outcome:
 
 def _locks_one_out(volume: MountedVolume, own: frozenset[int] | None) -> bool:
     label = categories_of(volume.facts.security_label) if volume.facts else None
-    everyone = (own, *(sharer.categories for sharer in volume.sharers))
-    return bool(label) and any(one is None or not one.issuperset(label or ()) for one in everyone)
+    sharing = (own, *(sharer.categories for sharer in volume.sharers))
+    return bool(label) and any(one is None or not one.issuperset(label or ()) for one in sharing)
 
 
 CHECK = Check(

@@ -33,7 +33,7 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge memory.max and cpu.max of the payload, and of the levels that systemd keeps."""
     if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
-    outer = {Level.SERVICE} | (set() if subject.neighbours_in_slice else {Level.SLICE})
+    outer = {Level.SERVICE} | (set() if subject.other_occupants else {Level.SLICE})
     payload = subject.cgroups.levels[0]
     # The scope around a container that no unit runs is podman's too: what stands there, podman was asked for.
     kept = [

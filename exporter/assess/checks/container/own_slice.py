@@ -16,7 +16,7 @@ def declared(subject: ContainerSubject) -> Outcome:
     """Judge Slice= of the unit, and who else asks for it."""
     if subject.unit is None:
         return unknown("unit not readable")
-    return _judge(subject.unit.slice, subject.neighbours_in_slice)
+    return _judge(subject.unit.slice, subject.other_occupants)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -24,16 +24,16 @@ def examine(subject: ContainerSubject) -> Outcome:
     if subject.cgroups is None:
         return unknown("cgroup not readable")
     path = next((level.path for level in subject.cgroups.levels if level.level is Level.SLICE), "")
-    return _judge(path.rsplit("/", 1)[-1], subject.neighbours_in_slice)
+    return _judge(path.rsplit("/", 1)[-1], subject.other_occupants)
 
 
-def _judge(name: str, neighbours: tuple[str, ...]) -> Outcome:
+def _judge(name: str, others: tuple[str, ...]) -> Outcome:
     if not name:
         return failed("no slice", "its cgroup is below no slice")
     if name in COMMON_SLICES:
         return failed("in a common slice", f"it lives in {name}")
-    if neighbours:
-        return failed("slice is shared", f"{name} also holds {', '.join(neighbours[:5])}")
+    if others:
+        return failed("slice is shared", f"{name} also holds {', '.join(others[:5])}")
     return passed("has its own slice")
 
 

@@ -38,7 +38,7 @@ def test_the_slice_serves_where_the_service_has_none_unless_it_is_shared() -> No
     )
     subject = replace(levels, cgroups=replace(levels.cgroups, levels=bare))
     assert passes(CHECK, subject)
-    assert fails(CHECK, replace(subject, neighbours_in_slice=("good01",)))
+    assert fails(CHECK, replace(subject, other_occupants=("good01",)))
 
 
 def test_no_cgroup_is_unknown() -> None:

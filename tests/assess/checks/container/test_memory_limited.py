@@ -27,7 +27,7 @@ def test_a_limit_that_only_an_ancestor_or_a_shared_slice_has_fails() -> None:
         replace(one, memory_max_bytes=9 if one.level in (Level.SLICE, Level.ANCESTOR) else None)
         for one in CGROUPS.levels
     )
-    subject = replace(SECURE, cgroups=replace(CGROUPS, levels=levels), neighbours_in_slice=("good01",))
+    subject = replace(SECURE, cgroups=replace(CGROUPS, levels=levels), other_occupants=("good01",))
     assert fails(CHECK, subject, drift=True)
 
 

@@ -46,10 +46,10 @@ UNDER_QUOTA = replace(VOLUME, filesystem="ext4", is_under_project_quota=True)
 
 
 def test_a_part_under_a_project_quota_passes_while_no_other_container_writes_to_it() -> None:
-    neighbour = Sharer("good01", writable=True)
+    other = Sharer("good01", writable=True)
     assert passes(CHECK, with_volume(mount=PART, facts=UNDER_QUOTA, writers=("good01",)))
-    assert passes(CHECK, with_volume(mount=PART, facts=UNDER_QUOTA, sharers=(replace(neighbour, writable=False),)))
-    shared = with_volume(mount=PART, facts=UNDER_QUOTA, sharers=(neighbour,))
+    assert passes(CHECK, with_volume(mount=PART, facts=UNDER_QUOTA, sharers=(replace(other, writable=False),)))
+    shared = with_volume(mount=PART, facts=UNDER_QUOTA, sharers=(other,))
     assert fails(CHECK, shared)
     assert CHECK.examine(shared).detail == "/data is also written to by good01"
     assert fails(CHECK, with_volume(mount=PART, facts=replace(UNDER_QUOTA, is_under_project_quota=False)))

@@ -14,8 +14,8 @@ def test_a_slice_for_itself_passes() -> None:
     assert passes(CHECK)
 
 
-def test_a_neighbour_in_the_slice_fails_and_is_named() -> None:
-    subject = replace(SECURE, neighbours_in_slice=("good01",))
+def test_another_occupant_of_the_slice_fails_and_is_named() -> None:
+    subject = replace(SECURE, other_occupants=("good01",))
     assert fails(CHECK, subject)
     assert "good01" in CHECK.examine(subject).detail
 
@@ -23,7 +23,7 @@ def test_a_neighbour_in_the_slice_fails_and_is_named() -> None:
 @pytest.mark.parametrize(
     "path", ["/system.slice", "/machine.slice", "/user.slice/user-1000.slice/user@1000.service/app.slice"]
 )
-def test_a_common_slice_fails_even_without_neighbours(path: str) -> None:
+def test_a_common_slice_fails_even_without_other_occupants(path: str) -> None:
     assert fails(CHECK, with_level(Level.SLICE, path=path))
 
 
