@@ -19,7 +19,7 @@ from typing import Any
 from exporter.assess.storage.datasets import mounted_datasets
 from exporter.assess.storage.volumes import volumes_of
 from exporter.facts.cgroup import slice_of, unit_of
-from exporter.facts.container import Container, full_name
+from exporter.facts.container import Container
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Reading, latest
 from exporter.facts.unit import Quadlet, Unit
@@ -111,6 +111,6 @@ class Context:
             container = known.get(one.container_id)
             mounts = volumes_of(container, one)
             if mounts and one.processes:
-                name = full_name(container.user, container.name) if container else one.container_id[:12]
+                name = container.full_name if container else one.container_id[:12]
                 found.append(VolumeMounts(one.container_id, name, one.processes[0].pid, mounts))
         return tuple(found)

@@ -22,8 +22,7 @@ def own_levels(cgroups: ContainerCgroups, occupants: Mapping[str, frozenset[str]
     """The levels that hold this container alone, payload first; `occupants`: ids of containers by cgroup path."""
     own = []
     for level in cgroups.levels:
-        name = level.path.rsplit("/", 1)[-1]
-        if len(occupants.get(level.path, ())) > 1 or level.level is Level.ANCESTOR or name in COMMON_SLICES:
+        if len(occupants.get(level.path, ())) > 1 or level.level is Level.ANCESTOR or level.name in COMMON_SLICES:
             break
         own.append(level)
     return tuple(own)
@@ -54,7 +53,7 @@ def memory_events_of_empty_slice(unit: Unit | None, snapshot: Snapshot) -> Memor
     if sum(one.slice == unit.slice and one.name.endswith(".service") for one in units) > 1:
         return None
     for level in snapshot.empty_slices:
-        if level.path.rsplit("/", 1)[-1] == unit.slice:
+        if level.name == unit.slice:
             return level.memory_events
     return None
 

@@ -195,7 +195,7 @@ def _leader(processes: ContainerProcesses) -> tuple[int, int] | None:
 
 def _inode(cgroups: ContainerCgroups | None) -> int | None:
     """Of the outermost cgroup that is named after the container: what lies below may be the container's to make."""
-    named = [level for level in (cgroups.levels if cgroups else ()) if container_id_of(level.path.rpartition("/")[2])]
+    named = [level for level in (cgroups.levels if cgroups else ()) if container_id_of(level.name)]
     if named:
         return named[-1].inode
     return cgroups.levels[0].inode if cgroups and cgroups.levels else None

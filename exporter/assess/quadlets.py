@@ -13,7 +13,7 @@ from exporter.assess.checks.container import CHECKS
 from exporter.assess.checks.subject import ContainerSubject, Sharers
 from exporter.assess.isolation.sharers import claim_declared, sharers_of_ids, sharers_of_labels
 from exporter.assess.storage.volumes import AskedSources, VolumeHolder, holder_of
-from exporter.facts.container import Container, full_name
+from exporter.facts.container import Container
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem
 from exporter.report.examination import Examination, Examined, Place, SubjectKind
 from exporter.report.findings import Verdict
@@ -54,7 +54,7 @@ def _examined(
     sources: AskedSources,
 ) -> Examined:
     subject = ContainerSubject(
-        name=full_name(container.user, container.name),
+        name=container.full_name,
         user=container.user,
         container=container,
         processes=None,
@@ -119,7 +119,7 @@ def _asked_sources(files: tuple[QuadletFile, ...]) -> dict[str, AskedSources]:
 
 
 def _volume_holder(container: Container) -> VolumeHolder:
-    return holder_of(full_name(container.user, container.name), container, None)
+    return holder_of(container.full_name, container, None)
 
 
 def _sentence(problem: QuadletProblem) -> str:

@@ -70,6 +70,11 @@ class CgroupLevel:
     memory_events_local: MemoryEvents | None = None  # memory.events.local
     controllers: tuple[str, ...] = ()  # cgroup.controllers
 
+    @property
+    def name(self) -> str:
+        """The last part of its path: what systemd or podman called it."""
+        return self.path.rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class PayloadUse:

@@ -116,6 +116,11 @@ class Container:
     security: DeclaredSecurity = DeclaredSecurity()
     inspected: bool = True  # False: vanished or failed between list and inspect; limits and security say nothing
 
+    @property
+    def full_name(self) -> str:
+        """What it is known by on this host: no two containers have the same."""
+        return full_name(self.user, self.name)
+
 
 def full_name(user: str, name: str) -> str:
     """NAME for root's containers, USER/NAME for a rootless one."""

@@ -11,7 +11,6 @@ from exporter.assess.checks.container import CHECKS
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.quadlets import examine_quadlets
 from exporter.assess.storage.volumes import AskedSources, holder_of
-from exporter.facts.container import full_name
 from exporter.report.findings import Verdict
 from exporter.sources.example.recording import load_recording
 from exporter.sources.quadlet.files import read_quadlets
@@ -51,7 +50,7 @@ def made() -> Verdicts:
     for one in recording.podman:
         if one.unit in units:
             in_slice[units[one.unit].slice].append(one.name)
-    holders = {one.id: holder_of(full_name(one.user, one.name), one, None) for one in recording.podman}
+    holders = {one.id: holder_of(one.full_name, one, None) for one in recording.podman}
     sources = AskedSources(holders.values())
     found: Verdicts = {}
     for one in recording.podman:
@@ -60,7 +59,7 @@ def made() -> Verdicts:
             continue
         others = tuple(name for name in in_slice[unit.slice] if name != one.name)
         subject = ContainerSubject(
-            name=full_name(one.user, one.name),
+            name=one.full_name,
             user=one.user,
             container=one,
             processes=None,

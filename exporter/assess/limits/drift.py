@@ -152,20 +152,16 @@ def _podmans_levels(cgroups: ContainerCgroups | None) -> tuple[CgroupLevel, ...]
     return tuple(
         level
         for level in (cgroups.levels if cgroups else ())
-        if level.level is Level.PAYLOAD or container_id_of(_name(level)) is not None
+        if level.level is Level.PAYLOAD or container_id_of(level.name) is not None
     )
 
 
 def _levels_named(name: str, cgroups: ContainerCgroups | None) -> tuple[CgroupLevel, ...]:
-    return tuple(level for level in (cgroups.levels if cgroups else ()) if _name(level) == name)
+    return tuple(level for level in (cgroups.levels if cgroups else ()) if level.name == name)
 
 
 def _name_at(wanted: Level, cgroups: ContainerCgroups | None) -> str:
-    return next((_name(level) for level in (cgroups.levels if cgroups else ()) if level.level is wanted), "")
-
-
-def _name(level: CgroupLevel) -> str:
-    return level.path.rpartition("/")[2]
+    return next((level.name for level in (cgroups.levels if cgroups else ()) if level.level is wanted), "")
 
 
 def _has_unreadable(cgroups: ContainerCgroups, levels: tuple[CgroupLevel, ...]) -> bool:

@@ -36,11 +36,7 @@ def examine(subject: ContainerSubject) -> Outcome:
     outer = {Level.SERVICE} | (set() if subject.other_occupants else {Level.SLICE})
     payload = subject.cgroups.levels[0]
     # The scope around a container that no unit runs is podman's too: what stands there, podman was asked for.
-    kept = [
-        level
-        for level in subject.cgroups.levels
-        if level.level in outer and container_id_of(level.path.rpartition("/")[2]) is None
-    ]
+    kept = [level for level in subject.cgroups.levels if level.level in outer and container_id_of(level.name) is None]
     lacking = []
     for noun, resource in _TWICE:
         if resource.in_force(payload) is None:

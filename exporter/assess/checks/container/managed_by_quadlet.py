@@ -22,7 +22,7 @@ def examine(subject: ContainerSubject) -> Outcome:
         return not_applicable("a pod's own container")
     if not subject.quadlets:
         return failed("no quadlet describes it", "it was started by hand, by a script or by a unit of its own")
-    inside = {level.path.rpartition("/")[2] for level in subject.cgroups.levels}
+    inside = {level.name for level in subject.cgroups.levels}
     if not any(quadlet.unit in inside for quadlet in subject.quadlets):
         quadlet = subject.quadlets[0]
         return failed("not in its quadlet's unit", f"{quadlet.source_path} is not what runs", drift=True)

@@ -23,8 +23,8 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge who else lives in the container's slice."""
     if subject.cgroups is None:
         return unknown("cgroup not readable")
-    path = next((level.path for level in subject.cgroups.levels if level.level is Level.SLICE), "")
-    return _judge(path.rsplit("/", 1)[-1], subject.other_occupants)
+    name = next((level.name for level in subject.cgroups.levels if level.level is Level.SLICE), "")
+    return _judge(name, subject.other_occupants)
 
 
 def _judge(name: str, others: tuple[str, ...]) -> Outcome:
