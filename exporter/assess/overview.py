@@ -1,4 +1,4 @@
-"""What the judgement of one container needs to know of all: who shares what with whom, indexed once for each report.
+"""What the judgement of one container needs to know of all containers, indexed once for each report.
 
 A container that has not begun is left out wherever containers are held against each other: what is half made shares
 nothing on purpose.
@@ -42,9 +42,9 @@ class Overview:
     names: Mapping[str, str]  # container id -> name
     counts: Mapping[str, Counts]  # name -> what the ledger has counted
     units: Mapping[str, Unit]  # name -> unit, of systemd as it answers now
-    quadlets: Mapping[str, tuple[Quadlet, ...]] | None  # container's name -> those that name it, as they are now
+    quadlets: Mapping[str, tuple[Quadlet, ...]] | None  # container's name -> the quadlets that name it, as they are now
     host_mounts: Mapping[str, tuple[MountPoint, ...]]  # device -> mounts of pid 1
-    ids_shared_with: Mapping[str, Sharers]  # name -> who has the same
+    ids_shared_with: Mapping[str, Sharers]  # name -> containers that have the same ids
     labels_shared_with: Mapping[str, Sharers]
     volume_holders: Mapping[str, VolumeHolder]  # by name
     mounted: MountedSources
@@ -99,7 +99,7 @@ def _datasets_now(snapshot: Snapshot) -> Mapping[str, Dataset] | None:
 
 
 def _sharers(snapshot: Snapshot, containers: tuple[KnownContainer, ...]) -> dict[str, Mapping[str, Sharers]]:
-    """Who has the same ids and labels as whom, of what is in force now and of what podman says now."""
+    """Which containers share ids and labels: those in force now, and those that podman declares now."""
     host = fresh(snapshot.host)
     awake = [one for one in containers if one.state in AWAKE_STATES]
     in_force = [

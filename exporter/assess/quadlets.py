@@ -20,7 +20,7 @@ from exporter.report.findings import Verdict
 
 
 def examine_quadlets(files: Iterable[QuadletFile], problems: Iterable[QuadletProblem], title: str = "") -> Examination:
-    """What the checks say of each container that was asked for; other files count through those that name them."""
+    """The findings of each container that was asked for; files beside it count only as what surrounds it."""
     every_file = tuple(files)
     names_in_slice = _names_by_slice(every_file)
     ids, labels = _sharers(every_file)
@@ -98,7 +98,7 @@ def _names_by_slice(files: tuple[QuadletFile, ...]) -> dict[tuple[str, str], tup
 
 
 def _sharers(files: tuple[QuadletFile, ...]) -> tuple[dict[str, Sharers], dict[str, Sharers]]:
-    """By path: with whom beside it a container shares ids that were asked for by number, and its label."""
+    """By path: the containers of the same tree that share ids asked for by number, and those that share the label."""
     ids: dict[str, Sharers] = {}
     labels: dict[str, Sharers] = {}
     for tree in {file.tree for file in files}:
@@ -110,7 +110,7 @@ def _sharers(files: tuple[QuadletFile, ...]) -> tuple[dict[str, Sharers], dict[s
 
 
 def _asked_sources(files: tuple[QuadletFile, ...]) -> dict[str, AskedSources]:
-    """By tree: who asks for which volume."""
+    """By tree: which containers ask for which volume."""
     holders: defaultdict[str, list[VolumeHolder]] = defaultdict(list)
     for file in files:
         if file.container is not None:

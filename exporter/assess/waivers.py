@@ -1,7 +1,7 @@
 """Waivers: failures that somebody has accepted, with a reason and, better, a date.
 
-A waiver turns FAIL into WAIVED until the end of its date (UTC); then the check fails again and says whose waiver has
-expired. One that matches nothing is told too: it may be misspelt, or for a container that is gone.
+A waiver turns FAIL into WAIVED until the end of its date (UTC); then the check fails again, and its detail says that
+the waiver has expired. A waiver that matches nothing is reported: it may be misspelt, or its container is gone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Waiver:
 def with_waivers(
     name: str, findings: tuple[Finding, ...], waivers: tuple[Waiver, ...], now_seconds: float
 ) -> tuple[Finding, ...]:
-    """The findings of a container (`""`: of the host), with those failures waived that somebody has accepted."""
+    """The findings of a container (`""`: of the host), with accepted failures waived."""
     own = [waiver for waiver in waivers if waiver.is_for(name)]
     return tuple(_with_waiver(finding, own, now_seconds) for finding in findings) if own else findings
 
@@ -46,7 +46,10 @@ def waiver_reports(
     names: frozenset[str] | None,
     now_seconds: float,
 ) -> tuple[WaiverReport, ...]:
-    """What becomes of each waiver. `judged`: findings by name; `names`: of all containers, None if nobody tells all."""
+    """What becomes of each waiver.
+
+    `judged`: findings by name; `names`: of all containers, None if they are not all known.
+    """
     return tuple(
         WaiverReport(
             waiver.container,

@@ -7,10 +7,10 @@
     a lost wall     a critical check passed, and now fails for longer than one reading; holds while it fails. Of limits
                     there is an alert for each resource, which says more than their check
 
-Where the rule would end (the check cannot be judged, the container is gone) these end too: otherwise one of the two
-would wake whom the other has just told that it is over. For the same reason a kill holds for less than the rule's 10
-minutes: increase() ends when the last sample from before the kill leaves its window, a scrape's interval sooner or
-later, and whatever is sent as firing after that begins the alert anew.
+Where the rule would end (the check cannot be judged, the container is gone) these end too: otherwise the agent's alert
+would page again just after the rule's alert has resolved, or the other way round. For the same reason a kill holds for
+less than the rule's 10 minutes: increase() ends when the last sample from before the kill leaves its window, a scrape's
+interval sooner or later, and an alert that is sent as firing after that begins anew.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from exporter.report.findings import Severity, Verdict
 from exporter.report.host import Report
 
 LOOK_BACK_SECONDS = 540  # the rule looks back 600, and its last sample may be of a minute before
-# A container that is first seen with kills: those are news only where the agent was before it, as in the rule.
+# Kills of a container that is seen for the first time are news only if the agent ran before it, as in the rule.
 _NEWCOMER_SECONDS = 900
 _BUCKET_SECONDS = 10
 _LIMIT = "limit:"
@@ -38,7 +38,7 @@ _LIMIT = "limit:"
 
 @dataclass(frozen=True, slots=True)
 class Kills:
-    """Kills of one container that are still told of."""
+    """Kills of one container that still count towards its alert."""
 
     since_seconds: float
     latest_seconds: float  # when it was seen
@@ -55,7 +55,7 @@ class Wall:
     """A critical check that a container has passed."""
 
     title: str
-    failing_since_seconds: float | None = None  # None: it passes, or nobody can tell now
+    failing_since_seconds: float | None = None  # None: it passes, or cannot be judged now
     is_lost: bool = False  # it has failed for longer than one reading, and not passed since
 
 
@@ -82,7 +82,7 @@ def after_totals(watch: Watch, totals: Totals, thresholds: Thresholds, now_secon
     for counts in totals.containers:
         name = bounded(counts.name)
         known = watch.oom_kills.get(name, 0 if is_settled_in else counts.oom_kills)
-        # A total that fell was begun anew: what it holds was told of before.
+        # A lower total means that the ledger was reset: do not alert for the kills it already contains.
         if counts.oom_kills > known:
             kills[name] = _risen(kills.get(name), counts, counts.oom_kills - known, now_seconds)
         restarts = restarts_in_window(counts, totals, short if name in watch.given_up else thresholds)
@@ -107,7 +107,7 @@ def after_report(watch: Watch, report: Report, sure_seconds: float) -> Watch:
         if _has_given_up(one):
             given_up[name] = min(watch.given_up.get(name, now_seconds), now_seconds)
         if one.is_starting:
-            # Nobody can judge it yet, and nothing says that its failure is over: what holds is kept for that while.
+            # It cannot be judged yet, and nothing says that its failure is over: alerts that hold are kept until then.
             seen |= {key for key in walls if key.partition(" ")[2] == name}
         for wall, verdict in _verdicts(one):
             key = f"{wall} {name}"
@@ -185,7 +185,7 @@ def _recent(kills: Kills, now_seconds: float) -> Kills | None:
 
 
 def _verdicts(one: ContainerReport) -> Iterator[tuple[str, Verdict]]:
-    """What walls the container, each with its name: critical checks, and limits by resource."""
+    """The container's walls by name, each with its verdict: critical checks, and limits by resource."""
     for finding in one.findings:
         if finding.severity is Severity.CRITICAL and finding.check != limits_applied.CHECK.id:
             yield finding.check, finding.outcome.verdict

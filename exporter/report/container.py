@@ -37,7 +37,7 @@ class MountedDataset:
 
 
 class LabelKind(StrEnum):
-    """Whom a volume's label of SELinux lets in."""
+    """Which containers a volume's SELinux label lets in."""
 
     PRIVATE = "private"  # the container's own categories
     SHARED = "shared"  # every container
@@ -51,7 +51,7 @@ class VolumeReport:
 
     destination: str
     filesystem: str
-    size_bytes: int | None = None  # None: the file system does not tell
+    size_bytes: int | None = None  # None: the file system does not report it
     used_bytes: int | None = None
     available_bytes: int | None = None
     label: LabelKind | None = None  # None: no SELinux to label it for

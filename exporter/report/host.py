@@ -42,7 +42,7 @@ class NetworkReport:
 
     name: str  # NAME, or USER/NAME of a rootless one
     parent: str  # the host's interface that it stands on
-    parent_is_up: bool | None  # None: it needs none, or the host does not tell
+    parent_is_up: bool | None  # None: it needs none, or the host does not report it
     duplicates: int  # of its IP and MAC addresses, those that two containers on the same segment have
     pools: tuple[PoolUse, ...] = ()
 

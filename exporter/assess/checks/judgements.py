@@ -25,12 +25,12 @@ def failed(reason: str, detail: str = "", *, drift: bool = False) -> Outcome:
 
 
 def not_applicable(reason: str) -> Outcome:
-    """There is no such wall to judge on this host or for this container."""
+    """This host or container has no such wall to judge."""
     return Outcome(Verdict.NOT_APPLICABLE, reason)
 
 
 def unknown(reason: str, detail: str = "") -> Outcome:
-    """What would decide it could not be read."""
+    """The facts that would decide it could not be read."""
     return Outcome(Verdict.UNKNOWN, reason, detail)
 
 
@@ -46,7 +46,7 @@ def asked(good: str, bad: str, *, stands: bool | None, detail: str = "") -> Outc
 
 
 def label_in_force(subject: ContainerSubject) -> str | Outcome:
-    """The label of the container's processes; or what to say where there is none to hold a volume's label against."""
+    """The label of the container's processes, to compare labels of volumes with; an outcome where there is none."""
     if subject.host is None:
         return unknown("host's SELinux mode not readable")
     if not subject.host.has_selinux:
@@ -67,7 +67,7 @@ def named(places: Iterable[str]) -> str:
 
 
 def promise(declared: Outcome) -> bool | None:
-    """Whether the wall was asked for, to be held against what is in force; None when that is not known."""
+    """Whether the wall was asked for, to compare with what is in force; None when that is not known."""
     return {Verdict.PASS: True, Verdict.FAIL: False}.get(declared.verdict)
 
 
@@ -76,8 +76,8 @@ def judge_every_process(
 ) -> Outcome:
     """Judge a wall by every process of the container, and raise drift against what was declared.
 
-    One process outside the wall fails it, however the others stand. A living process that could not
-    be read makes a pass impossible: it is the one that may stand outside.
+    One process outside the wall fails the check. A living process that could not be read makes a pass
+    impossible, because it may stand outside.
     """
     if subject.processes is None or not subject.processes.processes:
         return unknown("processes not readable")
@@ -125,7 +125,7 @@ def declared_anywhere(subject: ContainerSubject, resource: Resource) -> bool | N
 def judge_unshared(
     subject: ContainerSubject, sharers: Sharers, has_own: Callable[[Process], bool], *, declared: bool | None, noun: str
 ) -> Outcome:
-    """Fail if another has the same; not applicable where no process has any of its own."""
+    """Fail if another container has the same ids or label; not applicable where no process has any of its own."""
     if subject.processes is None or not subject.processes.processes:
         return unknown("processes not readable")
     if sharers.in_force:
@@ -140,7 +140,7 @@ def judge_unshared(
 def judge_sysctl(
     subject: HostSubject, name: str, allowed: frozenset[str], *, good: str, bad: str, without: str
 ) -> Outcome:
-    """Judge a sysctl by its value in force. `without`: why a kernel that has none needs no such wall."""
+    """Judge a sysctl by its value in force. `without`: why a kernel without this sysctl needs no such wall."""
     if subject.host is None:
         return unknown("the host not readable")
     value = dict(subject.host.sysctls).get(name)

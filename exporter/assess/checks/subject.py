@@ -18,7 +18,7 @@ from exporter.facts.unit import Quadlet, Unit
 
 @dataclass(frozen=True, slots=True)
 class Sharers:
-    """Who else has what should be a container's own: examples of them, by name."""
+    """Other containers that have what should be this container's own: examples, by name."""
 
     in_force: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class ContainerSubject:
     slice_unit: Unit | None = None  # what systemd says of the innermost slice
     host_namespaces: tuple[tuple[str, int], ...] = ()  # kind, inode; () is not known
     host_mounts: Mapping[str, tuple[MountPoint, ...]] = field(default_factory=dict)  # by device; empty is not known
-    quadlets: tuple[Quadlet, ...] | None = None  # those of its name; None is not known
+    quadlets: tuple[Quadlet, ...] | None = None  # that name this container; None: not known
     ids_shared_with: Sharers = Sharers()
     label_shared_with: Sharers = Sharers()
     volumes: tuple[MountedVolume, ...] | None = None  # None: its mounts are not readable

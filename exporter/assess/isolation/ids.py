@@ -1,4 +1,4 @@
-"""How many user and group ids are left for containers, and whose ids overlap.
+"""How many user and group ids are left for containers, and which containers, accounts and owners overlap.
 
 What podman does for --userns=auto (containers/storage, userns.go and idset.go): all ranges of the account `containers`,
 less every id in the map of any container in its storage, running or not; of what is left it takes as many as it wants
@@ -30,7 +30,7 @@ Interval: TypeAlias = tuple[int, int]  # first id, and the one after the last
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """Who holds ids: an owner in subuid(5), an account, or a container."""
+    """A holder of ids: an owner in subuid(5), an account, or a container."""
 
     kind: str  # range, account, container
     name: str

@@ -1,4 +1,4 @@
-"""Addresses that collide or run out, parents that are down, and whose traffic it is.
+"""Addresses that collide or run out, parents that are down, and which container a namespace's traffic belongs to.
 
 podman takes an address from the lease range of a subnet, or from all of it but the first, the gateway and, with IPv4,
 the last (libnetwork/netavark/ipam.go). It gives out no address twice within one network, but cares neither for MAC
@@ -22,10 +22,10 @@ from exporter.report.host import NetworkReport, PoolUse
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Segment: TypeAlias = tuple[str, str, str]  # user, and the network or the parent that it stands on
 
-_NO_NETWORK = frozenset({"none", "host"})  # podman tells each as a network of that name
-_NETWORKS_MAX = 256  # a user's own podman may tell of any number
+_NO_NETWORK = frozenset({"none", "host"})  # podman reports each as a network of that name
+_NETWORKS_MAX = 256  # a user's own podman may report any number
 _ON_PARENT = frozenset({"macvlan", "ipvlan"})
-# The kernel's operstates.rst: an unknown one (a driver that does not tell) must be taken for up.
+# The kernel's operstates.rst: an unknown state (a driver that does not report it) must be taken for up.
 _UP = frozenset({"up", "unknown"})
 
 
@@ -76,9 +76,9 @@ def own_networks(known: KnownContainer, host: Host | None) -> tuple[ContainerNet
 def traffic_by_container(
     containers: Sequence[KnownContainer], traffic: Iterable[NamespaceTraffic]
 ) -> Mapping[str, tuple[Interface, ...]]:
-    """The interfaces of each container's namespace, by its id, once: with the one whose namespace it is.
+    """The interfaces of each network namespace, by the id of the container that owns the namespace.
 
-    That is a pod's infra container, or the one that joins nobody else's, or else the first by name.
+    The owner is a pod's infra container, or the container that joins no other's namespace, or else the first by name.
     """
     order = {one.id: (_joins(one), position) for position, one in enumerate(containers) if one.id}
     owned = {}

@@ -19,18 +19,18 @@ _TYPES_OF_CONTAINERS = frozenset(
 
 
 def type_and_level(label: str | None) -> tuple[str, str]:
-    """`container_t` and `s0:c1,c2` of `system_u:system_r:container_t:s0:c1,c2`; empty for what is no such label."""
+    """`container_t` and `s0:c1,c2` of `system_u:system_r:container_t:s0:c1,c2`; both empty for any other text."""
     context = parse_context(label or "")
     return context.domain, context.written_level
 
 
 def categories_of(label: str | None) -> frozenset[int] | None:
-    """The categories that confine: 229 and 276 of c229,c276; none of them is the empty set, no such label is None."""
+    """The categories that confine: 229 and 276 of c229,c276; no category gives the empty set, no SELinux label None."""
     return parse_context(label or "").categories
 
 
 def label_kind(volume_label: str | None, process_label: str | None) -> LabelKind | None:
-    """Whom the label lets in; None where the process has no label of SELinux to hold it against.
+    """Which containers the label lets in; None where the process has no SELinux label to compare it with.
 
     Nor is there one to hold categories against where the process has none: podman labels what unconfined containers
     mount with Z for c1022,c1023, all of them alike.
@@ -42,7 +42,7 @@ def label_kind(volume_label: str | None, process_label: str | None) -> LabelKind
     if found:
         if found == own:
             return LabelKind.PRIVATE
-        # Whoever is cleared for more than the label asks for gets in, beside the one whose label it is.
+        # A container that is cleared for more than the label asks for gets in too, beside the label's own container.
         return LabelKind.SHARED if found < (own or frozenset()) else LabelKind.FOREIGN
     if found is None or type_and_level(volume_label)[0] not in _TYPES_OF_CONTAINERS:
         return LabelKind.UNLABELLED

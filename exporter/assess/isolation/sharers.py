@@ -1,7 +1,7 @@
-"""Who else has what should be a container's own: ids, and the pair of categories of its label.
+"""Containers that share what each should have alone: ids, and the pair of categories of its SELinux label.
 
-Looked at once for all containers of a report, in the time of a sort. A pod's members share both on purpose; whoever has
-no user namespace of its own has no ids of its own to share.
+All containers of a report are compared at once, in the time of a sort. A pod's members share both on purpose; a
+container without a user namespace of its own has no ids of its own to share.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Claim:
 
     @property
     def group(self) -> str:
-        """Whoever is of the same group shares on purpose."""
+        """Claims of the same group share on purpose."""
         return f"{self.user}/pod {self.pod}" if self.pod else self.name
 
 
@@ -78,7 +78,7 @@ def own_ids(id_map: Iterable[IdRange]) -> tuple[IdRange, ...]:
 
 
 def _chosen(label: str | None) -> frozenset[int]:
-    """The categories of a label that confines; none of one whose pair podman has not chosen yet."""
+    """The categories of a label that confines; none while podman has not chosen the pair yet."""
     return (parse_context(label or "").categories or frozenset()) - {UNCHOSEN}
 
 
@@ -106,7 +106,7 @@ def sharers_of_labels(claims: Iterable[Claim]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _related(sets: Iterable[frozenset[int]]) -> Mapping[frozenset[int], list[frozenset[int]]]:
-    """For each set those that it contains, and those that contain it. As a rule all are pairs, and there are none."""
+    """For each set its subsets and supersets. As a rule all sets are pairs, and there are none."""
     found: defaultdict[frozenset[int], list[frozenset[int]]] = defaultdict(list)
     ordered = sorted(sets, key=len)
     pairs = [one for one in ordered if len(one) == len(ordered[0])]
@@ -156,7 +156,7 @@ def _meet(spans: Sequence[_Span], found: defaultdict[str, dict[str, None]]) -> N
 
 
 def _with_an_earlier(spans: Sequence[_Span]) -> Iterator[tuple[_Span, _Span]]:
-    """Of those that begin before a span, the one that reaches furthest decides."""
+    """Each span with a span of another group that begins before it: the one that reaches furthest decides."""
     best: _Span | None = None
     second: _Span | None = None  # the best of another group than the best
     for span in spans:
@@ -171,7 +171,7 @@ def _with_an_earlier(spans: Sequence[_Span]) -> Iterator[tuple[_Span, _Span]]:
 
 
 def _with_a_later(spans: Sequence[_Span]) -> Iterator[tuple[_Span, _Span]]:
-    """Of those that begin after a span, the next one decides."""
+    """Each span with a span of another group that begins after it: the next one decides."""
     following: _Span | None = None
     second: _Span | None = None  # the next one of another group than the next one
     for span in reversed(spans):
@@ -190,7 +190,7 @@ def _account_within(line: IdRange, accounts: Sequence[tuple[int, str]]) -> str:
 
 
 class _Owners:
-    """Who has subordinate ids, to be asked who else than one has some of a range."""
+    """The owners of subordinate ids: finds an owner, other than a given owner, of ids in a range."""
 
     def __init__(self, ranges: Iterable[SubIds]) -> None:
         ordered = sorted(ranges, key=lambda one: one.start)

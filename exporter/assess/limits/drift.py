@@ -83,7 +83,7 @@ def _requests(subject: ContainerSubject) -> tuple[_Request, ...]:
     unit = subject.unit
     if unit is not None:
         levels = _levels_named(unit.name, subject.cgroups)
-        # A container outside its unit's cgroup meets none of the unit's limits: told of all but TasksMax, which has a
+        # A container outside its unit's cgroup meets none of the unit's limits: each is drift but TasksMax, which has a
         # default that nobody asked for.
         outside = subject.cgroups is not None and not levels
         requests.append(
@@ -109,7 +109,7 @@ def _is_all_known(subject: ContainerSubject) -> bool:
     container = subject.container
     if container is None or not container.inspected:
         return False
-    # The units of users are not asked about; who was started by hand as root has none.
+    # Units of users are not read; a container that root started by hand has no unit.
     unit_known = subject.unit is not None or not (container.unit or container.user)
     return unit_known and (subject.slice_unit is not None or not _is_own_slice(subject))
 

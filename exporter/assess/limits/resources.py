@@ -78,7 +78,7 @@ MEMORY_SWAP = Resource(
     lambda level: level.memory_swap_max_bytes,
     _in_whole_pages,
     lambda _inner, _outer: True,
-    # podman asks for as much swap as memory whenever memory is limited: nobody meant anything by it.
+    # podman asks for as much swap as memory whenever memory is limited, whether the user thought of swap or not.
     frozenset({Drift.NOT_APPLIED}),
 )
 CPU = Resource(

@@ -1,6 +1,6 @@
-"""Which of a container's mounts are its volumes, what label each carries, and who else has the same.
+"""Which of a container's mounts are its volumes, what label each carries, and which other containers share each.
 
-In force is what /proc/PID/mountinfo tells; which of it was asked for as a volume, podman tells. Where podman is not
+/proc/PID/mountinfo says what is mounted; podman says which mounts were asked for as volumes. Where podman is not
 asked (another user's container), a mount is a volume unless the engine or the kernel makes one at that place.
 """
 
@@ -35,7 +35,7 @@ _OF_THE_ENGINE = frozenset({
     "/run/notify",  # with --sdnotify=container, podman mounts the place of the socket
 })  # fmt: skip
 _BELOW_THE_ENGINE_S = ("/dev/", "/proc/", "/sys/", "/run/secrets/")
-_SHARERS_MAX = 64  # of one source, who write and who do not: beyond, names add nothing to a judgement
+_SHARERS_MAX = 64  # of one source, with write access and without each: beyond, names add nothing to a judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class MountedVolume:
     """One volume of a container as checks see it."""
 
     mount: MountPoint
-    asked: DeclaredMount | None = None  # None: podman does not tell
+    asked: DeclaredMount | None = None  # None: podman does not report it
     facts: Volume | None = None  # None: not read
     sharers: tuple[Sharer, ...] = ()  # of the same device and part of it
     writers: tuple[str, ...] = ()  # others that write anywhere on its device
@@ -130,19 +130,19 @@ def holder_of(name: str, container: Container | None, processes: ContainerProces
 
 
 class SharerIndex:
-    """Who has each source, whatever a source is known by; made once for all containers."""
+    """The containers that have each source, whatever a source is known by; made once for all containers."""
 
     def __init__(self) -> None:
         self._found: defaultdict[tuple[Hashable, bool], list[tuple[str, Sharer]]] = defaultdict(list)
 
     def add(self, source: Hashable, group: str, sharer: Sharer) -> None:
-        """One more that has it."""
+        """Note one more container that has this source."""
         known = self._found[source, sharer.writable]
         if len(known) < _SHARERS_MAX:
             known.append((group, sharer))
 
     def others(self, source: Hashable, name: str, group: str) -> tuple[Sharer, ...]:
-        """Those that are neither of that name nor of that pod, each once, by name; who writes anywhere writes."""
+        """Sharers of another name and another pod, each once, by name; one that writes anywhere counts as a writer."""
         found: dict[str, Sharer] = {}
         for writable in (True, False):
             for of_group, sharer in self._found.get((source, writable), ()):
@@ -152,7 +152,7 @@ class SharerIndex:
 
 
 class MountedSources:
-    """Who mounts what, among all containers that run."""
+    """What each running container mounts."""
 
     def __init__(self, holders: Iterable[VolumeHolder]) -> None:
         self._by_part = SharerIndex()
@@ -186,7 +186,7 @@ class MountedSources:
 
 
 class AskedSources:
-    """Who asked for what, among containers of one host, or quadlets of one tree."""
+    """What each container of a host, or each quadlet of a tree, asks for."""
 
     def __init__(self, holders: Iterable[VolumeHolder]) -> None:
         self._index = SharerIndex()
@@ -196,11 +196,11 @@ class AskedSources:
                 self._index.add(_source_key(holder, wish), holder.group, sharer)
 
     def of_others(self, holder: VolumeHolder) -> dict[str, tuple[Sharer, ...]]:
-        """By source of what one container asks for: who else asks for it."""
+        """By source that the container asks for: the other containers that ask for it."""
         return {
             wish.source: self._index.others(_source_key(holder, wish), holder.name, holder.group)
             for wish in holder.asked.values()
-            if wish.source  # a volume without a name is nobody else's
+            if wish.source  # a volume without a name is never shared
         }
 
 

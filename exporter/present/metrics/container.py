@@ -57,7 +57,7 @@ def _used(value: Callable[[PayloadUse], float | None]) -> Callable[[Report], Ite
 
 
 def _starting(one: ContainerReport) -> float | None:
-    # Who has ended has no walls to judge.
+    # A container that has ended has no walls to judge.
     return float(one.is_starting) if one.is_starting or one.findings else None
 
 

@@ -51,7 +51,7 @@ def _waivers(report: Report) -> Iterator[Sample]:
 
 
 def _failed(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
-    if one.findings:  # who was not judged has not failed nothing
+    if one.findings:  # not judged is not the same as no failures
         failed = Counter(finding.severity for finding in one.findings if finding.outcome.verdict is Verdict.FAIL)
         for severity in Severity:
             yield (severity.value,), failed[severity]

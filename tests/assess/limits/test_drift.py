@@ -47,7 +47,7 @@ STRAIGHT = {"not_applied": False, "mismatch": False, "single": False, "none": Fa
 
 
 @pytest.mark.parametrize("resource", ["memory_bytes", "cpu_cores", "pids"])
-def test_the_seeds_limits_asked_twice_and_in_force_twice_have_no_drift(resource: str) -> None:
+def test_limits_asked_twice_and_in_force_twice_have_no_drift(resource: str) -> None:
     assert drifts(SECURE, resource) == STRAIGHT
     assert not_applied(SECURE) == ()
 

@@ -51,7 +51,7 @@ def examine(subject: ContainerSubject) -> Outcome:
     claimed = [one for one in shared if _locks_one_out(one, own)]
     if claimed:
         places = (f"{one.mount.mount_point}, with {', '.join(who.name for who in one.sharers[:3])}" for one in claimed)
-        # Of who shares it without having asked podman, or another user's podman, nobody knows what was asked.
+        # What a container asked for is not known where another user's podman made it, or podman did not.
         all_asked = all(one.asked and subject.asked_by_others.get(one.asked.source) for one in claimed)
         return failed("a shared volume is one container's", named(places), drift=promised is True and all_asked)
     if unread := [one.mount.mount_point for one in shared if one.facts is None]:
