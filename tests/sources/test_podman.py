@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -402,6 +403,24 @@ def test_a_users_podman_that_hangs_holds_up_no_other(podman: PodmanService, sour
             assert time.monotonic() - began < patience_seconds
             assert "(user alice) did not finish within 1 s" in source.problems[0]
         assert other.times_asked(LIST) == 1
+
+
+def test_a_podman_that_hangs_for_ever_has_one_thread_however_often_it_is_read(
+    source_of: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = threading.Event()
+    source = source_of(tmp_path / "root.sock", 0.001)
+    (one,) = source._podmans
+    before = set(threading.enumerate())
+    monkeypatch.setattr(one, "read", lambda: back.wait(30) and ())
+    for _ in range(20):
+        with pytest.raises(Unreadable, match="did not finish within"):
+            source.read()
+    (thread,) = set(threading.enumerate()) - before
+    assert (thread.name, thread.daemon) == ("podman-read", True)
+    back.set()
+    thread.join(30)
+    assert source.read() == ()
 
 
 def test_a_user_cannot_take_roots_containers_for_his_own(

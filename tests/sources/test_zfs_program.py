@@ -126,7 +126,7 @@ def test_a_call_that_never_returns_is_left_behind_and_not_repeated_until_it_does
     assert len(calls) == 1
 
     returns.set()
-    program._hung["tank"].join(5)
+    program._hung["tank"].result(5)
     assert not program.hangs("tank")
     assert len(program.read("tank", ["tank"], 5)) == 3
 

@@ -1,8 +1,10 @@
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from exporter.sources.zfs.roll import Roll
 from tests.sources.pools import LIST_ASKED, RECORDED_KSTAT, Lab, many
 
 
@@ -82,3 +84,22 @@ def test_a_bug_in_the_listing_of_names_is_no_silence(lab: Lab, monkeypatch: pyte
 
     with pytest.raises(ZeroDivisionError):
         lab.source().read()
+
+
+def test_names_that_are_listed_for_ever_have_one_thread_however_often_they_are_asked_for() -> None:
+    back = threading.Event()
+    before = set(threading.enumerate())
+
+    def list_names() -> frozenset[str]:
+        back.wait(30)
+        return frozenset({"tank/late"})
+
+    roll = Roll("tank", list_names, time.monotonic)
+    for _ in range(20):
+        assert "has not ended after" in roll.call(0.001)
+    (thread,) = set(threading.enumerate()) - before
+    assert (thread.name, thread.daemon) == ("zfs-names", True)
+    back.set()
+    thread.join(30)
+    assert roll.call(0) == ""
+    assert roll.names == {"tank/late"}

@@ -12,13 +12,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.reading import NotHere, SourceError, Unreadable
+from exporter.sources.deadline import begin, ended_within
 from exporter.sources.podman.api import Api, PodmanSocket
 from exporter.sources.podman.events import FIRST_DELAY_SECONDS, EventStream
 from exporter.sources.podman.replies import Event
@@ -98,7 +99,7 @@ class PodmanSource:
             raise NotHere("no podman socket is configured; name one with --podman-socket")
         for podman in self._podmans:
             if podman.where not in self._late:
-                self._answers[podman.where] = _in_a_thread(podman.read)
+                self._answers[podman.where] = begin(podman.read, "podman-read")
         began = time.monotonic()
         containers: dict[str, Container] = {}
         problems: list[str] = []
@@ -158,8 +159,7 @@ class PodmanSource:
         """What the podman at `where` said. One that was too late is not waited for again, only looked at."""
         answer = self._answers[where]
         patience = self._timeout_seconds * (USER_TIMEOUTS if where.user else ROOT_TIMEOUTS)
-        wait((answer,), 0 if where in self._late else max(0.0, began + patience - time.monotonic()))
-        if not answer.done():
+        if not ended_within(answer, 0 if where in self._late else began + patience - time.monotonic()):
             self._late.add(where)
             raise Unreadable(
                 f"podman at {where.place} did not finish within {patience:g} s; see: journalctl -u podman.service"
@@ -167,17 +167,3 @@ class PodmanSource:
         self._late.discard(where)
         del self._answers[where]  # an error would keep all that led to it
         return answer.result()
-
-
-def _in_a_thread(read: Callable[[], tuple[Container, ...]]) -> Answer:
-    """What `read` returns or raises, as soon as it does. The thread dies with the process."""
-    answer: Answer = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(read())
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the answer is taken
-            answer.set_exception(error)
-
-    threading.Thread(target=run, name="podman-read", daemon=True).start()
-    return answer

@@ -12,14 +12,13 @@ A property that does not apply (the quota of a volume) is not in the reply.
 from __future__ import annotations
 
 import importlib
-import queue
-import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Dataset
-from exporter.sources.zfs.aside import begin
+from exporter.sources.deadline import begin, ended_within
 from exporter.sources.zfs.listing import QUICK_FIELDS, dataset_of
 
 PROGRAM = b"""
@@ -64,11 +63,11 @@ class ChannelProgram:
 
     def __init__(self, library: Any) -> None:
         self._library = library
-        self._hung: dict[str, threading.Thread] = {}
+        self._hung: dict[str, Future[object]] = {}
 
     def hangs(self, pool: str) -> bool:
         """Whether an earlier call to this pool has not come back."""
-        return pool in self._hung and self._hung[pool].is_alive()
+        return pool in self._hung and not self._hung[pool].done()
 
     def read(self, pool: str, names: Sequence[str], deadline_seconds: float) -> tuple[Dataset, ...]:
         """Those of the datasets that exist. Raises Unreadable: refused, aborted or too slow (then `hangs`)."""
@@ -77,18 +76,17 @@ class ChannelProgram:
                 f"Pool {pool}: a channel program of an earlier read has not come back; "
                 "no other is started until it does: see `dmesg` for what its devices do"
             )
-        thread, answers = begin(lambda: self._run(pool, names), "zfs-program")
-        try:
-            reply = answers.get(timeout=deadline_seconds)
-        except queue.Empty:
-            self._hung[pool] = thread
+        answer = begin(lambda: self._run(pool, names), "zfs-program")
+        if not ended_within(answer, deadline_seconds):
+            self._hung[pool] = answer
             raise Unreadable(
                 f"Pool {pool}: a channel program did not end within {deadline_seconds:g} s: "
                 "see `dmesg` for what its devices do"
-            ) from None
-        if isinstance(reply, Exception):
-            raise Unreadable(f"Pool {pool}: the channel program failed: {_complaint(reply)}") from reply
-        return parse_reply(reply)
+            )
+        error = answer.exception()
+        if error is not None:
+            raise Unreadable(f"Pool {pool}: the channel program failed: {_complaint(error)}") from error
+        return parse_reply(answer.result())
 
     def _run(self, pool: str, names: Sequence[str]) -> object:
         return self._library.lzc_channel_program_nosync(
@@ -127,7 +125,7 @@ def _dataset(name: bytes, found: Mapping[bytes, Any]) -> Dataset:
     )
 
 
-def _complaint(error: Exception) -> str:
+def _complaint(error: BaseException) -> str:
     # The Lua message of a ZCPRuntimeError is in .details alone.
     details = getattr(error, "details", None)
     text = details.decode("utf-8", "replace") if isinstance(details, bytes) else str(error)

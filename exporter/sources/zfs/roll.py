@@ -9,11 +9,11 @@ Looks again: twenty times as long after a listing as that listing took, ten minu
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from exporter.facts.reading import Unreadable
-from exporter.sources.zfs.aside import begin
+from exporter.sources.deadline import begin, ended_within
 from exporter.sources.zfs.rota import Rota
 
 # To list names costs as much for each dataset as to list figures: it is done again after this many times as long.
@@ -31,7 +31,7 @@ class Roll:
         self._pool = pool
         self._list_names = list_names
         self._clock = clock
-        self._listing: queue.SimpleQueue[tuple[frozenset[str], float] | Exception] | None = None
+        self._listing: Future[tuple[frozenset[str], float]] | None = None
         self._began_at = 0.0
         self._due_at = float("-inf")
         self.names: frozenset[str] = frozenset()
@@ -42,26 +42,21 @@ class Roll:
         begins = self._listing is None and self._clock() >= self._due_at
         if begins:
             self._began_at = self._clock()
-            _, self._listing = begin(lambda: (self._list_names(), self._clock()), "zfs-names")
+            self._listing = begin(lambda: (self._list_names(), self._clock()), "zfs-names")
         if self._listing is None:
             return ""
-        try:
-            answer = self._listing.get(timeout=max(0.0, patience_seconds) if begins else 0.0)
-        except queue.Empty:
+        if not ended_within(self._listing, patience_seconds if begins else 0):
             if self.names:
                 return ""
             return (
                 f"Pool {self._pool}: `zfs list` of names has not ended after {self._clock() - self._began_at:.0f} s; "
                 "until then only datasets that are mounted are read"
             )
-        self._listing = None
-        match answer:
-            case (names, ended_at):
-                self.names = names
-                self._due_at = self._began_at + _PAUSE * (ended_at - self._began_at)
-                return ""
-            case Unreadable():
-                self._due_at = self._clock() + _PAUSE_SECONDS
-                return str(answer)
-            case bug:
-                raise bug
+        answer, self._listing = self._listing, None
+        try:
+            self.names, ended_at = answer.result()
+        except Unreadable as error:
+            self._due_at = self._clock() + _PAUSE_SECONDS
+            return str(error)
+        self._due_at = self._began_at + _PAUSE * (ended_at - self._began_at)
+        return ""

@@ -6,9 +6,8 @@ datasets when names are listed anew (`roll`). A pool that was suspended or hung 
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -18,6 +17,7 @@ from typing import TypeVar
 
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Dataset, Pool, Storage
+from exporter.sources.deadline import begin
 from exporter.sources.zfs.command import Commands
 from exporter.sources.zfs.kstat import KSTAT_DIRECTORY, read_dataset_io, read_pool_states
 from exporter.sources.zfs.listing import ALL_FIELDS, bounded, parse_pools, pool_columns
@@ -160,30 +160,21 @@ class ZfsSource:
 
 def _side_by_side(work: Callable[[str], T], names: Sequence[str]) -> list[T]:
     """The work's result for each name, some names at a time. Raises what the work raises."""
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[str, T | Exception]] = queue.SimpleQueue()
-    for name in names:
-        waiting.put(name)
+    waiting = deque(names)
 
-    def run() -> None:
+    def work_on() -> dict[str, T]:
+        results: dict[str, T] = {}
         while True:
             try:
-                name = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put((name, work(name)))
-            except Exception as error:  # noqa: BLE001 - raised in the reader's thread
-                done.put((name, error))
+                name = waiting.popleft()
+            except IndexError:
+                return results
+            results[name] = work(name)
 
-    for _ in range(min(_MOST_AT_ONCE, len(names))):
-        threading.Thread(target=run, name="zfs-pool", daemon=True).start()
+    answers = [begin(work_on, "zfs-pool") for _ in range(min(_MOST_AT_ONCE, len(names)))]
     results: dict[str, T] = {}
-    for _ in names:
-        name, result = done.get()
-        if isinstance(result, Exception):
-            raise result
-        results[name] = result
+    for answer in answers:
+        results |= answer.result()
     return [results[name] for name in names]
 
 
