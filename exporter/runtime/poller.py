@@ -7,7 +7,6 @@ sources are read.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from exporter.facts.reading import NOT_YET, Absent, Failed, NotHere, Read, Reading, SourceError, latest
+from exporter.sources.deadline import begin, ended_within
 
 T = TypeVar("T")
 log = logging.getLogger("bulkhead")
@@ -53,15 +53,13 @@ def start_reading(
 
     The deadline counts from now on. A read that hangs is left behind in its thread.
     """
-    answer: queue.SimpleQueue[Reading[T]] = queue.SimpleQueue()
     ends_at = time.monotonic() + deadline_seconds
-    threading.Thread(target=lambda: answer.put(read_once(read, problems, NOT_YET)), daemon=True).start()
+    answer = begin(lambda: read_once(read, problems, NOT_YET), "read-once")
 
     def wait() -> Reading[T]:
-        try:
-            return answer.get(timeout=max(0.0, ends_at - time.monotonic()))
-        except queue.Empty:
-            return Failed(f"no answer within {deadline_seconds:g} s", deadline_seconds)
+        if ended_within(answer, ends_at - time.monotonic()):
+            return answer.result()
+        return Failed(f"no answer within {deadline_seconds:g} s", deadline_seconds)
 
     return wait
 
