@@ -1,8 +1,8 @@
 """The ledger on disk: one SQLite file in the state directory, each settlement one transaction.
 
 Rows and the cursors of all sources are written together, so whatever moment the power goes at, what was
-counted and what will be told again fit. The write-ahead log keeps the file whole; `synchronous = NORMAL`
-may lose the last transactions then, and with them the cursors, so these are counted again (sqlite.org/wal.html).
+counted and what will be told again fit. The last transactions may be lost then, and with them the cursors, so these
+are counted again.
 
     kind     key                                    body
     account  web                                    {"name":"web","oom_kills":3,...}
@@ -14,67 +14,60 @@ settlement. A file that is damaged is set aside under another name.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from exporter.ledger.state import HostBook, State
+from exporter.rows import Damaged, NoDirectory, OtherFormat, Rows, Unavailable, Words, decoded
 
 FILE = "ledger.db"
 SCHEMA = 1
-_BUSY_SECONDS = 2.0
+_WORDS = Words("the ledger", "counts are kept in memory", "counts are in memory; free space or mend its permissions")
 log = logging.getLogger("bulkhead")
-
-
-class _OtherFormat(sqlite3.DatabaseError):
-    """Another version of this program has written it."""
 
 
 class Store:
     """Keeps a State in `directory`; `None` keeps nothing."""
 
     def __init__(self, directory: Path | None) -> None:
-        self._path = directory / FILE if directory else None
-        self._database: sqlite3.Connection | None = None
+        self._rows = Rows(directory / FILE, _WORDS, SCHEMA, is_checked=True) if directory else None
         self._cursors: dict[str, str] = {}
         self._unwritten: set[tuple[str, str]] = set()
         self._has_read = False
-        self.problem = "" if directory else "no state directory"
+
+    @property
+    def problem(self) -> str:
         """Why nothing is kept, one sentence; "" when all is."""
-        self.writes = 0
+        return self._rows.problem if self._rows else "no state directory"
+
+    @property
+    def writes(self) -> int:
+        """Transactions since the start."""
+        return self._rows.writes if self._rows else 0
 
     def load(self) -> State:
         """What was kept, and the cursors with it; an empty state if there is nothing, or nothing that can be read."""
-        state = State()
-        if self._path is None:
-            return state
+        if self._rows is None:
+            return State()
         try:
-            self._database = self._open()
-            self._read(self._database, state)
-        except (sqlite3.DatabaseError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            self._disconnect()
-            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
-                self._tell(error)
-                return State()
+            state = self._read(self._rows)
+        except NoDirectory as error:
+            self._rows.report(str(error))
             state = State()
+        except Unavailable as error:
+            self._rows.report(str(error))
+            return State()
+        except Damaged as error:
             self._cursors = {}
-            self._set_aside(error)
-            self._reopen()
-        except OSError as error:
-            self._tell(error)
+            self._set_aside(self._rows, error)
+            state = State()
         self._has_read = True
         return state
 
     def load_again(self) -> State:
         """The state as of the last transaction, for one that was left half-way."""
-        state = State()
-        if self._database is not None:
-            self._read(self._database, state)
-        return state
+        return self._read(self._rows) if self._rows and self._rows.is_open else State()
 
     def cursor(self, source: str) -> str:
         """Where this source was read up to; "" if it never was."""
@@ -82,80 +75,39 @@ class Store:
 
     def save(self, state: State, cursors: Mapping[str, str]) -> None:
         """Write what was touched, and the cursors, as one transaction. Never raises: see `problem`."""
-        if self._path is None:
-            self._cursors |= cursors
-            state.touched.clear()
-            return
         moved = {("cursor", source) for source, at in cursors.items() if self._cursors.get(source) != at}
         self._cursors |= cursors
-        self._unwritten |= state.touched | moved
+        touched = state.touched | moved
         state.touched.clear()
+        if self._rows is None:
+            return
+        self._unwritten |= touched
         if not self._unwritten:
             return
-        try:
-            if not self._has_read:
-                # It could not be read at the start and was counted on in memory: what it holds must not be lost.
-                raise sqlite3.OperationalError("it was not readable at the start; restart to join both")
-            self._database = self._database or self._open()
-            with self._database as transaction:
-                transaction.executemany(
-                    "INSERT OR REPLACE INTO row (kind, key, body) VALUES (?, ?, ?)", self._bodies(state)
-                )
-                transaction.executemany("DELETE FROM row WHERE kind = ? AND key = ?", self._gone(state))
-        except (sqlite3.Error, OSError) as error:
-            self._disconnect()
-            self._tell(error)
+        if not self._has_read:
+            # It could not be read at the start and was counted on in memory: what it holds must not be lost.
+            self._rows.report("it was not readable at the start; restart to join both")
             return
-        if self.problem:
-            log.warning("the ledger is written again", extra={"file": str(self._path)})
-        self.problem = ""
-        self._unwritten.clear()
-        self.writes += 1
+        if self._rows.write((kind, key, self._row(state, kind, key)) for kind, key in self._unwritten):
+            self._unwritten.clear()
 
     def close(self) -> None:
         """Give the file back."""
-        self._disconnect()
+        if self._rows is not None:
+            self._rows.close()
 
-    def _open(self) -> sqlite3.Connection:
-        if self._path is None:
-            raise OSError("no state directory")
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
-        try:
-            # Exclusive: two agents on one ledger would count everything twice.
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            if (version := database.execute("PRAGMA user_version").fetchone()[0]) not in (0, SCHEMA):
-                raise _OtherFormat(f"its format is {version}, this program knows {SCHEMA}")
-            if (verdict := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-                raise sqlite3.DatabaseError(str(verdict))
-            if not version:
-                _create(database)
-        except sqlite3.Error:
-            database.close()
-            raise
-        return database
-
-    def _read(self, database: sqlite3.Connection, state: State) -> None:
+    def _read(self, rows: Rows) -> State:
+        state = State()
         tables = state.tables()
-        for kind, key, body in database.execute("SELECT kind, key, body FROM row"):
+        for kind, key, body in rows.read():
             if kind == "cursor":
-                self._cursors[key] = msgspec.json.decode(body, type=str)
+                self._cursors[key] = decoded(body, str)
             elif kind == "host":
-                state.host = msgspec.json.decode(body, type=HostBook)
+                state.host = decoded(body, HostBook)
             elif kind in tables:
-                rows, shape = tables[kind]
-                rows[key] = msgspec.json.decode(body, type=shape)
-
-    def _bodies(self, state: State) -> Iterator[tuple[str, str, bytes]]:
-        for kind, key in self._unwritten:
-            row = self._row(state, kind, key)
-            if row is not None:
-                yield kind, key, msgspec.json.encode(row)
-
-    def _gone(self, state: State) -> Iterator[tuple[str, str]]:
-        return ((kind, key) for kind, key in self._unwritten if self._row(state, kind, key) is None)
+                table, shape = tables[kind]
+                table[key] = decoded(body, shape)
+        return state
 
     def _row(self, state: State, kind: str, key: str) -> object:
         match kind:
@@ -166,55 +118,11 @@ class Store:
             case _:
                 return state.tables()[kind][0].get(key)
 
-    def _set_aside(self, error: Exception) -> None:
-        """Rename the damaged file and what SQLite keeps beside it, so that somebody may still look into it."""
-        if self._path is None:
-            return
-        number = 1
-        kind = "other-format" if isinstance(error, _OtherFormat) else "damaged"
-        while (aside := self._path.with_name(f"{FILE}.{kind}-{number}")).exists():
-            number += 1
-        try:
-            self._path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    Path(f"{self._path}{suffix}").rename(f"{aside}{suffix}")
-        except OSError as denied:
-            self._tell(denied)
-            return
-        log.error(
-            "the ledger cannot be used: it was set aside, and counting begins anew",
-            extra={"file": str(aside), "reason": str(error)},
-        )
-
-    def _reopen(self) -> None:
-        try:
-            self._database = self._open()
-        except (sqlite3.Error, OSError) as error:
-            self._tell(error)
-
-    def _disconnect(self) -> None:
-        if self._database is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._database.close()
-            self._database = None
-
-    def _tell(self, error: Exception) -> None:
-        problem = f"{self._path} cannot be written ({error}): counts are in memory; free space or mend its permissions"
-        if problem != self.problem:
-            log.error("the ledger cannot be written: counts are kept in memory", extra={"reason": str(error)})
-        self.problem = problem
-
-
-def _create(database: sqlite3.Connection) -> None:
-    with database:
-        database.execute(
-            "CREATE TABLE IF NOT EXISTS row"
-            " (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
-        )
-        database.execute(f"PRAGMA user_version = {SCHEMA}")
-
-
-def _is_damage(error: sqlite3.OperationalError) -> bool:
-    # SQLITE_IOERR_SHORT_READ and the like: pages that were promised are not there.
-    return "malformed" in str(error) or "disk I/O" in str(error)
+    def _set_aside(self, rows: Rows, error: Damaged) -> None:
+        aside = rows.set_aside("other-format" if isinstance(error, OtherFormat) else "damaged")
+        if aside is not None:
+            log.error(
+                "the ledger cannot be used: it was set aside, and counting begins anew",
+                extra={"file": str(aside), "reason": str(error)},
+            )
+        rows.open()

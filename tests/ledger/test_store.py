@@ -146,7 +146,8 @@ def test_the_ledger_of_a_newer_version_is_kept_and_not_called_damaged(tmp_path: 
 def test_a_full_disk_loses_nothing_that_is_in_memory(tmp_path: Path) -> None:
     store = saved(tmp_path)
     state = store.load_again()
-    database = store._database
+    assert store._rows is not None
+    database = store._rows._database
     assert database is not None
     pages = database.execute("PRAGMA page_count").fetchone()[0]
     database.execute(f"PRAGMA max_page_count = {pages}")
@@ -160,17 +161,6 @@ def test_a_full_disk_loses_nothing_that_is_in_memory(tmp_path: Path) -> None:
     assert state.accounts["x" * 100_000].oom_kills == 5
     assert store.cursor("journal") == "at 5"
     store.close()
-
-
-def test_a_ledger_is_opened_without_a_write(tmp_path: Path) -> None:
-    saved(tmp_path).close()
-    before = (tmp_path / FILE).read_bytes()
-    state, store = read(tmp_path)
-    assert state.accounts
-    wal = tmp_path / f"{FILE}-wal"
-    assert not wal.exists() or wal.stat().st_size == 0
-    store.close()
-    assert (tmp_path / FILE).read_bytes() == before
 
 
 def test_a_state_directory_that_is_none_is_said_and_counting_goes_on(tmp_path: Path) -> None:
@@ -189,7 +179,7 @@ def test_a_state_directory_that_is_none_is_said_and_counting_goes_on(tmp_path: P
 def test_of_two_agents_on_one_directory_the_second_keeps_its_hands_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.ledger.store._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("exporter.rows._BUSY_SECONDS", 0.01)
     first = saved(tmp_path)
     second = saved(tmp_path, kills=9)
     assert "cannot be written" in second.problem

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.notify.store import FILE, Store
+from exporter.notify.store import FILE
+from exporter.rows import Rows
 from tests.notify.host import ONE, Host
 
 
@@ -77,11 +78,11 @@ def test_what_could_not_be_read_at_the_start_is_taken_in_when_it_can_be_and_neve
     host.store.close()
     host.kill("db")  # while the agent is away
 
-    def read(_: Store) -> None:
+    def open_file(_: Rows) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Store, "_read", read)
+        broken.setattr(Rows, "_open", open_file)
         host.start()
         host.live(60)
         assert "disk I/O error" in host.desk.notifications(host.now).problem

@@ -1,0 +1,215 @@
+"""A SQLite file of rows that says once what is wrong with it: the ledger and the queue of alerts are kept so.
+
+    kind     key                                    body
+    account  web                                    {"name":"web","oom_kills":3,...}
+    cursor   journal                                "s=054bb0e2...;i=cab;..."
+
+Each write is one transaction. The write-ahead log keeps the file whole whatever moment the power goes at;
+`synchronous = NORMAL` may lose the last transactions then (sqlite.org/wal.html).
+
+A file that cannot be opened or written (a full disk, a read-only directory, another agent) is `problem` until a write
+succeeds, and logged once for each reason. What to do with a damaged file is its owner's decision: set it aside or
+delete it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+_BUSY_SECONDS = 2.0
+_PAGE_BYTES = 4096
+_BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a file
+log = logging.getLogger("bulkhead")
+
+
+class Unavailable(Exception):
+    """The file cannot be read now; what it holds may be whole."""
+
+
+class NoDirectory(Unavailable):
+    """There is no directory for the file and none can be made, so there is no file either."""
+
+
+class Damaged(Exception):
+    """What the file holds cannot be read, now or later."""
+
+
+class OtherFormat(Damaged):
+    """Another version of this program has written the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How log and `problem` call the rows, and what they say of rows that cannot be written."""
+
+    name: str
+    consequence: str  # in the log
+    advice: str  # in `problem`: where the rows are now, and what to do
+
+
+class Rows:
+    """The rows in the file at `path`. One thread at a time.
+
+    `schema` is the version of the bodies; a file with another version is Damaged. `is_checked`: the whole file is
+    checked when it is opened, and a page of it that cannot be read is damage. A write that would make the file larger
+    than `largest_bytes` fails as on a full disk.
+    """
+
+    def __init__(
+        self, path: Path, words: Words, schema: int, *, is_checked: bool = False, largest_bytes: int | None = None
+    ) -> None:
+        self.path = path
+        self.problem = ""
+        """Why the rows are not on disk, one sentence; "" when they are."""
+        self.writes = 0
+        self._words = words
+        self._schema = schema
+        self._is_checked = is_checked
+        self._largest_bytes = largest_bytes
+        self._database: sqlite3.Connection | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last read or write succeeded, and the file is held for this process."""
+        return self._database is not None
+
+    def read(self) -> Iterator[tuple[str, str, bytes]]:
+        """Kind, key and body of every row. Raises Unavailable or Damaged, and gives the file back then."""
+        try:
+            self._database = self._database or self._open()
+            yield from self._database.execute("SELECT kind, key, body FROM row")
+        except OSError as error:
+            self.close()
+            raise NoDirectory(str(error)) from error
+        except sqlite3.OperationalError as error:
+            self.close()
+            raise (Damaged if self._is_checked and _is_damage(error) else Unavailable)(str(error)) from error
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise Damaged(str(error)) from error
+        except Damaged:
+            self.close()
+            raise
+
+    def write(self, changes: Iterable[tuple[str, str, object]]) -> bool:
+        """Kind, key and body of the rows to write, as one transaction; a body of None deletes the row.
+
+        Returns whether the rows are on disk; if not, see `problem`.
+        """
+        kept: list[tuple[str, str, bytes]] = []
+        gone: list[tuple[str, str]] = []
+        for kind, key, body in changes:
+            if body is None:
+                gone.append((kind, key))
+            else:
+                kept.append((kind, key, msgspec.json.encode(body)))
+        try:
+            self._database = self._database or self._open()
+            with self._database as transaction:
+                transaction.executemany("INSERT OR REPLACE INTO row (kind, key, body) VALUES (?, ?, ?)", kept)
+                transaction.executemany("DELETE FROM row WHERE kind = ? AND key = ?", gone)
+        except (sqlite3.Error, OSError, Damaged) as error:
+            self.close()
+            self.report(str(error))
+            return False
+        if self.problem:
+            log.warning("%s is written again", self._words.name, extra={"file": str(self.path)})
+        self.problem = ""
+        self.writes += 1
+        return True
+
+    def report(self, reason: str) -> None:
+        """Set `problem`, and log it if it is another one than before."""
+        problem = f"{self.path} cannot be written ({reason}): {self._words.advice}"
+        if problem != self.problem:
+            log.error("%s cannot be written: %s", self._words.name, self._words.consequence, extra={"reason": reason})
+        self.problem = problem
+
+    def set_aside(self, kind: str) -> Path | None:
+        """Rename the file, so that somebody may still look into it. Returns its new path, None if that is denied."""
+        self.close()
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.{kind}-{number}")).exists():
+            number += 1
+        try:
+            self.path.rename(aside)
+            for suffix in _BESIDE:
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{self.path}{suffix}").rename(f"{aside}{suffix}")
+        except OSError as denied:
+            self.report(str(denied))
+            return None
+        return aside
+
+    def delete(self) -> None:
+        """Delete the file, if that is allowed."""
+        self.close()
+        with contextlib.suppress(OSError):
+            for suffix in ("", *_BESIDE):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def open(self) -> None:
+        """Hold the file for this process, and make it if there is none. Where that fails, see `problem`."""
+        try:
+            self._database = self._database or self._open()
+        except (sqlite3.Error, OSError, Damaged) as error:
+            self.report(str(error))
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._database is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.close()
+            self._database = None
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
+        try:
+            self._prepare(database)
+        except (sqlite3.Error, Damaged):
+            database.close()
+            raise
+        return database
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        # Exclusive: two agents on one file would count, and send, everything twice.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        if self._largest_bytes is not None:
+            database.execute(f"PRAGMA max_page_count = {self._largest_bytes // _PAGE_BYTES}")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, self._schema):
+            raise OtherFormat(f"its format is {version}, this program knows {self._schema}")
+        if self._is_checked and (verdict := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise Damaged(str(verdict))
+        if version != self._schema:  # not again: it is a write, and a file on a full disk can be read
+            with database:
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS row"
+                    " (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+                )
+                database.execute(f"PRAGMA user_version = {self._schema}")
+
+
+def decoded(body: bytes, shape: type[T]) -> T:
+    """A row's body. Raises Damaged."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Damaged(str(error)) from error
+
+
+def _is_damage(error: sqlite3.OperationalError) -> bool:
+    # SQLITE_IOERR_SHORT_READ and the like: pages that were promised are not there.
+    return "malformed" in str(error) or "disk I/O" in str(error)
