@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter.facts.evidence import Denial
+from exporter.sources.log.process_cgroup import read_cgroup
 
 T = TypeVar("T")
 
@@ -64,11 +65,10 @@ def _denial(stamp: str, rest: str) -> Denial | None:
 
 
 def _cgroup_of(denial: Denial, proc: Path) -> str:
-    directory = proc / str(denial.pid)
+    path = read_cgroup(proc, denial.pid)
     try:
-        path = (directory / "cgroup").read_text(errors="replace").partition("0::")[2].rstrip("\n")
-        label = (directory / "attr/current").read_text(errors="replace").strip("\0\n ")
+        label = (proc / str(denial.pid) / "attr/current").read_text(errors="replace").strip("\0\n ")
     except OSError:
         return ""
     # Another process may have the pid by now: it hardly has the label too.
-    return path if label == denial.context and path.startswith("/") else ""
+    return path if path and label == denial.context else ""

@@ -26,6 +26,7 @@ from exporter.facts.evidence import Denial, KernelKill
 from exporter.facts.reading import NotHere, SourceError, Unreadable
 from exporter.sources.log.denial import located, parse_denial
 from exporter.sources.log.kill import parse_kill
+from exporter.sources.log.process_cgroup import read_cgroup
 
 _RECORD_BYTES = 8192
 _RECORDS_A_READ = 10_000
@@ -184,7 +185,9 @@ class KernelLogSource:
             return None
         elif self._has_caught_up:
             # Its first line was rate-limited: the dying process can still be asked where it lives.
-            cgroup = self._cgroup_of(victim.pid)
+            cgroup = read_cgroup(self._proc, victim.pid)
+            if cgroup == "/":  # the kernel moves a process that has exited there
+                return None
         if not cgroup:
             return None
         # printk has a clock of its own, which may be off by seconds: what comes while we listen is of now.
@@ -192,11 +195,3 @@ class KernelLogSource:
         limit = victim.limit_cgroup if victim.victim_cgroup is not None else None
         at_seconds = time.time() - max(0, self._clock_us() - heard_us) / 1e6
         return KernelKill(self._boot_id, heard_us, record.stamp_us, victim.pid, cgroup, limit, at_seconds)
-
-    def _cgroup_of(self, pid: int) -> str | None:
-        try:
-            text = (self._proc / str(pid) / "cgroup").read_text(errors="replace")
-        except OSError:
-            return None
-        path = text.partition("0::")[2].rstrip("\n").removesuffix(" (deleted)")
-        return path if path.startswith("/") and path != "/" else None
