@@ -15,7 +15,7 @@ Whatever is wrong is told together, each with its line, what was found and what 
 from exporter.config.alertmanagers import Alertmanager, alertmanager_url
 from exporter.config.reader import DEFAULT_PATH, ConfigError, Problem, load
 from exporter.config.settings import Alerts, Config, Log, Series, Zfs
-from exporter.config.values import NotAllowed, PodmanSocket, listen_address
+from exporter.config.values import NotAllowed, listen_address
 
 __all__ = [
     "DEFAULT_PATH",
@@ -25,7 +25,6 @@ __all__ = [
     "ConfigError",
     "Log",
     "NotAllowed",
-    "PodmanSocket",
     "Problem",
     "Series",
     "Zfs",

@@ -28,9 +28,9 @@ from exporter.config.values import (
     RESTARTS,
     SECONDS,
     Kind,
-    PodmanSocket,
 )
 from exporter.config.waivers import WAIVERS
+from exporter.facts.podman import PodmanSocket
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from exporter.facts.podman import PodmanSocket
+
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}\$?", re.ASCII)
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}", re.ASCII)
@@ -34,14 +36,6 @@ class Kind:
 
     allowed: str
     parse: Callable[[object], object]
-
-
-@dataclass(frozen=True, slots=True)
-class PodmanSocket:
-    """One podman service to ask."""
-
-    url: str  # unix:///run/podman/podman.sock
-    user: str = ""  # whose podman it is; "" is root's
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -20,9 +20,10 @@ from exporter.app.doctor import (
     opening,
     state_directory_finding,
 )
-from exporter.config import Config, PodmanSocket
+from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups, PayloadUse
 from exporter.facts.host import Host
+from exporter.facts.podman import PodmanSocket
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.http import Server

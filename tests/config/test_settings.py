@@ -10,12 +10,12 @@ from exporter.assess.thresholds import Thresholds
 from exporter.config import (
     Config,
     ConfigError,
-    PodmanSocket,
     listen_address,
     load,
 )
 from exporter.config.settings import KINDS, schema
 from exporter.config.values import NotAllowed, podman_socket
+from exporter.facts.podman import PodmanSocket
 from tests.config.loaded import CLOCKS, config_of, problems_of
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from exporter.facts.podman import PodmanSocket
 from exporter.facts.reading import NotHere, SourceError, Unreadable
-from exporter.sources.podman import PodmanSocket, PodmanSource, api, service
+from exporter.sources.podman import PodmanSource, api, service
 from tests.sources.podman_service import HOST, Handler, PodmanService, podman_at
 
 LIST = "/containers/json"

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sources.podman import PodmanSocket, PodmanSource, events
+from exporter.facts.podman import PodmanSocket
+from exporter.sources.podman import PodmanSource, events
 from exporter.sources.podman.api import Api
 from exporter.sources.podman.events import OVERLAP_SECONDS, EventStream, lines
 from tests.sources.podman_service import END, EVENTS, HOST, Handler, PodmanService, podman_at

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from exporter.facts.reading import Unreadable
-from exporter.sources.podman import PodmanSocket
 from exporter.sources.podman.service import read_oci_config
 
 
@@ -28,15 +27,3 @@ def test_only_a_plain_file_of_bounded_size_is_taken_for_a_config_json(tmp_path: 
     for path in ("config.json", "/etc/shadow", ""):
         with pytest.raises(Unreadable, match="is no path of a config"):
             read_oci_config(tmp_path, path)
-
-
-@pytest.mark.parametrize(
-    ("url", "path", "place"),
-    [
-        ("unix:///run/podman/podman.sock", "/run/podman/podman.sock", "/run/podman/podman.sock (user alice)"),
-        ("tcp://192.0.2.1:8080", "", "tcp://192.0.2.1:8080 (user alice)"),
-    ],
-)
-def test_a_socket_names_its_place(url: str, path: str, place: str) -> None:
-    where = PodmanSocket(url, "alice")
-    assert (where.path, where.place) == (path, place)

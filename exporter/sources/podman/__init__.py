@@ -1,6 +1,6 @@
 """Podman's containers, through its REST API over unix sockets."""
 
-from exporter.sources.podman.api import PodmanSocket
+from exporter.facts.podman import PodmanSocket
 from exporter.sources.podman.source import PodmanSource
 
 __all__ = ["PodmanSocket", "PodmanSource"]

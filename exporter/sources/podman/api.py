@@ -10,14 +10,13 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 from podman.api.client import APIClient, APIResponse
 
+from exporter.facts.podman import PodmanSocket
 from exporter.facts.reading import NotHere, SourceError, Unreadable
 
 BODY_LIMIT_BYTES = 64 << 20
@@ -31,25 +30,6 @@ HTTP_ERRORS = 400
 
 class Gone(SourceError):
     """The container was there when podman was asked for all, and is not any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class PodmanSocket:
-    """Where a podman service listens, and whose it is."""
-
-    url: str  # unix:///run/podman/podman.sock
-    user: str  # "" for root's podman, else the account's name
-
-    @property
-    def path(self) -> str:
-        """The socket's path on this host; empty if the URL names another host."""
-        parts = urlsplit(self.url)
-        return parts.path if parts.scheme in {"unix", "http+unix"} and not parts.netloc else ""
-
-    @property
-    def place(self) -> str:
-        """The words for messages."""
-        return f"{self.path or self.url} (user {self.user})" if self.user else self.path or self.url
 
 
 class Api:

@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporter.facts.container import Container
+from exporter.facts.podman import PodmanSocket
 from exporter.facts.reading import SourceError, Unreadable
-from exporter.sources.podman.api import Api, Gone, PodmanSocket
+from exporter.sources.podman.api import Api, Gone
 from exporter.sources.podman.declared import Declared, container, declare
 from exporter.sources.podman.events import CONNECTIONS
 from exporter.sources.podman.replies import (

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
+from exporter.facts.podman import PodmanSocket
 from exporter.facts.reading import NotHere, SourceError, Unreadable
 from exporter.sources.deadline import begin, ended_within
-from exporter.sources.podman.api import Api, PodmanSocket
+from exporter.sources.podman.api import Api
 from exporter.sources.podman.events import FIRST_DELAY_SECONDS, EventStream
 from exporter.sources.podman.replies import Event
 from exporter.sources.podman.service import Podman
