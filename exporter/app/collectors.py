@@ -20,7 +20,7 @@ from exporter.facts.evidence import ContainerEvent
 from exporter.sources.cgroup import CgroupSource, SliceSource
 from exporter.sources.host import HostSource
 from exporter.sources.nftables import NftablesSource
-from exporter.sources.podman import PodmanSocket, PodmanSource
+from exporter.sources.podman import PodmanSource
 from exporter.sources.process import ProcessSource, TrafficSource
 from exporter.sources.quadlet import QuadletSource
 from exporter.sources.systemd import SystemdSource
@@ -233,8 +233,7 @@ def build_sources(
     """
     cgroup = CgroupSource(root / "sys/fs/cgroup")
     context = Context(cgroup.paths, remembered_units)
-    sockets = tuple(PodmanSocket(socket.url, socket.user) for socket in config.podman_sockets)
-    ground = Ground(config, root, context, cgroup, PodmanSource(sockets, timeout_seconds=20, hear=hear))
+    ground = Ground(config, root, context, cgroup, PodmanSource(config.podman_sockets, timeout_seconds=20, hear=hear))
     return Sources(
         {collector.name: collector.build(ground) for collector in COLLECTORS},
         ground,
