@@ -111,6 +111,6 @@ class Context:
             container = known.get(one.container_id)
             mounts = volumes_of(container, one)
             if mounts and one.processes:
-                name = container.full_name if container else one.container_id[:12]
+                name = container.name if container else one.container_id[:12]
                 found.append(VolumeMounts(one.container_id, name, one.processes[0].pid, mounts))
         return tuple(found)

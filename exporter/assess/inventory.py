@@ -72,7 +72,7 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
         unit_name = container.unit or (unit_names.get(container.name, "") if of_root else "")
         add(
             KnownContainer(
-                name=container.full_name,
+                name=container.name,
                 user=container.user,
                 id=container.id,
                 state=_STATES.get(container.state, ""),

@@ -54,7 +54,7 @@ def _examined(
     sources: AskedSources,
 ) -> Examined:
     subject = ContainerSubject(
-        name=container.full_name,
+        name=container.name,
         user=container.user,
         container=container,
         processes=None,
@@ -119,7 +119,7 @@ def _asked_sources(files: tuple[QuadletFile, ...]) -> dict[str, AskedSources]:
 
 
 def _volume_holder(container: Container) -> VolumeHolder:
-    return holder_of(container.full_name, container, None)
+    return holder_of(container.name, container, None)
 
 
 def _sentence(problem: QuadletProblem) -> str:

@@ -92,7 +92,7 @@ class Container:
     """One container as podman knows it."""
 
     id: str  # Id, 64 hex digits
-    name: str  # Names[0], without the user
+    name: str  # Names[0], as USER/NAME for a rootless one: full_name
     user: str  # "" for root's podman, else the account whose podman it is
     image: str  # Image
     image_id: str  # ImageID
@@ -115,11 +115,6 @@ class Container:
     limits: DeclaredLimits = DeclaredLimits()
     security: DeclaredSecurity = DeclaredSecurity()
     inspected: bool = True  # False: vanished or failed between list and inspect; limits and security say nothing
-
-    @property
-    def full_name(self) -> str:
-        """What it is known by on this host: no two containers have the same."""
-        return full_name(self.user, self.name)
 
 
 def full_name(user: str, name: str) -> str:

@@ -126,7 +126,7 @@ def identify(
     ]
     stopped += _remembered([*known, *stopped], units, remembered_units)
     known_ids = {member.container_id for member in known}
-    listed = {one.id: one.full_name for one in latest(answers.podman) or ()}
+    listed = {one.id: one.name for one in latest(answers.podman) or ()}
     others = [one for one in answers.payloads if one.container_id not in known_ids]
     household = household_of(
         [*known, *stopped],
@@ -176,7 +176,7 @@ def _alive_and_listed(answers: Answers) -> list[Member]:
         path = payloads[container.id].path if container.id in payloads else ""
         asked = container.security.selinux_process_label or ""
         labels = (asked, *_labels_in_force(processes.get(container.id)))
-        settle(Member(container.full_name, container.id, path, units.get(unit), labels))
+        settle(Member(container.name, container.id, path, units.get(unit), labels))
     listed = {container.id for container in containers}
     for place in answers.payloads:
         if place.container_id in listed:

@@ -23,7 +23,7 @@ def report_of(snapshot: Snapshot, **build: object) -> Report:
     return assess(snapshot, Thresholds(), replace(Build(), **build))  # type: ignore[arg-type]
 
 
-TWO = replace(SNAPSHOT, podman=answered((CONTAINER, replace(CONTAINER, id="b" * 64, name="web", user="alice"))))
+TWO = replace(SNAPSHOT, podman=answered((CONTAINER, replace(CONTAINER, id="b" * 64, name="alice/web", user="alice"))))
 
 
 def names(snapshot: Snapshot, *globs: str) -> list[str]:

@@ -30,7 +30,9 @@ def test_one_container_is_joined_from_every_source() -> None:
 
 
 def test_a_rootless_container_is_named_by_user_and_never_joined_with_a_unit_of_the_system() -> None:
-    snapshot = replace(SNAPSHOT, podman=answered((replace(CONTAINER, user="alice"),)), quadlet=answered(()))
+    snapshot = replace(
+        SNAPSHOT, podman=answered((replace(CONTAINER, name="alice/objects02", user="alice"),)), quadlet=answered(())
+    )
     assert by_name(snapshot)["alice/objects02"].unit is None
 
 

@@ -50,7 +50,7 @@ def made() -> Verdicts:
     for one in recording.podman:
         if one.unit in units:
             in_slice[units[one.unit].slice].append(one.name)
-    holders = {one.id: holder_of(one.full_name, one, None) for one in recording.podman}
+    holders = {one.id: holder_of(one.name, one, None) for one in recording.podman}
     sources = AskedSources(holders.values())
     found: Verdicts = {}
     for one in recording.podman:
@@ -59,7 +59,7 @@ def made() -> Verdicts:
             continue
         others = tuple(name for name in in_slice[unit.slice] if name != one.name)
         subject = ContainerSubject(
-            name=one.full_name,
+            name=one.name,
             user=one.user,
             container=one,
             processes=None,

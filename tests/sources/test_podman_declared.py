@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exporter.facts.container import Container, ContainerNetwork, DeclaredLimits, DeclaredMount, IdRange
 from exporter.facts.network import AddressPool
 from exporter.facts.reading import SourceError, Unreadable
-from exporter.sources.podman.declared import container, cut, declare, parse_id_map, parse_size
+from exporter.sources.podman.declared import container, declare, parse_id_map, parse_size
+from exporter.sources.podman.names import cut
 from exporter.sources.podman.replies import (
     Inspect,
     Listing,
@@ -218,7 +219,7 @@ def test_nulls_and_shapes_of_podman_4_are_taken() -> None:
     assert [(net.name, net.ip_addresses) for net in one.networks] == [("n", ()), ("m", ("10.0.0.1", "fd00::1"))]
     assert one.cgroup_path == "/x"
     listed = parse_list(b'[{"Id": "%b", "Labels": null, "Names": null, "Networks": null}]' % ID.encode())
-    assert [container(entry, None, {}, "alice").name for entry in listed[0]] == [ID[:12]]
+    assert [container(entry, None, {}, "alice").name for entry in listed[0]] == [f"alice/{ID[:12]}"]
 
 
 def test_secrets_and_command_lines_are_not_kept() -> None:
@@ -316,3 +317,15 @@ def test_no_text_breaks_a_size_or_a_map(text: str) -> None:
 def test_id_maps_come_back(ranges: list[tuple[int, int, int]]) -> None:
     lines = [f"{inside}:{outside}:{count}" for inside, outside, count in ranges]
     assert parse_id_map(["", "1:2", "a:b:c", *lines]) == tuple(IdRange(*one) for one in ranges)
+
+
+@given(st.text(min_size=1, max_size=20) | st.just("x" * 254) | st.just("x" * 255) | st.just("x" * 100_000))
+def test_a_container_has_the_same_name_in_the_list_and_in_its_events(name: str) -> None:
+    (listing,), _ = parse_list(json.dumps([{"Id": ID, "Names": [name]}]).encode())
+    actor = {"ID": ID, "Attributes": {"name": name}}
+    event = parse_event(json.dumps({"Type": "container", "Action": "start", "Actor": actor, "timeNano": 1}).encode())
+    told = event.told("alice")
+    assert told is not None
+    assert told.name == container(listing, None, {}, "alice").name
+    assert told.name.startswith("alice/")
+    assert len(told.name) <= len("alice/") + 255

@@ -9,7 +9,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2s
 
 from msgspec import UNSET
 
@@ -23,6 +22,7 @@ from exporter.facts.container import (
 )
 from exporter.facts.network import AddressPool
 from exporter.sources.podman.create_command import CreateFlags, parse_create_command
+from exporter.sources.podman.names import NAME_WIDTH, container_name, cut
 from exporter.sources.podman.replies import (
     HostConfig,
     Inspect,
@@ -34,7 +34,6 @@ from exporter.sources.podman.replies import (
     OciConfig,
 )
 
-NAME_WIDTH = 255
 IMAGE_WIDTH = 512
 PATH_WIDTH = 4096  # PATH_MAX
 WORD_WIDTH = 128
@@ -61,18 +60,11 @@ class Declared:
     security: DeclaredSecurity
 
 
-def cut(text: str, width: int) -> str:
-    """At most `width` characters; what is longer ends in a digest of the whole, so that two stay two."""
-    if len(text) <= width:
-        return text
-    return text[: width - 17] + "~" + blake2s(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
-
-
 def container(listing: Listing, declared: Declared | None, networks: Mapping[str, Network], user: str) -> Container:
     """One container: its state from the list, the rest from `declared`; None where inspect had no answer."""
     listed = Container(
         id=listing.id,
-        name=cut(listing.names[0], NAME_WIDTH) if listing.names else listing.id[:12],
+        name=container_name(user, listing.names[0] if listing.names else listing.id[:12]),
         user=user,
         image=cut(listing.image, IMAGE_WIDTH),
         image_id=cut(listing.image_id, WORD_WIDTH),

@@ -20,14 +20,13 @@ from typing import Annotated, TypeVar
 
 from msgspec import UNSET, Meta, MsgspecError, Raw, Struct, UnsetType, field, json
 
-from exporter.facts.container import full_name
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.reading import Unreadable
+from exporter.sources.podman.names import NAME_WIDTH, container_name, cut
 
 T = TypeVar("T")
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 WHY_WIDTH = 200
-NAME_WIDTH = 256
 ID = re.compile(r"[0-9a-f]{64}")
 EXIT_CODE = re.compile(r"-?[0-9]{1,5}")
 
@@ -273,9 +272,9 @@ class Event(Struct):
         return ContainerEvent(
             time_nanoseconds=self.time_nanoseconds,
             container_id=self.id,
-            name=full_name(user, attributes.name[:NAME_WIDTH]),
+            name=container_name(user, attributes.name),
             action=self.action,
-            unit="" if user else attributes.unit[:NAME_WIDTH],
+            unit="" if user else cut(attributes.unit, NAME_WIDTH),
             exit_code=int(code) if code is not None else None,
             health=self.health,
         )

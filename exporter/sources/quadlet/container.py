@@ -19,6 +19,7 @@ from exporter.facts.container import (
     DeclaredMount,
     DeclaredSecurity,
     IdRange,
+    full_name,
 )
 from exporter.sources.podman.create_command import parse_create_command
 from exporter.sources.quadlet.flags import Flags
@@ -55,7 +56,7 @@ def declared_container(
     mode, networks = _networks(host, drivers, "pasta" if user else "bridge")
     return Container(
         id="",
-        name=name,
+        name=full_name(user, name),
         user=user,
         image=image,
         image_id="",
