@@ -11,9 +11,8 @@ _MAX_VALUE_CHARACTERS = 128
 _MAX_LINES = 20_000
 _SUBID_COLUMNS = 3
 _PASSWD_COLUMNS = 7
-_UID_COLUMN = 2
+_ID_COLUMN = 2  # of passwd and group
 _GROUP_COLUMNS = 4
-_GID_COLUMN = 2
 _ROUTE_COLUMNS = 11
 _METRIC_COLUMN = 6
 _MASK_COLUMN = 7
@@ -70,15 +69,7 @@ def parse_subids(raw: bytes) -> tuple[SubIds, ...]:
 
 def parse_accounts(raw: bytes) -> tuple[tuple[str, int], ...]:
     """Name and uid of every account in /etc/passwd, passwd(5); a line that makes no sense is skipped."""
-    found = []
-    for line in raw.split(b"\n")[:_MAX_LINES]:
-        columns = line.split(b":")
-        if len(columns) != _PASSWD_COLUMNS:
-            continue
-        name, uid = parse_value(columns[0]), _number(columns[_UID_COLUMN])
-        if name and uid is not None and uid < _MAX_ID:
-            found.append((name, uid))
-    return tuple(found)
+    return _ids_by_name(raw, _PASSWD_COLUMNS)
 
 
 def with_owners_named(ranges: Iterable[SubIds], accounts: Sequence[tuple[str, int]]) -> tuple[SubIds, ...]:
@@ -117,14 +108,19 @@ def parse_default_link(raw: bytes) -> str:
 
 def parse_groups(raw: bytes) -> tuple[tuple[str, int], ...]:
     """Name and gid of every group in /etc/group, group(5); a line that makes no sense is skipped."""
+    return _ids_by_name(raw, _GROUP_COLUMNS)
+
+
+def _ids_by_name(raw: bytes, width: int) -> tuple[tuple[str, int], ...]:
+    """The name and the id of each line of so many columns: they are the first and the third one in both files."""
     found = []
     for line in raw.split(b"\n")[:_MAX_LINES]:
         columns = line.split(b":")
-        if len(columns) != _GROUP_COLUMNS:
+        if len(columns) != width:
             continue
-        name, gid = parse_value(columns[0]), _number(columns[_GID_COLUMN])
-        if name and gid is not None and gid < _MAX_ID:
-            found.append((name, gid))
+        name, number = parse_value(columns[0]), _number(columns[_ID_COLUMN])
+        if name and number is not None and number < _MAX_ID:
+            found.append((name, number))
     return tuple(found)
 
 
