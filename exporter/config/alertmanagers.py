@@ -14,8 +14,6 @@ Secrets are in files, so the configuration may be shown to anybody.
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.config.statements import KeyPath
-from exporter.config.values import ABSOLUTE_PATH, REQUEST_SECONDS, Kind, NotAllowed, shown
+from exporter.config.values import ABSOLUTE_PATH, REQUEST_SECONDS, Kind, NotAllowed, check_ipv6, shown, unknown_key
 
 _URL = re.compile(
     r"(?P<scheme>https?)://(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
@@ -32,7 +30,6 @@ _URL = re.compile(
 )
 _LARGEST_PORT = 65535
 _MOST = 16
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _USERNAME = re.compile(r"[^:\x00-\x1f\x7f]{1,200}")
 _Refused = tuple[KeyPath, str]
 
@@ -60,11 +57,7 @@ def alertmanager_url(value: object) -> str:
         raise NotAllowed("found a user in it; put it into username, and the password into password_file")
     if not found or int(found["port"] or 0) > _LARGEST_PORT:
         raise NotAllowed
-    if found["v6"]:
-        try:
-            ipaddress.IPv6Address(found["v6"])
-        except ValueError:
-            raise NotAllowed from None
+    check_ipv6(found["v6"])
     return found[0].rstrip("/")
 
 
@@ -130,7 +123,7 @@ def _settings(item: dict[str, Any]) -> tuple[dict[str, Any], list[_Refused]]:
     for key, value in item.items():
         kind = _KINDS.get(key)
         if kind is None:
-            wrong.append(((key,), _unknown(key)))
+            wrong.append(((key,), unknown_key("alertmanagers", key, tuple(_KINDS))))
             continue
         try:
             settings[key] = kind.parse(value)
@@ -155,10 +148,3 @@ def _contradictions(item: dict[str, Any]) -> Iterator[_Refused]:
         for key in _OF_TLS:
             if key in item:
                 yield (key,), f"alertmanagers.{key}: is of https:// alone"
-
-
-def _unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, _KINDS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    name = key if _PLAIN_KEY.fullmatch(key) else shown(key)
-    return f"unknown key alertmanagers.{name}: {hint}allowed here: {', '.join(_KINDS)}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from exporter.facts.podman import PodmanSocket
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}\$?", re.ASCII)
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}", re.ASCII)
 # A label of an alert's own wins over an external one of the same name, so this one would never be seen.
 _OWN_LABELS = frozenset({"alertname", "severity", "condition", "container", "instance", "job"})
@@ -43,12 +45,16 @@ def listen_address(text: str) -> tuple[str, int]:
     found = _ADDRESS.fullmatch(text)
     if not found or int(found["port"]) > _LARGEST_PORT:
         raise NotAllowed
-    if found["v6"]:
-        try:
-            ipaddress.IPv6Address(found["v6"])
-        except ValueError:
-            raise NotAllowed from None
+    check_ipv6(found["v6"])
     return found["v6"] or found["host"], int(found["port"])
+
+
+def check_ipv6(text: str | None) -> None:
+    """Pass for an IPv6 address, and for None: there is none. Raises NotAllowed."""
+    try:
+        ipaddress.IPv6Address(text or "::")
+    except ValueError:
+        raise NotAllowed from None
 
 
 def podman_socket(text: str) -> PodmanSocket:
@@ -61,6 +67,14 @@ def podman_socket(text: str) -> PodmanSocket:
     path = place.removeprefix("unix://")
     _absolute_path(path)
     return PodmanSocket("unix://" + path, "" if user == "root" else user)
+
+
+def unknown_key(table: str, key: str, known: Sequence[str]) -> str:
+    """The words for a key that no item of an array of tables has."""
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    name = key if _PLAIN_KEY.fullmatch(key) else shown(key)
+    return f"unknown key {table}.{name}: {hint}allowed here: {', '.join(known)}"
 
 
 def shown(value: object) -> str:

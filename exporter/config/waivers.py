@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import re
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -19,13 +18,12 @@ from exporter.assess.checks.container import CHECKS
 from exporter.assess.checks.host import HOST_CHECKS
 from exporter.assess.waivers import Waiver
 from exporter.config.statements import KeyPath
-from exporter.config.values import Kind, NotAllowed, shown
+from exporter.config.values import Kind, NotAllowed, shown, unknown_key
 
 _KEYS = ("container", "host", "check", "reason", "until")
 _IDS = tuple(check.id for check in CHECKS)
 _HOST_IDS = tuple(check.id for check in HOST_CHECKS)
 _LONGEST_TEXT = 500
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _DAY_SECONDS = 86400
 _Refused = tuple[KeyPath, str]
 
@@ -54,7 +52,9 @@ WAIVERS = Kind("tables, each [[waivers]]", _parse)
 
 
 def _wrong(item: dict[str, Any]) -> list[tuple[KeyPath, str]]:
-    found: list[tuple[KeyPath, str]] = [((key,), _unknown(key)) for key in item if key not in _KEYS]
+    found: list[tuple[KeyPath, str]] = [
+        ((key,), unknown_key("waivers", key, _KEYS)) for key in item if key not in _KEYS
+    ]
 
     def refuse(key: str, allowed: str) -> None:
         found.append(((key,), f"waivers.{key}: found {shown(item[key])}; allowed: {allowed}"))
@@ -81,13 +81,6 @@ def _ids_of(item: dict[str, Any]) -> tuple[str, ...]:
     if item.get("host") is True and "container" not in item:
         return _HOST_IDS
     return _IDS if item.get("container") and "host" not in item else _IDS + _HOST_IDS
-
-
-def _unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, _KEYS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    name = key if _PLAIN_KEY.fullmatch(key) else shown(key)
-    return f"unknown key waivers.{name}: {hint}allowed here: {', '.join(_KEYS)}"
 
 
 def _known(check: object, ids: tuple[str, ...], *, of_host: bool) -> str:
