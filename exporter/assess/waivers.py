@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from exporter.report.findings import Finding, Verdict, WaiverReport, WaiverState
+from exporter.report.findings import Finding, Verdict, WaiverReport, WaiverState, last_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,6 @@ def waiver_reports(
         )
         for waiver in waivers
     )
-
-
-def last_day(ends_at_seconds: float) -> str:
-    """The date on which a waiver still holds, as the configuration has it."""
-    return datetime.fromtimestamp(ends_at_seconds - 1, UTC).strftime("%Y-%m-%d")
 
 
 def _with_waiver(finding: Finding, own: list[Waiver], now_seconds: float) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -92,3 +93,8 @@ class WaiverReport:
     reason: str
     ends_at_seconds: float | None
     state: WaiverState
+
+
+def last_day(ends_at_seconds: float) -> str:
+    """The date on which a waiver still holds, as the configuration has it."""
+    return datetime.fromtimestamp(ends_at_seconds - 1, UTC).strftime("%Y-%m-%d")

@@ -2,31 +2,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
 import pytest
 
 from exporter.assess.assessment import Build, assess
 from exporter.assess.checks.container import CHECKS
 from exporter.assess.thresholds import Thresholds
 from exporter.facts.cgroup import MemoryEvents
-from exporter.facts.container import Container
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Read
-from exporter.facts.snapshot import EventCount, Snapshot
+from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Dataset, Storage
-from exporter.report.collectors import CollectorReport
 from exporter.report.findings import Verdict
 from exporter.report.host import Report
 from tests.assess.secure import CGROUPS, CONTAINER, DATASET, PROCESSES
-from tests.assess.snapshots import NOW, SNAPSHOT, WITHOUT_ZFS, answered, silent
+from tests.assess.snapshots import NOW, SNAPSHOT, answered, silent
 
 
 def report_of(snapshot: Snapshot, build: Build | None = None) -> Report:
     return assess(snapshot, Thresholds(), build or Build())
-
-
-def collector(report: Report, name: str) -> CollectorReport:
-    return next(one for one in report.collectors if one.name == name)
 
 
 def verdicts(report: Report, name: str = "objects02") -> dict[str, Verdict]:
@@ -83,48 +76,6 @@ def test_the_quick_clock_of_mounted_datasets_stands() -> None:
     assert [dataset.used_bytes for dataset in report_of(SNAPSHOT).datasets] == [810]
 
 
-def test_an_absent_source_is_neither_present_nor_failed() -> None:
-    zfs = collector(report_of(WITHOUT_ZFS), "zfs")
-    assert (zfs.present, zfs.success, zfs.age_seconds) == (False, False, None)
-    assert zfs.reason == "ZFS is not on this host"
-
-
-def test_a_failed_source_tells_the_age_of_what_is_shown() -> None:
-    report = report_of(replace(SNAPSHOT, podman=silent(answered((CONTAINER,)))))
-    podman = collector(report, "podman")
-    assert (podman.present, podman.success, podman.age_seconds) == (True, False, 5.0)
-
-
-def test_a_source_with_a_problem_has_not_succeeded_and_serves_the_rest() -> None:
-    partly: Read[tuple[Container, ...]] = Read((CONTAINER,), NOW - 5, 0.1, problems=("alice's podman did not answer",))
-    report = report_of(replace(SNAPSHOT, podman=partly))
-    assert not collector(report, "podman").success
-    assert collector(report, "podman").reason == "alice's podman did not answer"
-    assert report.containers[0].container is not None
-
-
-def test_a_clock_that_was_set_back_gives_no_negative_age() -> None:
-    assert collector(report_of(replace(SNAPSHOT, taken_at_seconds=NOW - 3600)), "podman").age_seconds == 0.0
-
-
-def test_every_source_is_reported_by_its_field_name_with_its_events() -> None:
-    report = report_of(replace(SNAPSHOT, events=(EventCount("podman", 7, 1),)))
-    assert [one.name for one in report.collectors] == [
-        "podman",
-        "cgroup",
-        "process",
-        "systemd",
-        "quadlet",
-        "zfs",
-        "zfs_mounted",
-        "host",
-        "firewall",
-        "volume",
-        "traffic",
-    ]
-    assert (collector(report, "podman").events, collector(report, "podman").events_lost) == (7, 1)
-
-
 @pytest.mark.parametrize(("quick_read_at", "used"), [(NOW - 3600, 800), (NOW - 1, 810)])
 def test_of_two_clocks_for_datasets_one_that_failed_gives_way_to_newer_figures(quick_read_at: float, used: int) -> None:
     slow = replace(DATASET, used_bytes=800)
@@ -138,9 +89,3 @@ def test_containers_beyond_the_cap_are_dropped_and_counted() -> None:
     report = report_of(replace(SNAPSHOT, podman=answered(many), cgroup=answered(())), Build(max_containers=4))
     assert [one.name for one in report.containers] == ["c000", "c001", "c002", "c003"]
     assert report.dropped_containers == 7  # six of the many, and the quadlet's objects02
-
-
-@pytest.mark.parametrize("snapshot", [SNAPSHOT, WITHOUT_ZFS])
-def test_a_report_crosses_a_process_boundary_unchanged(snapshot: Snapshot) -> None:
-    report = report_of(snapshot)
-    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report

@@ -49,7 +49,3 @@ def test_the_gravest_failure_comes_first() -> None:
     ]
     assert [one.check for one in gravest_first(found, Verdict.FAIL)] == ["grave", "middling", "minor"]
     assert [one.check for one in gravest_first(found, Verdict.UNKNOWN)] == ["dark"]
-
-
-def test_critical_is_graver_than_warning_and_warning_than_info() -> None:
-    assert Severity.CRITICAL.rank < Severity.WARNING.rank < Severity.INFO.rank

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.assess.assessment import Build, assess
 from exporter.assess.thresholds import Thresholds
-from exporter.assess.waivers import Waiver, last_day, with_waivers
+from exporter.assess.waivers import Waiver, with_waivers
 from exporter.facts.snapshot import Snapshot
 from exporter.report.findings import Finding, Outcome, Severity, Verdict, WaiverState
 from exporter.report.host import Report
@@ -68,10 +68,6 @@ def test_of_several_waivers_the_one_that_holds_longest_counts() -> None:
     assert found.waiver == "b"
     (found,) = with_waivers("x", (FAILED,), (long, for_ever, short), NOW)
     assert found.waiver == "c"
-
-
-def test_the_last_day_is_the_date_that_was_written() -> None:
-    assert last_day(1_801_440_000) == "2027-01-31"
 
 
 def test_a_report_waives_and_says_what_became_of_each_waiver() -> None:

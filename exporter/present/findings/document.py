@@ -14,10 +14,9 @@ import json
 from collections import Counter
 
 from exporter.assess.examination import worst_first
-from exporter.assess.waivers import last_day
 from exporter.present.untrusted import bounded
 from exporter.report.examination import Examination, Examined, Place
-from exporter.report.findings import CheckInfo, Finding, Severity, Verdict, WaiverReport
+from exporter.report.findings import CheckInfo, Finding, Severity, Verdict, WaiverReport, last_day
 
 DOCUMENT_VERSION = 1
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from exporter.assess.examination import worst_first
 from exporter.assess.priority import gravest_first
-from exporter.assess.waivers import last_day
 from exporter.present.findings.text import (
     BOLD,
     COLOURS,
@@ -29,7 +28,7 @@ from exporter.present.findings.text import (
     waiver_in_words,
 )
 from exporter.report.examination import STARTING, Examination, Examined, SubjectKind
-from exporter.report.findings import CheckInfo, Finding, Severity, Verdict, WaiverReport, WaiverState
+from exporter.report.findings import CheckInfo, Finding, Severity, Verdict, WaiverReport, WaiverState, last_day
 
 _INDENT = 12
 _FEWEST_SHARING = 3

@@ -6,9 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.assess.waivers import last_day
 from exporter.present.untrusted import printable
-from exporter.report.findings import Finding, Severity
+from exporter.report.findings import Finding, Severity, last_day
 
 _NARROWEST = 40
 # SGR parameters, console_codes(4).

@@ -5,8 +5,7 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed
 from exporter.assess.checks.subject import HostSubject
-from exporter.assess.waivers import last_day
-from exporter.report.findings import Outcome, Severity
+from exporter.report.findings import Outcome, Severity, last_day
 
 
 def examine(subject: HostSubject) -> Outcome:
