@@ -75,8 +75,8 @@ lab-build: $(STAMP)
 lab-shell: ## a shell in the guest (LAB_NAME=test-gw0: in one that a failed test left)
 	@python3 tests/lab/lab.py shell
 
-lab-stop: ## end every guest
-	@python3 tests/lab/lab.py stop --all
+lab-stop: ## end every guest (LAB_NAME=x: that guest alone)
+	@python3 tests/lab/lab.py stop $(if $(LAB_NAME),,--all)
 
 # Two guests of one processor each share the modules, longest first; an emulated guest wants both processors for itself.
 LAB_AT_ONCE = -n $$(python3 tests/lab/lab.py engine | sed 's/tcg/1/; s/[a-z].*/2/') --dist loadfile --no-loadscope-reorder
