@@ -38,8 +38,6 @@ As a pre-commit hook: id bulkhead-lint of this repository.
 
 """
 
-_MOST_SHOWN = 3
-
 
 def add_to(commands: Commands) -> None:
     """Declare the command."""
@@ -57,14 +55,6 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, judge, print; the exit code."""
-    from exporter.assess.quadlets import examine_quadlets  # noqa: PLC0415 - as in serve.py
-    from exporter.sources.quadlet.files import read_quadlets  # noqa: PLC0415 - as in serve.py
+    from exporter.app.lint import linted  # noqa: PLC0415 - as in serve.py
 
-    files, problems = read_quadlets(arguments.paths)
-    return show(examine_quadlets(files, problems, _title(arguments.paths)), arguments)
-
-
-def _title(paths: list[Path]) -> str:
-    names = [str(path) for path in paths[:_MOST_SHOWN]]
-    more = len(paths) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+    return show(linted(arguments.paths), arguments)

@@ -179,7 +179,7 @@ def test_a_state_directory_that_is_none_is_said_and_counting_goes_on(tmp_path: P
 def test_of_two_agents_on_one_directory_the_second_keeps_its_hands_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.rows._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("exporter.rows.file._BUSY_SECONDS", 0.01)
     first = saved(tmp_path)
     second = saved(tmp_path, kills=9)
     assert "cannot be written" in second.problem

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter import rows as rows_module
 from exporter.rows import Damaged, NoDirectory, OtherFormat, Rows, Unavailable, Words, decoded
+from exporter.rows import file as rows_module
 
 WORDS = Words("the test", "it is in memory", "free space")
 SCHEMA = 3
