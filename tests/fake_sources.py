@@ -7,7 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from exporter.app.collectors import Ground, Sources
+import pytest
+
+from exporter.app.collectors import COLLECTORS, Ground, Sources
 from exporter.app.context import Context
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
@@ -50,6 +52,9 @@ def sources(**reads: Callable[[], Any]) -> Sources:
         "traffic": answers((NamespaceTraffic(("a" * 64,), (Interface("eth0", *range(8)),)),)),
         "firewall": answers(Firewall((InputChain("inet", "filter", "input", "drop", denies=True),))),
     }
+    unheard = {collector.name for collector in COLLECTORS} - usual.keys()
+    if unheard:
+        pytest.fail(f"tests/fake_sources.py: say what the new sources answer here: {', '.join(sorted(unheard))}")
     made: dict[str, Any] = {name: SimpleNamespace(read=read, problems=()) for name, read in (usual | reads).items()}
     for name in ("podman", "systemd"):
         vars(made[name]).update(events=0, events_lost=0, follow=lambda *_: None)
