@@ -1,4 +1,4 @@
-"""A call that may never return, and an answer that is waited for no longer than a deadline.
+"""A call that may never return, and a program that may never end: each is waited for no longer than a deadline.
 
 A system call on a dead network mount, a suspended pool or a podman that stopped cannot be cancelled: the thread that
 makes it sleeps for as long as the kernel says. So the call is made in a thread of its own, and the reader waits for
@@ -8,18 +8,31 @@ volumes and the channel program drop it, and each of them makes no second call w
 An answer is a Future of the standard library. Its executors are of no use here: a ThreadPoolExecutor joins its threads
 when the process exits, and a call that hangs would then keep the process for ever. These threads are daemons.
 
+A program is killed at its deadline, but a child that sleeps in the kernel does not die of it: `zfs list` on a suspended
+pool. Such a child is remembered, and no other is started in its place while it hangs.
+
 It lies in `sources` because calls that hang are calls to the host; `runtime` lies above and may use it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
+import selectors
+import shutil
+import subprocess
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_MAX_COMPLAINT_BYTES = 4096
+_NICENESS = 10
+_CHUNK_BYTES = 1 << 16
 
 
 class Caller:
@@ -73,3 +86,122 @@ def _make(call: Callable[[], T], answer: Future[T]) -> None:
         answer.set_result(call())
     except BaseException as error:  # noqa: BLE001 - it is raised again where the answer is taken
         answer.set_exception(error)
+
+
+class NotInstalled(Exception):
+    """No directory of the search path has the program."""
+
+
+class NotStarted(Exception):
+    """The program cannot be executed."""
+
+    def __init__(self, program: str, reason: str) -> None:
+        super().__init__(f"{program}: {reason}")
+        self.program = program
+        self.reason = reason
+
+
+class NotEnded(Exception):
+    """The program did not end within its deadline."""
+
+
+class PrintsTooMuch(Exception):
+    """The program printed more than is read of it."""
+
+
+class StillHangs(Exception):
+    """A child of an earlier run could not be killed and has not ended; the message is its pid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a program printed, and its exit status."""
+
+    output: bytes
+    complaint: bytes  # the start of standard error
+    status: int
+
+
+class Programs:
+    """Runs programs, niced, with bounded output. Remembers the children that could not be killed, by key.
+
+    `grace_seconds` is how long a killed child may take to die before it counts as hung.
+    """
+
+    def __init__(self, search_path: str, max_output_bytes: int, grace_seconds: float = 1.0) -> None:
+        self._search_path = search_path
+        self._max_output_bytes = max_output_bytes
+        self._grace_seconds = grace_seconds
+        self._hung: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, key: str, command: tuple[str, ...], deadline_seconds: float) -> Ended:
+        """What the command printed. Several threads may ask, each with a key of its own.
+
+        Raises StillHangs, NotInstalled, NotStarted, NotEnded, PrintsTooMuch.
+        """
+        hung = self._hung.get(key)
+        if hung is not None:
+            if hung.poll() is None:
+                raise StillHangs(hung.pid)
+            self._hung.pop(key, None)  # another thread may have seen it end as well
+        program = shutil.which(command[0], path=self._search_path)
+        if program is None:
+            raise NotInstalled(command[0])
+        child = _start(program, command[1:], self._search_path)
+        try:
+            return _ended(child, time.monotonic() + deadline_seconds, self._max_output_bytes)
+        finally:
+            self._bury(key, child)
+
+    def _bury(self, key: str, child: subprocess.Popen[bytes]) -> None:
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+        if child.poll() is None:
+            child.kill()
+            try:
+                child.wait(self._grace_seconds)
+            except subprocess.TimeoutExpired:
+                self._hung[key] = child
+
+
+def _start(program: str, arguments: tuple[str, ...], search_path: str) -> subprocess.Popen[bytes]:
+    try:
+        child = subprocess.Popen(
+            (program, *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"LC_ALL": "C", "TZ": "UTC0", "PATH": search_path},
+        )
+    except OSError as error:
+        raise NotStarted(program, str(error.strerror)) from error
+    # Its I/O class is left alone: ZFS reads with threads of its own, which do not inherit it.
+    with contextlib.suppress(OSError):  # a hardened unit may forbid setpriority(2)
+        os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
+    return child
+
+
+def _ended(child: subprocess.Popen[bytes], ends_at: float, max_output_bytes: int) -> Ended:
+    output, complaint = bytearray(), bytearray()
+    with selectors.DefaultSelector() as pipes:
+        for pipe, sink in ((child.stdout, output), (child.stderr, complaint)):
+            if pipe is not None:
+                pipes.register(pipe, selectors.EVENT_READ, sink)
+        while pipes.get_map():
+            ready = pipes.select(max(0.0, ends_at - time.monotonic()))
+            if not ready or time.monotonic() > ends_at:
+                raise NotEnded
+            for key, _ in ready:
+                chunk = os.read(key.fd, _CHUNK_BYTES)
+                if not chunk:
+                    pipes.unregister(key.fileobj)
+                key.data.extend(chunk)
+            if len(output) > max_output_bytes:
+                raise PrintsTooMuch
+            del complaint[_MAX_COMPLAINT_BYTES:]
+    try:
+        status = child.wait(max(0.0, ends_at - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise NotEnded from error
+    return Ended(bytes(output), bytes(complaint), status)

@@ -14,24 +14,17 @@ Looks again: nft is looked for and asked anew at each read (`firewall_seconds`);
 
 from __future__ import annotations
 
-import contextlib
-import os
-import selectors
-import shutil
-import subprocess
-import time
 from typing import Any
 
 import msgspec
 
 from exporter.facts.host import Firewall, InputChain
 from exporter.facts.reading import NotHere, Unreadable
+from exporter.sources.deadline import NotEnded, NotInstalled, NotStarted, PrintsTooMuch, Programs, StillHangs
 
 _SEARCH_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _COMMAND = ("nft", "-j", "-t", "list", "ruleset")
 _MAX_OUTPUT_BYTES = 16 << 20
-_NICENESS = 10
-_CHUNK_BYTES = 1 << 16
 _MAX_NAME_CHARACTERS = 64
 _MAX_CHAINS = 100
 _IP_FAMILIES = frozenset({"ip", "ip6", "inet"})  # bridge and arp have an input hook too, of other packets
@@ -50,64 +43,31 @@ class NftablesSource:
         max_output_bytes: int = _MAX_OUTPUT_BYTES,
     ) -> None:
         self._deadline_seconds = deadline_seconds
-        self._search_path = search_path
         self._max_output_bytes = max_output_bytes
+        self._programs = Programs(search_path, max_output_bytes)
 
     def read(self) -> Firewall:
         """The firewall. NotHere without nft; Unreadable when it fails, takes too long or says too much."""
-        program = shutil.which(_COMMAND[0], path=self._search_path)
-        if program is None:
-            raise NotHere("nft is not on this host: install nftables to have the firewall judged")
-        return parse_ruleset(self._printed(program))
+        return parse_ruleset(self._printed())
 
-    def _printed(self, program: str) -> bytes:
+    def _printed(self) -> bytes:
         try:
-            child = subprocess.Popen(
-                (program, *_COMMAND[1:]),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={"LC_ALL": "C", "PATH": self._search_path},
-            )
-        except OSError as error:
-            raise Unreadable(f"nft cannot be started ({error.strerror}), check {program}") from error
-        with contextlib.suppress(OSError):  # a hardened unit may forbid setpriority(2)
-            os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
-        try:
-            output = self._bounded_output(child)
-            status = child.wait(self._deadline_seconds)
-        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            ended = self._programs.run(_COMMAND[0], _COMMAND, self._deadline_seconds)
+        except NotInstalled as error:
+            raise NotHere("nft is not on this host: install nftables to have the firewall judged") from error
+        except NotStarted as error:
+            raise Unreadable(f"nft cannot be started ({error.reason}), check {error.program}") from error
+        except StillHangs as pid:
+            raise Unreadable(f"nft of an earlier read, process {pid}, still hangs in the kernel") from pid
+        except NotEnded as error:
             raise Unreadable(f"nft did not end within {self._deadline_seconds:g} s") from error
-        finally:
-            _end(child)
-        if status:
-            raise Unreadable(f"nft cannot list the rules (exit status {status}), run as root or grant CAP_NET_ADMIN")
-        return output
-
-    def _bounded_output(self, child: subprocess.Popen[bytes]) -> bytes:
-        ends_at = time.monotonic() + self._deadline_seconds
-        output = bytearray()
-        with selectors.DefaultSelector() as pipes:
-            assert child.stdout is not None  # noqa: S101 - for mypy: it was asked for
-            pipes.register(child.stdout, selectors.EVENT_READ)
-            while True:
-                if not pipes.select(max(0.0, ends_at - time.monotonic())):
-                    raise TimeoutError
-                chunk = os.read(child.stdout.fileno(), _CHUNK_BYTES)
-                if not chunk:
-                    return bytes(output)
-                output.extend(chunk)
-                if len(output) > self._max_output_bytes:
-                    raise Unreadable(f"nft printed more than {self._max_output_bytes} bytes")
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.stdout is not None:
-        child.stdout.close()
-    if child.poll() is None:
-        child.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(1)
+        except PrintsTooMuch as error:
+            raise Unreadable(f"nft printed more than {self._max_output_bytes} bytes") from error
+        if ended.status:
+            raise Unreadable(
+                f"nft cannot list the rules (exit status {ended.status}), run as root or grant CAP_NET_ADMIN"
+            )
+        return ended.output
 
 
 def parse_ruleset(raw: bytes) -> Firewall:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -110,4 +111,30 @@ def test_an_nft_that_hangs_is_given_up_and_ended(tmp_path: Path) -> None:
     source = nft_that(tmp_path, "exec sleep 600")
     source._deadline_seconds = 0.05
     with pytest.raises(Unreadable, match=r"did not end within 0\.05 s"):
+        source.read()
+
+
+def test_no_second_nft_is_started_while_the_first_cannot_be_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = nft_that(tmp_path, f"echo >> {tmp_path}/starts; exec sleep 600")
+    source._deadline_seconds = 1
+    source._programs._grace_seconds = 0.01
+    children: list[subprocess.Popen[bytes]] = []
+    with monkeypatch.context() as in_the_kernel:
+        in_the_kernel.setattr(subprocess.Popen, "kill", lambda child: children.append(child))  # noqa: PLW0108 - binds
+        with pytest.raises(Unreadable, match="did not end"):
+            source.read()
+        for _ in range(3):
+            with pytest.raises(Unreadable, match=f"process {children[0].pid}, still hangs"):
+                source.read()
+    assert (tmp_path / "starts").read_text() == "\n"
+    children[0].kill()
+    children[0].wait()
+
+
+def test_an_nft_that_cannot_be_started_is_unreadable(tmp_path: Path) -> None:
+    source = nft_that(tmp_path, "")
+    (tmp_path / "nft").write_bytes(b"\x7fELF nonsense")
+    with pytest.raises(Unreadable, match=rf"cannot be started \(Exec format error\), check {tmp_path}/nft"):
         source.read()

@@ -19,6 +19,7 @@ from typing import Any
 from exporter.facts.reading import Unreadable
 from exporter.facts.storage import Dataset
 from exporter.sources.deadline import begin, ended_within
+from exporter.sources.zfs.command import first_line
 from exporter.sources.zfs.listing import QUICK_FIELDS, dataset_of
 
 PROGRAM = b"""
@@ -41,7 +42,6 @@ _PROPERTIES = [b"type", *(wanted.encode() for wanted in QUICK_FIELDS), b"mountpo
 # 20 names of 7 properties take a few thousand instructions and some 50 KB.
 _INSTRUCTION_LIMIT = 1_000_000
 _MEMORY_LIMIT_BYTES = 4 << 20
-_MAX_COMPLAINT_CHARACTERS = 200
 
 
 def load_pyzfs() -> Any:
@@ -129,5 +129,4 @@ def _complaint(error: BaseException) -> str:
     # The Lua message of a ZCPRuntimeError is in .details alone.
     details = getattr(error, "details", None)
     text = details.decode("utf-8", "replace") if isinstance(details, bytes) else str(error)
-    line = text.split("\n", 1)[0][:_MAX_COMPLAINT_CHARACTERS]
-    return "".join(letter if letter.isprintable() else "?" for letter in line) or type(error).__name__
+    return first_line(text) or type(error).__name__
