@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tell_example(config: Config) -> None:
-    sockets = ", ".join(socket.url.removeprefix("unix://") for socket in config.podman_sockets)
+    sockets = ", ".join(socket.path for socket in config.podman_sockets)
     print(
         f"There is no podman socket here ({sockets or 'none is configured'}) and no running container:\n"
         "this serves the embedded example host, a recording. To watch this host instead, install podman,\n"
