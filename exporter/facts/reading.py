@@ -28,6 +28,11 @@ class Unreadable(SourceError):
     """The thing exists and could not be read (denied, timed out, malformed)."""
 
 
+def words_of(error: Exception) -> str:
+    """The words for what went wrong, without the number and the path that an OSError puts around them."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 @dataclass(frozen=True, slots=True)
 class Read(Generic[T]):
     """The source answered."""

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from exporter.facts.life import RUNTIME_SECONDS_MAX
 from exporter.facts.process import ContainerProcesses, MountPoint, Process, ProcessTable
-from exporter.facts.reading import NotHere, Unreadable
+from exporter.facts.reading import NotHere, Unreadable, words_of
 from exporter.facts.runtime import is_runtimes
 from exporter.sources.process.conmon import ConmonFinder
 from exporter.sources.process.directory import Gone, ProcessDirectory, age_seconds
@@ -88,7 +88,7 @@ class ProcessSource:
             except Gone:
                 continue
             except (OSError, Unreadable) as error:
-                denied = [_why(error)]
+                denied = [words_of(error)]
             unreadable.extend(f"{pid}: {why}" for why in denied)
         # By age, not by pid: pids wrap around.
         processes.sort(key=lambda process: (process.start_ticks, process.pid))
@@ -161,7 +161,7 @@ def _value(directory: ProcessDirectory, name: str, parse: Callable[[bytes], T], 
     except OSError as error:
         # EINVAL: attr/current where no LSM answers, mountinfo of a process that is ending.
         if error.errno != errno.EINVAL:
-            denied.append(f"{name}: {_why(error)}")
+            denied.append(f"{name}: {words_of(error)}")
     except Unreadable as error:
         denied.append(f"{name}: {error}")
     return None
@@ -175,10 +175,6 @@ def _namespaces(directory: ProcessDirectory, denied: list[str]) -> tuple[tuple[s
         except Gone:
             continue  # the kernel has no such kind
         except (OSError, Unreadable) as error:
-            denied.append(f"ns/{kind}: {_why(error)}")
+            denied.append(f"ns/{kind}: {words_of(error)}")
             break  # who may not see one may see none
     return tuple(namespaces)
-
-
-def _why(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

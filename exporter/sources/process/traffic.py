@@ -17,7 +17,7 @@ from pathlib import Path
 
 from exporter.facts.network import Interface, NamespaceTraffic
 from exporter.facts.process import Process, ProcessTable
-from exporter.facts.reading import Unreadable
+from exporter.facts.reading import Unreadable, words_of
 from exporter.sources.process.directory import Gone, ProcessDirectory
 from exporter.sources.process.parse import parse_namespace, parse_start_ticks, parse_traffic
 
@@ -65,8 +65,7 @@ class TrafficSource:
             except Gone:
                 continue
             except (OSError, Unreadable) as error:
-                why = error.strerror if isinstance(error, OSError) else error
-                problems.append(f"{self._proc}/{process.pid}/net/dev: {why}")
+                problems.append(f"{self._proc}/{process.pid}/net/dev: {words_of(error)}")
                 return None
             if len(interfaces) > INTERFACES_MAX:
                 problems.append(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from exporter.facts.quadlet_file import QuadletFile, QuadletProblem, Request
+from exporter.facts.reading import words_of
 from exporter.sources.quadlet.command import (
     Refused,
     image_of,
@@ -53,8 +54,7 @@ def _wanted(paths: Sequence[Path], problems: dict[QuadletProblem, None]) -> dict
             is_directory = path.is_dir()
             path.stat()
         except (OSError, ValueError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            problems[QuadletProblem(str(path), 0, f"it cannot be read: {reason}.")] = None
+            problems[QuadletProblem(str(path), 0, f"it cannot be read: {words_of(error)}.")] = None
             continue
         if is_directory and not path.name.endswith(".d"):
             wanted[path] = None

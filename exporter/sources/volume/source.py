@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from exporter.facts.process import MountPoint
-from exporter.facts.reading import NotHere, Unreadable
+from exporter.facts.reading import NotHere, Unreadable, words_of
 from exporter.facts.volume import Volume, VolumeMounts
 from exporter.sources.volume.reach import Figures, Gone, read_figures
 from exporter.sources.volume.workers import Workers
@@ -77,7 +77,7 @@ class VolumeSource:
             except Gone:
                 continue
             except (Unreadable, OSError) as error:
-                problems.append(f"{_words(places)}: {_why(error)}")
+                problems.append(f"{_words(places)}: {words_of(error)}")
                 continue
             answered.append(share)
             volumes += (_volume(mounts.container_id, mount, figures) for mounts, mount in places)
@@ -134,7 +134,3 @@ def _words(places: _Places) -> str:
     wanted, mount = places[0]
     others = f" and {len(places) - 1} more" if len(places) > 1 else ""
     return f"{mount.mount_point[:100]} of {wanted.container}{others} ({mount.filesystem[:40]})"
-
-
-def _why(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
