@@ -59,20 +59,31 @@ class Words:
 class Rows:
     """The rows in the file at `path`. One thread at a time.
 
-    `schema` is the version of the bodies; a file with another version is Damaged. `is_checked`: the whole file is
-    checked when it is opened, and a page of it that cannot be read is damage. A write that would make the file larger
-    than `largest_bytes` fails as on a full disk.
+    `schema` is the version of the bodies; a file with another version is Damaged. A version in `migrated` is read all
+    the same: the owner looks at `schema_read`, migrates what it has read, and its next write gives the file `schema`.
+    `is_checked`: the whole file is checked when it is opened, and a page of it that cannot be read is damage. A write
+    that would make the file larger than `largest_bytes` fails as on a full disk.
     """
 
     def __init__(
-        self, path: Path, words: Words, schema: int, *, is_checked: bool = False, largest_bytes: int | None = None
+        self,
+        path: Path,
+        words: Words,
+        schema: int,
+        *,
+        migrated: frozenset[int] = frozenset(),
+        is_checked: bool = False,
+        largest_bytes: int | None = None,
     ) -> None:
         self.path = path
         self.problem = ""
         """Why the rows are not on disk, one sentence; "" when they are."""
         self.writes = 0
+        self.schema_read = schema
+        """The version of the bodies in the file."""
         self._words = words
         self._schema = schema
+        self._migrated = migrated
         self._is_checked = is_checked
         self._largest_bytes = largest_bytes
         self._database: sqlite3.Connection | None = None
@@ -117,6 +128,8 @@ class Rows:
             with self._database as transaction:
                 transaction.executemany("INSERT OR REPLACE INTO row (kind, key, body) VALUES (?, ?, ?)", kept)
                 transaction.executemany("DELETE FROM row WHERE kind = ? AND key = ?", gone)
+                if self.schema_read != self._schema:
+                    transaction.execute(f"PRAGMA user_version = {self._schema}")
         except (sqlite3.Error, OSError, Damaged) as error:
             self.close()
             self.report(str(error))
@@ -124,6 +137,7 @@ class Rows:
         if self.problem:
             log.warning("%s is written again", self._words.name, extra={"file": str(self.path)})
         self.problem = ""
+        self.schema_read = self._schema
         self.writes += 1
         return True
 
@@ -189,11 +203,12 @@ class Rows:
         if self._largest_bytes is not None:
             database.execute(f"PRAGMA max_page_count = {self._largest_bytes // _PAGE_BYTES}")
         version = database.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, self._schema):
+        if version not in {0, self._schema, *self._migrated}:
             raise OtherFormat(f"its format is {version}, this program knows {self._schema}")
         if self._is_checked and (verdict := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise Damaged(str(verdict))
-        if version != self._schema:  # not again: it is a write, and a file on a full disk can be read
+        self.schema_read = version or self._schema
+        if not version:  # not again: it is a write, and a file on a full disk can be read
             with database:
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS row"

@@ -136,6 +136,28 @@ def test_the_file_of_another_version_is_neither_read_nor_written(tmp_path: Path,
     made.close()
 
 
+def test_a_file_of_an_older_version_is_read_for_its_owner_and_has_the_new_one_after_a_write(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    execute(path, "PRAGMA user_version = 2")
+
+    def opened() -> Rows:
+        return Rows(path, WORDS, SCHEMA, migrated=frozenset({2}), largest_bytes=64 * 1024)
+
+    made = opened()
+    assert len(list(made.read())) == 2
+    assert made.schema_read == 2
+    assert not made.write([("account", "large", LARGE)])
+    made = opened()
+    assert len(list(made.read())) == 2
+    assert made.schema_read == 2  # the version is written with the rows, or not at all
+    assert made.write([("account", "web", {"kills": 4})])
+    assert made.schema_read == SCHEMA
+    made.close()
+    made = rows_of(tmp_path)
+    assert ("account", "web", b'{"kills":4}') in list(made.read())
+    made.close()
+
+
 @pytest.mark.parametrize("damage", [b"this is no database" * 300, b"SQLite format 3\0" + b"\xff" * 5000])
 @pytest.mark.parametrize("is_checked", [False, True])
 def test_a_damaged_file_is_called_damaged_and_given_back(tmp_path: Path, damage: bytes, *, is_checked: bool) -> None:
