@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from exporter.facts.evidence import Denial
 from exporter.facts.selinux import UNCONFINED, parse_context
+from exporter.ledger.patience import DENIAL_OWNER_US
 from exporter.ledger.places import container_in
 from exporter.ledger.state import SEEN_LIMIT, Household, Now, PendingDenial, State
 
-WAIT_US = 180_000_000  # podman is asked every minute, and a busy one may take another to answer
 _PENDING_LIMIT = 1000
 _LABELS_LIMIT = 5000
 _DOMAINS = ("container_", "svirt_lxc_")
@@ -62,7 +62,7 @@ def settle_denials(state: State, household: Household, now: Now) -> None:
         one
         for one in state.host.denials
         if not _decide(
-            state, one, household, now, is_last=one.boot != now.boot or not 0 <= now.us - one.heard_us < WAIT_US
+            state, one, household, now, is_last=one.boot != now.boot or not 0 <= now.us - one.heard_us < DENIAL_OWNER_US
         )
     ]
     state.touch("host", "")

@@ -22,13 +22,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.facts.evidence import ContainerEvent, UnitFailed, UnitStopping
+from exporter.ledger.patience import EXIT_CAUSE_US, EXIT_REASON_US, PODMAN_KILL_US, START_REPORT_US, STOP_US
 from exporter.ledger.state import Account, Now, PendingExit, State
 
-WAIT_US = 10_000_000
-_NEAR_US = 60_000_000
-_STOP_US = 300_000_000  # a stop may take its TimeoutStopSec
-_START_SECONDS = 1.0  # podman reports a start when the first process may have been killed already
-_KILL_NANOSECONDS = 10_000_000_000
 _STOPS_LIMIT = 1000
 _UNHEALTHY_LIMIT = 1000
 _PENDING_LIMIT = 1000
@@ -43,7 +39,7 @@ def was_asked_for(told: Sequence[tuple[int, str]], at_nanoseconds: int) -> bool:
     counts if the end followed at once.
     """
     return any(
-        action in {"stop", "restart"} or (action == "kill" and at_nanoseconds - at < _KILL_NANOSECONDS)
+        action in {"stop", "restart"} or (action == "kill" and at_nanoseconds - at < PODMAN_KILL_US * 1000)
         for at, action in told
     )
 
@@ -84,7 +80,7 @@ def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, ran
     while len(state.host.exits) >= _PENDING_LIMIT:
         _close(state, state.host.exits.pop(0))
     stop = state.stops.get(told.unit)
-    if stop is not None and stop[0] == now.boot and 0 <= pending.died_us - stop[1] < _STOP_US:
+    if stop is not None and stop[0] == now.boot and 0 <= pending.died_us - stop[1] < STOP_US:
         pending.stopped = True
         _forget_stop(state, told.unit)
     state.host.exits.append(pending)
@@ -95,10 +91,10 @@ def hear_unit(state: State, told: UnitFailed | UnitStopping) -> None:
     """Take what systemd says of a unit whose exit waits, or is to come."""
     waiting = [one for one in state.host.exits if one.unit == told.unit and one.boot == told.boot_id]
     if isinstance(told, UnitFailed):
-        untold = [one for one in waiting if not one.result and abs(one.died_us - told.heard_us) < _NEAR_US]
+        untold = [one for one in waiting if not one.result and abs(one.died_us - told.heard_us) < EXIT_CAUSE_US]
         if untold:
             min(untold, key=lambda one: abs(one.died_us - told.heard_us)).result = told.result
-    elif after := [one for one in waiting if 0 <= one.died_us - told.heard_us < _STOP_US and not one.stopped]:
+    elif after := [one for one in waiting if 0 <= one.died_us - told.heard_us < STOP_US and not one.stopped]:
         min(after, key=lambda one: one.died_us).stopped = True  # those after it have ends of their own
     else:
         state.stops.pop(told.unit, None)
@@ -123,7 +119,7 @@ def settle_exits(state: State, now: Now, *, may_close: bool = True) -> None:
     """Count the exits that have waited long enough; `may_close`: whoever knows more has been heard."""
     waiting = []
     for pending in state.host.exits:
-        if pending.boot == now.boot and (not may_close or 0 <= now.us - pending.heard_us < WAIT_US):
+        if pending.boot == now.boot and (not may_close or 0 <= now.us - pending.heard_us < EXIT_REASON_US):
             waiting.append(pending)
         else:
             _close(state, pending)
@@ -161,12 +157,12 @@ def _close(state: State, pending: PendingExit) -> None:
     life = state.lives.get(f"{pending.boot}:{pending.container_id}")
     account: Account = state.account(pending.name)
     # Neither a worker that was killed long before is a reason, nor a kill before this start of the container.
-    since_seconds = _NEAR_US / 1e6
+    since_seconds = EXIT_CAUSE_US / 1e6
     if pending.ran_seconds is not None:
-        since_seconds = min(since_seconds, pending.ran_seconds + _START_SECONDS)
+        since_seconds = min(since_seconds, pending.ran_seconds + START_REPORT_US / 1e6)
     in_life = life is not None and life.seen > 0 and pending.died_us - life.heard_us < since_seconds * 1e6
     after_seconds = (account.last_oom_kill_seconds or 0.0) - pending.at_seconds
-    near = -since_seconds < after_seconds < _NEAR_US / 1e6
+    near = -since_seconds < after_seconds < EXIT_CAUSE_US / 1e6
     reason = reason_of(pending, was_out_of_memory=in_life or near)
     account.exits[reason] = account.exits.get(reason, 0) + 1
     if account.last_exit_seconds is None or pending.at_seconds >= account.last_exit_seconds:

@@ -9,14 +9,9 @@ unit. It serves a container in a slice of several whose cgroup is gone, and of w
 from __future__ import annotations
 
 from exporter.facts.evidence import UnitOutOfMemory
+from exporter.ledger.patience import EVIDENCE_US, HINT_US
 from exporter.ledger.places import home_of
 from exporter.ledger.state import Hint, Household, LifeBook, Now, SliceBook, State
-
-GRACE_US = 30_000_000
-"""How long a kill may wait for evidence of whom it hit, and of whose limit fired."""
-
-HINT_US = 4 * GRACE_US
-"""How long a hint is kept."""
 
 _HINTS_LIMIT = 256
 
@@ -49,7 +44,7 @@ def drop_hints(state: State, now: Now) -> None:
 
 def _is_ripe(hint: Hint, now: Now) -> bool:
     """Whether better evidence of the same kill would have come by now."""
-    return hint.boot == now.boot and now.us - hint.heard_us >= GRACE_US
+    return hint.boot == now.boot and now.us - hint.heard_us >= EVIDENCE_US
 
 
 def _is_needed(state: State, hint: Hint, path: str) -> bool:
@@ -66,5 +61,5 @@ def _has_told(life: LifeBook, hint: Hint) -> bool:
 
     systemd sees a kill a moment after it was, or many seconds after it on a host that is short of memory.
     """
-    was_counted = bool(life.counted_at_us) and hint.heard_us < life.counted_at_us + GRACE_US
-    return was_counted or any(abs(us - hint.heard_us) < GRACE_US for us in life.lines_us)
+    was_counted = bool(life.counted_at_us) and hint.heard_us < life.counted_at_us + EVIDENCE_US
+    return was_counted or any(abs(us - hint.heard_us) < EVIDENCE_US for us in life.lines_us)

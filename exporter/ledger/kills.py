@@ -18,7 +18,8 @@ from collections.abc import Set as AbstractSet
 
 from exporter.facts.cgroup import unit_of
 from exporter.facts.evidence import KernelKill, KillCount, KillCounts, OomdKill
-from exporter.ledger.hints import GRACE_US, HINT_US, drop_hints, take_hints
+from exporter.ledger.hints import drop_hints, take_hints
+from exporter.ledger.patience import COUNT_US, EVIDENCE_US, LATE_EVIDENCE_US, LINE_US
 from exporter.ledger.places import container_in, home_of, limit_that_fired
 from exporter.ledger.slices import is_below, nearest, see_slices, touch_slice, upwards
 from exporter.ledger.state import Household, LifeBook, Now, SliceBook, State
@@ -26,7 +27,6 @@ from exporter.ledger.state import Household, LifeBook, Now, SliceBook, State
 NO_CONTAINER = ""
 UNKNOWN_LIMIT = "unknown"
 _LIMITS_KEPT = 1000
-_RACE_US = 10_000_000  # two readings lie between, at the keeper's pace
 
 
 def hear_kernel(state: State, kill: KernelKill, household: Household, now: Now) -> None:
@@ -38,7 +38,7 @@ def hear_kernel(state: State, kill: KernelKill, household: Household, now: Now) 
     state.touch("kill", key)
     life_key, life = _life(state, kill.victim_cgroup, kill.boot_id)
     life.name = _name(life, household)
-    life.lines_us = [*(us for us in life.lines_us if kill.heard_us - us < HINT_US + GRACE_US), kill.heard_us]
+    life.lines_us = [*(us for us in life.lines_us if kill.heard_us - us < LINE_US), kill.heard_us]
     if kill.boot_id != now.boot and (above := _above_old(state, life)) and kill.heard_us > above[0].read_at_us:
         life.lines = max(life.lines, life.credited)  # of a time after the last reading: nothing can have told of it
     life.lines += 1
@@ -204,8 +204,8 @@ def _match(
         for book in authorities:
             name = life.name if life.name is not None else book.owner
             # The kernel prints its line before it counts: what is pending further up meanwhile may be of another.
-            is_due = book is authorities[0] or age_us > _RACE_US
-            if book.anonymous and (now.us - age_us <= book.told_until_us or age_us > 2 * GRACE_US):
+            is_due = book is authorities[0] or age_us > COUNT_US
+            if book.anonymous and (now.us - age_us <= book.told_until_us or age_us > LATE_EVIDENCE_US):
                 book.anonymous -= 1
                 _explain(state, key, life, 1)
             elif book.pending > 0 and name is not None and is_due:
@@ -217,7 +217,7 @@ def _match(
             touch_slice(state, book)
             break
         else:
-            if age_us <= 2 * GRACE_US:
+            if age_us <= LATE_EVIDENCE_US:
                 return  # the kernel prints its line before it counts: the next reading will show it
             _explain(state, key, life, 1)  # of a time before its slice was known
 
@@ -241,7 +241,7 @@ def _match_old(state: State, key: str, life: LifeBook, now: Now) -> None:
             life.waits_since_us = now.us
             state.touch("life", key)
             return
-        elif name is None and 0 <= now.us - (life.waits_since_us or 0) < 2 * GRACE_US:
+        elif name is None and 0 <= now.us - (life.waits_since_us or 0) < LATE_EVIDENCE_US:
             return
         if name is None:
             state.host.unattributed_oom_kills += 1
@@ -329,7 +329,7 @@ def _age(state: State, book: SliceBook, now: Now, *, may_age: bool) -> None:
     if floor != book.floor:
         book.floor = floor
         touch_slice(state, book)
-    if not floor or now.us - book.floor_since_us < GRACE_US:
+    if not floor or now.us - book.floor_since_us < EVIDENCE_US:
         return
     hinted = take_hints(state, book, now)
     for name in hinted:
@@ -348,7 +348,7 @@ def _give_up_labels(state: State, now: Now) -> None:
     """Wait no longer for lines that would say whose limit fired."""
     for account in state.accounts.values():
         # Of another boot, a time may lie in the future: it is over as well.
-        if account.unlabelled and not 0 <= now.us - account.unlabelled_since_us < GRACE_US:
+        if account.unlabelled and not 0 <= now.us - account.unlabelled_since_us < EVIDENCE_US:
             told = account.oom_kills_by_limit.get(UNKNOWN_LIMIT, 0)
             account.oom_kills_by_limit[UNKNOWN_LIMIT] = told + account.unlabelled
             account.unlabelled = 0

@@ -24,6 +24,7 @@ from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_health, hear_stop, hear_unit, settle_exits, was_asked_for
 from exporter.ledger.hints import hear_hint
 from exporter.ledger.kills import hear_kernel, hear_oomd, settle, slices_to_ask
+from exporter.ledger.patience import JOURNAL_US, LIFE_US
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now, State
 from exporter.ledger.store import Store
@@ -34,8 +35,6 @@ _CLOSED_LIMIT = 2_000
 _PODMAN_CHAINS_LIMIT = 1_000
 _COUNTED = frozenset({"start", "died", "stop", "kill", "restart", "cleanup"})
 _JOURNAL = "journal"  # the name of its cursor
-_JOURNAL_PATIENCE_US = 300_000_000
-_LIFE_US = 3_600_000_000  # how long a life's evidence is kept once all of it is credited
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ class Ledger:
             return True
         if self._journal_silent_since_us is None or cursor != self._store.cursor(_JOURNAL):
             self._journal_silent_since_us = now.us
-        return now.us - self._journal_silent_since_us > _JOURNAL_PATIENCE_US
+        return now.us - self._journal_silent_since_us > JOURNAL_US
 
     def close(self) -> None:
         """Give the file back."""
@@ -271,7 +270,7 @@ class Ledger:
         def is_over(life: LifeBook) -> bool:
             gone = life.container_id not in household.names_by_id or life.boot != now.boot
             # The journal may still tell again what is known of a life of the boot before.
-            old = heard_all if life.boot != now.boot else now.us - life.heard_us > _LIFE_US
+            old = heard_all if life.boot != now.boot else now.us - life.heard_us > LIFE_US
             return gone and old and life.seen <= life.credited
 
         for key in [key for key, life in state.lives.items() if is_over(life)]:

@@ -20,15 +20,11 @@ the number that the journal told last, and only what is more than was filled in 
 from __future__ import annotations
 
 from exporter.facts.evidence import ContainerEvent, RestartScheduled
+from exporter.ledger.patience import RESTART_DOUBT_US, RESTART_OWNER_US, RESTART_TIME_US
 from exporter.ledger.state import Account, Chain, Household, Now, Orphan, State
 
-DOUBT_US = 30_000_000
-"""How long the journal may lag behind NRestarts."""
-
-_ORPHAN_US = 120_000_000
 _ORPHANS_LIMIT = 500
 _RECENT_LIMIT = 64
-_RECENT_US = 600_000_000
 
 
 def hear_restart(state: State, told: RestartScheduled, household: Household, now: Now) -> None:
@@ -73,7 +69,7 @@ def settle_orphans(state: State, household: Household, now: Now) -> None:
         if orphan.unit in household.names_by_unit:
             told = RestartScheduled(orphan.boot, orphan.heard_us, orphan.sent_us, orphan.unit, orphan.count)
             hear_restart(state, told, household, now)
-        elif 0 <= now.us - orphan.held_since_us < _ORPHAN_US:
+        elif 0 <= now.us - orphan.held_since_us < RESTART_OWNER_US:
             state.host.orphans.append(orphan)
     if len(waiting) != len(state.host.orphans):
         state.touch("host", "")
@@ -93,14 +89,14 @@ def read_restarts(
         chain.doubted = None
         return
     # A reading may be older than the last entry.
-    is_fresh = chain.told_boot != now.boot or read_us - chain.told_us > DOUBT_US
+    is_fresh = chain.told_boot != now.boot or read_us - chain.told_us > RESTART_DOUBT_US
     if journal_tells or (count < chain.position and not is_fresh):
         if count != chain.doubted:
             chain.doubted, chain.doubted_since_us = count, now.us
             return
-        if 0 <= now.us - chain.doubted_since_us < DOUBT_US:
+        if 0 <= now.us - chain.doubted_since_us < RESTART_DOUBT_US:
             return
-    stamp = read_before_us is not None and 0 <= read_us - read_before_us < _RECENT_US
+    stamp = read_before_us is not None and 0 <= read_us - read_before_us < RESTART_TIME_US
     _fill(state, key, name, count, now, read_us=read_us, stamp=stamp)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from exporter.facts.evidence import Evidence, KernelKill, KillCount, KillCounts, UnitOutOfMemory
 from exporter.ledger import Batch, Household, Ledger, Now, Store
-from exporter.ledger.hints import GRACE_US, HINT_US
+from exporter.ledger.patience import EVIDENCE_US, HINT_US
 
 SHARED = "/system.slice"
 MAIL_ID, DNS_ID = "c" * 64, "d" * 64
@@ -45,7 +45,7 @@ class Shared:
     def wait(self, kills: int) -> None:
         """Until nothing better than a hint will come."""
         for _ in range(2):
-            self.settle(kills, after_us=GRACE_US)
+            self.settle(kills, after_us=EVIDENCE_US)
 
     @property
     def kills(self) -> tuple[int, int, int]:
@@ -71,7 +71,7 @@ def test_what_systemd_saw_is_not_counted_beside_the_kernels_line_of_it() -> None
 def test_a_line_that_came_long_before_does_not_stand_for_what_systemd_saw_later() -> None:
     shared = Shared()
     shared.settle(1, line("mail", MAIL_ID, shared.us))
-    shared.settle(2, hint("mail", shared.us + 2 * GRACE_US), after_us=2 * GRACE_US)
+    shared.settle(2, hint("mail", shared.us + 2 * EVIDENCE_US), after_us=2 * EVIDENCE_US)
     shared.wait(2)
     assert shared.kills == (2, 0, 0)
 
@@ -97,9 +97,9 @@ def test_who_seems_to_be_alone_while_not_everybody_is_known_gets_no_kill_of_a_ne
     shared = Shared()
     half = Household(tenants={SHARED: frozenset({"mail"})}, is_whole=False)
     shared.settle(1, household=half)
-    shared.settle(1, household=half, after_us=3 * GRACE_US)
+    shared.settle(1, household=half, after_us=3 * EVIDENCE_US)
     assert shared.kills == (0, 0, 0)
-    shared.settle(1, line("dns", DNS_ID, shared.us - GRACE_US))
+    shared.settle(1, line("dns", DNS_ID, shared.us - EVIDENCE_US))
     assert shared.kills == (0, 1, 0)
 
 

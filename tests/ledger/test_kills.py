@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from exporter.facts.evidence import Evidence, KernelKill, KillCount, KillCounts, UnitOutOfMemory
 from exporter.ledger import Batch, Household, Ledger, Now, Store
-from exporter.ledger.hints import GRACE_US
+from exporter.ledger.patience import EVIDENCE_US
 
 TOP = "/services.slice"
 WEB, DB = f"{TOP}/services-web.slice", f"{TOP}/services-db.slice"
@@ -60,7 +60,7 @@ def test_what_a_stopped_slice_left_to_its_parent_is_not_given_to_a_neighbour() -
     told.settle(counts(6, 1, None, 1, frozenset({DB})), journal=False)  # 5 kills of db's, and its slice was stopped
     told.settle(counts(6, 1, None, 2, frozenset({DB})), after_us=20_000_000, journal=False)  # web's, while it was read
     told.settle(counts(7, 2, None, 2, frozenset({DB})), journal=False)
-    told.settle(counts(7, 2, None, 2, frozenset({DB})), after_us=2 * GRACE_US, journal=False)
+    told.settle(counts(7, 2, None, 2, frozenset({DB})), after_us=2 * EVIDENCE_US, journal=False)
     assert told.kills == (2, 0, 0)
     told.settle(counts(7, 2, None, 2, frozenset({DB})), *unread, after_us=20_000_000)
     assert told.kills == (2, 5, 0)
@@ -72,8 +72,8 @@ def test_what_a_stopped_slice_left_to_its_parent_is_no_neighbours_for_what_syste
     told.settle(counts(0, 0, 0, 0))
     told.settle(counts(1, 1, 0, 1), UnitOutOfMemory("boot1", told.us + 1, "web.service"))
     told.settle(counts(2, 1, None, 1, frozenset({DB})), after_us=20_000_000)
-    told.settle(counts(3, 2, None, 2, frozenset({DB})), after_us=GRACE_US)
-    told.settle(counts(3, 2, None, 2, frozenset({DB})), after_us=GRACE_US)
+    told.settle(counts(3, 2, None, 2, frozenset({DB})), after_us=EVIDENCE_US)
+    told.settle(counts(3, 2, None, 2, frozenset({DB})), after_us=EVIDENCE_US)
     assert told.kills == (2, 0, 1)
 
 
@@ -86,7 +86,7 @@ def test_a_line_waits_until_somebody_has_looked_for_the_slice_that_it_names() ->
     assert told.kills == (0, 0, 0)
     assert DB in told.ledger.slice_paths()
     told.settle(counts(3, 0, 3))
-    told.settle(counts(3, 0, 3), after_us=2 * GRACE_US)
+    told.settle(counts(3, 0, 3), after_us=2 * EVIDENCE_US)
     assert told.kills == (0, 3, 0)
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_nobodys_while_the_journal_may_still_tell_whose_it_was() -> N
     told = Told()
     told.settle(counts(0, 0, None))
     told.settle(counts(2, 0, None), journal=False)
-    told.settle(counts(2, 0, None), after_us=2 * GRACE_US, journal=False)
+    told.settle(counts(2, 0, None), after_us=2 * EVIDENCE_US, journal=False)
     assert told.kills == (0, 0, 0)
     for _ in range(3):  # nobody waits for ever for a journal that is silent
         told.settle(counts(2, 0, None), after_us=200_000_000, journal=False)
