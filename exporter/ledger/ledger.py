@@ -24,15 +24,14 @@ from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_health, hear_stop, hear_unit, settle_exits, was_asked_for
 from exporter.ledger.hints import hear_hint
 from exporter.ledger.kills import hear_kernel, hear_oomd, settle, slices_to_ask
-from exporter.ledger.patience import JOURNAL_US, LIFE_US
+from exporter.ledger.patience import JOURNAL_US
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
+from exporter.ledger.retention import drop_chains, drop_lives, drop_slices, drop_stamps, forget_containers
 from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now, State
 from exporter.ledger.store import Store
 
 log = logging.getLogger("bulkhead")
 
-_CLOSED_LIMIT = 2_000
-_PODMAN_CHAINS_LIMIT = 1_000
 _COUNTED = frozenset({"start", "died", "stop", "kill", "restart", "cleanup"})
 _JOURNAL = "journal"  # the name of its cursor
 
@@ -139,9 +138,24 @@ class Ledger:
         settle_exits(state, now, may_close=heard_all)
         settle_denials(state, household, now)
         self._see_vmstat(batch.vmstat_oom_kills, now)
-        self._forget(batch.household, now)
-        self._prune(batch.household, now, heard_all=heard_all)
+        self._drop_old(batch.household, now, heard_all=heard_all)
         self._store.save(state, batch.cursors)
+
+    def _drop_old(self, household: Household, now: Now, *, heard_all: bool) -> None:
+        watched_us = max(0, now.us - self._settled_us) if self._settled_us is not None else 0
+        self._settled_us = now.us
+        forget_containers(
+            self._state,
+            household,
+            watched_seconds=watched_us / 1e6,
+            forget_seconds=self._forget_seconds,
+            max_containers=self._max_containers,
+        )
+        drop_lives(self._state, household, now, heard_all=heard_all)
+        drop_chains(self._state, household)
+        drop_slices(self._state)
+        if drop_stamps(self._state):
+            self._heard = _by_container(self._state.events_seen)
 
     def _has_heard_all(self, batch: Batch, now: Now) -> bool:
         """Whether the journal has told what it knows, or has been silent for so long that nobody waits for it."""
@@ -236,68 +250,6 @@ class Ledger:
             host.oom_kills += max(0, oom_kills - before)
             host.vmstat_last, host.boot = oom_kills, now.boot
             self._state.touch("host", "")
-
-    def _forget(self, household: Household, now: Now) -> None:
-        """Keep the state bounded: what is gone for long, and the longest gone of too many, is dropped."""
-        state = self._state
-        known = household.known()
-        passed = max(0, now.us - self._settled_us) / 1e6 if self._settled_us is not None else 0.0
-        self._settled_us = now.us
-        absent: list[Account] = []
-        for account in state.accounts.values():
-            if account.name in known:
-                if account.unseen_seconds:
-                    account.unseen_seconds = 0.0
-                    state.touch("account", account.name)
-                continue
-            hours_before = account.unseen_seconds // 3600
-            account.unseen_seconds += passed
-            absent.append(account)
-            if account.unseen_seconds // 3600 != hours_before:
-                state.touch("account", account.name)
-        absent.sort(key=lambda account: -account.unseen_seconds)
-        too_many = len(state.accounts) - self._max_containers
-        for position, account in enumerate(absent):
-            if account.unseen_seconds > self._forget_seconds or position < too_many:
-                del state.accounts[account.name]
-                state.host.forgotten_containers += 1
-                state.touch("account", account.name)
-                state.touch("host", "")
-
-    def _prune(self, household: Household, now: Now, *, heard_all: bool) -> None:
-        state = self._state
-
-        def is_over(life: LifeBook) -> bool:
-            gone = life.container_id not in household.names_by_id or life.boot != now.boot
-            # The journal may still tell again what is known of a life of the boot before.
-            old = heard_all if life.boot != now.boot else now.us - life.heard_us > LIFE_US
-            return gone and old and life.seen <= life.credited
-
-        for key in [key for key, life in state.lives.items() if is_over(life)]:
-            del state.lives[key]
-            state.touch("life", key)
-        # A podman that is silent for a while must not have its containers counted anew: few of the gone are kept.
-        gone = [key for key in state.chains if key.startswith("podman:") and key[7:] not in household.names_by_id]
-        over = set(gone[: max(0, len(gone) - _PODMAN_CHAINS_LIMIT)])
-        for key in [key for key, chain in state.chains.items() if key in over or chain.name not in state.accounts]:
-            del state.chains[key]
-            state.restarts_read_us.pop(key, None)
-            state.touch("chain", key)
-        for kind, seen in (
-            ("kill", state.kills_seen),
-            ("event", state.events_seen),
-            ("denial", state.denials_seen),
-        ):
-            excess = list(seen)[: max(0, len(seen) - SEEN_LIMIT)]
-            for key in excess:
-                del seen[key]
-                state.touch(kind, key)
-            if excess and kind == "event":
-                self._heard = _by_container(seen)
-        closed = [key for key, book in state.slices.items() if book.closed and not book.pending]
-        for key in closed[: max(0, len(closed) - _CLOSED_LIMIT)]:
-            del state.slices[key]
-            state.touch("slice", key)
 
     def _publish(self, now: Now) -> Totals:
         host = self._state.host

@@ -85,15 +85,15 @@ def start(number: int = 1) -> ContainerEvent:
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
     """The settlement breaks after all was taken in."""
-    real, left = Ledger._forget, [None] * times
+    real, left = Ledger._drop_old, [None] * times
 
-    def forget(ledger: Ledger, household: Household, now: Now) -> None:
+    def drop_old(ledger: Ledger, household: Household, now: Now, *, heard_all: bool) -> None:
         if left:
             left.pop()
             raise ZeroDivisionError
-        real(ledger, household, now)
+        real(ledger, household, now, heard_all=heard_all)
 
-    monkeypatch.setattr(Ledger, "_forget", forget)
+    monkeypatch.setattr(Ledger, "_drop_old", drop_old)
 
 
 def test_nothing_is_taken_until_it_is_known_who_is_who(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from exporter.assess.kernel_counts import restart_loop
 from exporter.assess.thresholds import Thresholds
-from exporter.facts.evidence import ContainerEvent, KillCount, KillCounts, RestartScheduled
+from exporter.facts.evidence import KillCount, KillCounts, RestartScheduled
 from exporter.ledger import Batch, Household, Ledger, Now, RestartCount, Store
 
 UNIT, SLICE = "web.service", "/services.slice/services-web.slice"
@@ -96,56 +96,6 @@ def test_podmans_own_restarts_count_once_however_long_podman_is_silent(tmp_path:
         again = replace(reading, count=6, read_at_seconds=at(seconds).seconds)
         ledger.settle(Batch(restarts=(again,), household=known), at(seconds))
     assert {one.name: one.restarts for one in ledger.totals().containers} == {"db": 0, "web": 6}
-    ledger.close()
-
-
-def test_what_is_gone_for_long_is_forgotten_with_its_restarts() -> None:
-    ledger = Ledger(Store(None), forget_seconds=100)
-    ledger.settle(Batch(restarts(NOW), household=HOUSEHOLD), NOW)
-    ledger.settle(Batch(), at(60))
-    assert len(ledger.totals().containers) == 1
-    totals = ledger.settle(Batch(), at(170))
-    assert (totals.containers, totals.forgotten_containers) == ((), 1)
-    assert not ledger._state.chains
-
-
-def test_time_in_which_nobody_watched_makes_nobody_forgotten(tmp_path: Path) -> None:
-    ledger = Ledger(Store(tmp_path), forget_seconds=100)
-    ledger.settle(Batch(household=HOUSEHOLD), NOW)
-    ledger.close()
-    ledger = Ledger(Store(tmp_path), forget_seconds=100)
-    totals = ledger.settle(Batch(), at(10_000))
-    assert len(totals.containers) == 1
-    ledger.close()
-
-
-def test_of_too_many_the_longest_gone_is_forgotten_and_nobody_who_is_here() -> None:
-    ledger = Ledger(Store(None), max_containers=2)
-    for number, name in enumerate(("old", "new", "here")):
-        ledger.settle(Batch(household=Household({"a" * 64: name})), at(number))
-    assert [one.name for one in ledger.totals().containers] == ["here", "new"]
-    everyone = Household({f"{number:064x}": f"c{number}" for number in range(5)})
-    totals = ledger.settle(Batch(household=everyone), at(10))
-    assert len(totals.containers) == 5
-
-
-def test_thousands_of_containers_under_random_names_leave_little_behind(tmp_path: Path) -> None:
-    ledger = Ledger(Store(tmp_path), max_containers=10)
-    for number in range(500):
-        container_id, name = f"{number:064x}", f"random{number}"
-        path = f"/system.slice/libpod-{container_id}.scope"
-        batch = Batch(
-            (ContainerEvent(number, container_id, name, "start"),),
-            KillCounts((KillCount(path, number, 0, 0, container_id), KillCount("/system.slice", 1, 0, 0))),
-            (RestartCount(f"podman:{container_id}", name, 1, at(number).seconds),),
-            household=Household({container_id: name}),
-        )
-        ledger.settle(batch, at(100 * number))
-    state = ledger._state
-    assert len(state.accounts) == 10
-    assert len(state.chains) <= 10
-    assert len(state.lives) < 100
-    assert len(state.restarts_read_us) <= 10
     ledger.close()
 
 

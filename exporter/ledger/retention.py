@@ -1,0 +1,96 @@
+"""Keeps the state bounded: drops containers that are gone for long, and evidence that nothing can refer to any more.
+
+what                      is dropped
+container                 not seen for `forget_days` while somebody watched; of more than `max_containers` those
+that are gone for the longest. A container that is here is never dropped
+life                      its container is gone, all its kills are counted, and no source can report it again
+chain of restarts         its container was dropped; of podman's, all but the last 1,000 that are gone
+slice that has ended      the oldest of more than 2,000 in which no kill is open
+stamps of what was heard  the oldest of more than 10,000 of each kind
+"""
+
+from __future__ import annotations
+
+from exporter.ledger.patience import LIFE_US
+from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now, State
+
+_CLOSED_LIMIT = 2_000
+_PODMAN_CHAINS_LIMIT = 1_000
+
+
+def forget_containers(
+    state: State, household: Household, *, watched_seconds: float, forget_seconds: float, max_containers: int
+) -> None:
+    """Drop containers that are gone for long, and the longest gone of too many.
+
+    `watched_seconds`: since the last settlement. Time in which no agent ran does not count.
+    """
+    absent = _see_absent(state, household, watched_seconds)
+    too_many = len(state.accounts) - max_containers
+    for position, account in enumerate(sorted(absent, key=lambda account: -account.unseen_seconds)):
+        if account.unseen_seconds > forget_seconds or position < too_many:
+            del state.accounts[account.name]
+            state.host.forgotten_containers += 1
+            state.touch("account", account.name)
+            state.touch("host", "")
+
+
+def _see_absent(state: State, household: Household, watched_seconds: float) -> list[Account]:
+    known = household.known()
+    absent: list[Account] = []
+    for account in state.accounts.values():
+        hours_before = account.unseen_seconds // 3600
+        if account.name not in known:
+            account.unseen_seconds += watched_seconds
+            absent.append(account)
+            is_changed = account.unseen_seconds // 3600 != hours_before  # a row each hour is exact enough
+        else:
+            is_changed = bool(account.unseen_seconds)
+            account.unseen_seconds = 0.0
+        if is_changed:
+            state.touch("account", account.name)
+    return absent
+
+
+def drop_lives(state: State, household: Household, now: Now, *, heard_all: bool) -> None:
+    """Drop the evidence of lives that are over and counted. `heard_all`: the journal has caught up."""
+
+    def is_over(life: LifeBook) -> bool:
+        gone = life.container_id not in household.names_by_id or life.boot != now.boot
+        # The journal may report again what is known of a life of an earlier boot.
+        old = heard_all if life.boot != now.boot else now.us - life.heard_us > LIFE_US
+        return gone and old and life.seen <= life.credited
+
+    for key in [key for key, life in state.lives.items() if is_over(life)]:
+        del state.lives[key]
+        state.touch("life", key)
+
+
+def drop_chains(state: State, household: Household) -> None:
+    """Drop the restarts of containers that were dropped, and of too many that podman does not list any more."""
+    # A podman that is silent for a while must not have its containers counted anew: few of the gone are kept.
+    gone = [key for key in state.chains if key.startswith("podman:") and key[7:] not in household.names_by_id]
+    over = set(gone[: max(0, len(gone) - _PODMAN_CHAINS_LIMIT)])
+    for key in [key for key, chain in state.chains.items() if key in over or chain.name not in state.accounts]:
+        del state.chains[key]
+        state.restarts_read_us.pop(key, None)
+        state.touch("chain", key)
+
+
+def drop_stamps(state: State) -> bool:
+    """Drop the oldest of too many stamps of what was heard; whether stamps of podman's events were dropped."""
+    stamps = {"kill": state.kills_seen, "event": state.events_seen, "denial": state.denials_seen}
+    excess = {kind: list(seen)[: max(0, len(seen) - SEEN_LIMIT)] for kind, seen in stamps.items()}
+    for kind, keys in excess.items():
+        for key in keys:
+            del stamps[kind][key]
+            state.touch(kind, key)
+    return bool(excess["event"])
+
+
+def drop_slices(state: State) -> None:
+    """Drop the oldest of too many slices that have ended, in which no kill is open."""
+    closed = [key for key, book in state.slices.items() if book.closed and not book.pending]
+    for key in closed[: max(0, len(closed) - _CLOSED_LIMIT)]:
+        del state.slices[key]
+        state.touch("slice", key)
