@@ -22,8 +22,7 @@ from exporter.facts.evidence import (
 )
 from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_health, hear_stop, hear_unit, settle_exits, was_asked_for
-from exporter.ledger.hints import hear_hint
-from exporter.ledger.kills import hear_kernel, hear_oomd, settle, slices_to_ask
+from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.patience import JOURNAL_US
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.retention import drop_chains, drop_lives, drop_slices, drop_stamps, forget_containers

@@ -6,6 +6,8 @@ home: /services.slice/services-web.slice, container: 1856...
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from exporter.facts.cgroup import container_id_of, slice_of, unit_of
 
 
@@ -41,3 +43,17 @@ def home_of(path: str) -> str:
         above = f"{above}/{part}"
         home = above if part.endswith(".slice") else home
     return home
+
+
+def nearest(paths: Collection[str], path: str) -> str | None:
+    """The deepest of `paths` above the path."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        if path in paths:
+            return path
+    return None
+
+
+def is_below(path: str, above: str) -> bool:
+    """Whether the cgroup `path` lies in the cgroup `above`."""
+    return path.startswith(f"{above}/")

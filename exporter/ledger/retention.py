@@ -11,6 +11,7 @@ stamps of what was heard  the oldest of more than 10,000 of each kind
 
 from __future__ import annotations
 
+from exporter.ledger.kills.claims import forget_holder, take_out
 from exporter.ledger.patience import LIFE_US
 from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now, State
 
@@ -30,6 +31,7 @@ def forget_containers(
     for position, account in enumerate(sorted(absent, key=lambda account: -account.unseen_seconds)):
         if account.unseen_seconds > forget_seconds or position < too_many:
             del state.accounts[account.name]
+            forget_holder(state, account.name)
             state.host.forgotten_containers += 1
             state.touch("account", account.name)
             state.touch("host", "")
@@ -90,7 +92,8 @@ def drop_stamps(state: State) -> bool:
 
 def drop_slices(state: State) -> None:
     """Drop the oldest of too many slices that have ended, in which no kill is open."""
-    closed = [key for key, book in state.slices.items() if book.closed and not book.pending]
-    for key in closed[: max(0, len(closed) - _CLOSED_LIMIT)]:
-        del state.slices[key]
-        state.touch("slice", key)
+    closed = [book for book in state.slices.values() if book.closed and not book.open]
+    for book in closed[: max(0, len(closed) - _CLOSED_LIMIT)]:
+        take_out(state, book)
+        del state.slices[book.key]
+        state.touch_book(book)

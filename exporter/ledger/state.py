@@ -13,12 +13,23 @@ SEEN_LIMIT = 10_000
 """How many of each kind of event are remembered, so that none is counted when it is told again."""
 
 
+NO_CONTAINER = ""
+"""Holder of a claim: a process that is no container's, as its evidence says."""
+
+NOBODY = "?"
+"""Holder of a claim: nobody knows whose kill it was, it is unattributed. No container's name begins so."""
+
+FORGOTTEN = "?forgotten"
+"""Holder of a claim: a container whose total was dropped."""
+
+
 @dataclass(slots=True)
 class Account:
     """What one container, by its name, has met with since it is known. Only ever grows."""
 
     name: str
     oom_kills: int = 0
+    oom_kills_outside: int = 0  # of these, kills that no book of a slice has a claim for
     oom_kills_by_limit: dict[str, int] = field(default_factory=dict)
     unlabelled: int = 0  # counted, and it is still open whose limit fired
     unlabelled_since_us: int = 0
@@ -36,22 +47,54 @@ class Account:
 
 @dataclass(slots=True)
 class SliceBook:
-    """One life of a slice: it outlives its containers, so its oom_kill is the authority on how many."""
+    """One life of a slice: it outlives its containers, so its oom_kill is the authority on how many.
+
+    For each life: `counted` = claims with evidence + claims without + open.
+    """
 
     path: str
     boot: str
     inode: int
-    last: int = 0  # oom_kill as last read
-    pending: int = 0  # counted by the kernel, not attributed yet
-    anonymous: int = 0  # attributed without evidence of whom: evidence that comes later adds nothing
-    nobodys: int = 0  # of the anonymous, those that were called unattributed
+    last: int = 0  # oom_kill as last read: hierarchical, as the kernel counts it
+    counted: int = 0  # kills of this slice alone, and what slices below it left open when they ended
+    proven: dict[str, int] = field(default_factory=dict)  # holder -> claims with evidence
+    unproven: dict[str, int] = field(default_factory=dict)  # holder -> claims without evidence
+    unexplained: int = 0  # claims without evidence, here and in slices below that ended, whose evidence may still come
     owner: str | None = None  # the one container that lives in it; None: several, or none ever known
     read_at_us: int = 0
-    told_until_us: int = 0  # every kill of before has been attributed
-    floor: int = 0  # the least that was pending since `floor_since_us`
+    given_until_us: int = 0  # every kill of before has been claimed
+    floor: int = 0  # the least that was open since `floor_since_us`
     floor_since_us: int = 0
     closed: bool = False  # another life has followed, or the boot is over
-    read_before: bool = False  # what it counts now, it has counted since
+
+    @property
+    def key(self) -> str:
+        """What tells this life from all others."""
+        return f"{self.boot}:{self.path}:{self.inode}"
+
+    @property
+    def open(self) -> int:
+        """Kills that nobody has claimed yet; below 0 while slices below have counted kills that this one has not."""
+        return self.counted - sum(self.proven.values()) - sum(self.unproven.values())
+
+
+@dataclass(slots=True)
+class SliceOfSchema1:
+    """What the first schema kept of one life of a slice: see `migration`."""
+
+    path: str
+    boot: str
+    inode: int
+    last: int = 0
+    pending: int = 0
+    anonymous: int = 0
+    nobodys: int = 0
+    owner: str | None = None
+    read_at_us: int = 0
+    told_until_us: int = 0
+    floor: int = 0
+    floor_since_us: int = 0
+    closed: bool = False
 
 
 @dataclass(slots=True)
@@ -168,6 +211,7 @@ class HostBook:
     vmstat_last: int = 0
     oom_kills: int = 0  # /proc/vmstat oom_kill, summed over boots
     unattributed_oom_kills: int = 0
+    unattributed_oom_kills_outside: int = 0  # of these, kills that no book of a slice has a claim for
     forgotten_containers: int = 0
     hints: list[Hint] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
@@ -196,6 +240,7 @@ class State:
     stops: dict[str, tuple[str, int]] = field(default_factory=dict)  # unit -> boot, time of its stop job
     touched: set[tuple[str, str]] = field(default_factory=set)
     restarts_read_us: dict[str, int] = field(default_factory=dict)  # by chain; not written
+    slices_of_schema_1: dict[str, SliceOfSchema1] = field(default_factory=dict)  # as read; migrated at once
     local_oom: dict[tuple[str, int], int] = field(default_factory=dict)  # path and inode -> as last read; not written
 
     def account(self, name: str) -> Account:
@@ -205,6 +250,10 @@ class State:
             self.accounts[name] = Account(name)
         return self.accounts[name]
 
+    def touch_book(self, book: SliceBook) -> None:
+        """Have this book written at the end of the transaction."""
+        self.touch("book", book.key)
+
     def touch(self, kind: str, key: str) -> None:
         """Have this row written at the end of the transaction."""
         self.touched.add((kind, key))
@@ -213,7 +262,8 @@ class State:
         """Kind of row -> its rows by key, and their type."""
         return {
             "account": (self.accounts, Account),  # type: ignore[dict-item]  # invariance: the store only copies
-            "slice": (self.slices, SliceBook),  # type: ignore[dict-item]
+            "book": (self.slices, SliceBook),  # type: ignore[dict-item]
+            "slice": (self.slices_of_schema_1, SliceOfSchema1),  # type: ignore[dict-item]
             "life": (self.lives, LifeBook),  # type: ignore[dict-item]
             "chain": (self.chains, Chain),  # type: ignore[dict-item]
             "kill": (self.kills_seen, int),  # type: ignore[dict-item]

@@ -18,11 +18,13 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from exporter.ledger.migration import migrate
 from exporter.ledger.state import HostBook, State
 from exporter.rows import Damaged, NoDirectory, OtherFormat, Rows, Unavailable, Words, decoded
 
 FILE = "ledger.db"
-SCHEMA = 1
+SCHEMA = 2
+_FIRST_SCHEMA = 1
 _WORDS = Words("the ledger", "counts are kept in memory", "counts are in memory; free space or mend its permissions")
 log = logging.getLogger("bulkhead")
 
@@ -31,7 +33,11 @@ class Store:
     """Keeps a State in `directory`; `None` keeps nothing."""
 
     def __init__(self, directory: Path | None) -> None:
-        self._rows = Rows(directory / FILE, _WORDS, SCHEMA, is_checked=True) if directory else None
+        self._rows = (
+            Rows(directory / FILE, _WORDS, SCHEMA, migrated=frozenset({_FIRST_SCHEMA}), is_checked=True)
+            if directory
+            else None
+        )
         self._cursors: dict[str, str] = {}
         self._unwritten: set[tuple[str, str]] = set()
         self._has_read = False
@@ -107,6 +113,8 @@ class Store:
             elif kind in tables:
                 table, shape = tables[kind]
                 table[key] = decoded(body, shape)
+        if rows.schema_read == _FIRST_SCHEMA:
+            migrate(state)
         return state
 
     def _row(self, state: State, kind: str, key: str) -> object:
