@@ -22,6 +22,7 @@ from exporter.facts.evidence import (
 )
 from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_health, hear_stop, hear_unit, settle_exits, was_asked_for
+from exporter.ledger.invariant import what_does_not_add_up
 from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.patience import JOURNAL_US
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
@@ -70,6 +71,7 @@ class Ledger:
         self._max_containers = max_containers
         self._heard = _by_container(self._state.events_seen)
         self._vmstat_readable = False
+        self._is_reported = False  # that kills do not add up
         self._settled_us: int | None = None
         self._journal_silent_since_us: int | None = None
         # What was known before is served from the first page on: a total that came late would look like a rise.
@@ -104,6 +106,7 @@ class Ledger:
                 self._state = self._store.load_again()
                 self._heard = _by_container(self._state.events_seen)
             raise
+        self._report_what_does_not_add_up()
         self._totals = self._publish(now)
         if (units := _units(self._state)) != self._units:
             self._units = units
@@ -139,6 +142,12 @@ class Ledger:
         self._see_vmstat(batch.vmstat_oom_kills, now)
         self._drop_old(batch.household, now, heard_all=heard_all)
         self._store.save(state, batch.cursors)
+
+    def _report_what_does_not_add_up(self) -> None:
+        """Log it once: a total that is wrong is worth a report, and no reason to stop counting."""
+        if not self._is_reported and (wrong := what_does_not_add_up(self._state)):
+            self._is_reported = True
+            log.error("the kills in the ledger do not add up; please report this", extra={"reason": "; ".join(wrong)})
 
     def _drop_old(self, household: Household, now: Now, *, heard_all: bool) -> None:
         watched_us = max(0, now.us - self._settled_us) if self._settled_us is not None else 0
