@@ -300,3 +300,28 @@ def test_a_line_that_is_read_a_minute_late_is_of_the_kill_that_was_called_nobody
     host.settle({SHARED: Slice(2)}, host.line("mail", ago=65))  # journald gave it its time long after the kill
     host.settle({SHARED: Slice(2)}, host.line("dns", ago=2))
     assert host.kills == {"": 1, "dns": 1}
+
+
+def test_a_kill_while_all_is_read_for_the_first_time_is_counted_in_its_slice_and_not_in_the_one_above_too() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(1)})  # killed after TOP was read
+    assert host.kills == {"web": 1}
+    host.settle({TOP: Slice(1), WEB: Slice(1)})
+    host.settle({TOP: Slice(1), WEB: Slice(1)}, after=LONG)
+    assert host.kills == {"web": 1}
+
+
+def test_a_line_that_is_printed_before_its_kill_is_counted_is_no_kill_of_before_the_first_reading() -> None:
+    host = Host()
+    host.settle({SHARED: Slice(0)}, host.line("mail"))
+    host.settle({SHARED: Slice(1)})
+    host.settle({SHARED: Slice(1)}, after=LONG)
+    assert host.kills == {"mail": 1}
+
+
+def test_a_kill_that_its_container_counts_after_the_first_reading_of_its_slice_is_counted_once() -> None:
+    host = Host()
+    host.settle({SHARED: Slice(0)}, own={"mail": 1})
+    host.settle({SHARED: Slice(1)}, own={"mail": 1})
+    host.settle({SHARED: Slice(1)}, own={"mail": 1}, after=LONG)
+    assert host.kills == {"mail": 1}

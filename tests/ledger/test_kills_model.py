@@ -71,13 +71,17 @@ class Host(RuleBasedStateMachine):
         self.told: list[KernelKill] = []
         self.stamp = 0
 
-    @initialize()
-    def boot(self) -> None:
+    @initialize(killed=st.none() | st.sampled_from(NAMES), line=st.booleans(), dies=st.booleans(), hint=st.booleans())
+    def boot(self, killed: str | None, *, line: bool, dies: bool, hint: bool) -> None:
+        """The first reading; `killed`: meanwhile."""
         self.kernel.make_slices()
         for name in NAMES:
             self.kernel.killed[name] = 0
             self.kernel.start(name)
-        self.settle()
+        if killed is None:
+            self.settle()
+        else:
+            self.settle_while_one_is_killed(killed, line=line, dies=dies, hint=hint)
 
     @rule(name=st.sampled_from(NAMES), dies=st.booleans(), line=st.booleans(), hint=st.booleans())
     def kill(self, name: str, *, dies: bool, line: bool, hint: bool) -> None:

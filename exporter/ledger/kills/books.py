@@ -112,19 +112,22 @@ def _raise(
     rose: Mapping[str, int],
     first_seen: AbstractSet[str],
 ) -> None:
-    """Have each slice count what it rose by, less what those below it did."""
+    """Have each slice count what it rose by, less what those below it did.
+
+    Also a slice that is left out: slices below it, which are read later, may have counted a kill that it has not yet.
+    """
     before = live.keys() - first_seen
     left_out = {path for path in first_seen if books[path].owner is None and nearest(before, path) is None}
     uncredited = _uncredited(state, books) if left_out else {}
-    for path, book in books.items():
-        book.counted += uncredited.get(path, 0) if path in left_out else rose[path]
+    own = dict(rose)
+    for path, risen in rose.items():
         above = nearest(live, path)
-        if above is not None and above not in left_out:
-            live[above].counted -= rose[path]
-        if rose[path]:
-            state.touch_book(book)
-            if above is not None:
-                state.touch_book(live[above])
+        if above is not None:
+            own[above] = own.get(above, 0) - risen
+    for path, risen in own.items():
+        live[path].counted += min(risen, uncredited.get(path, 0)) if path in left_out else risen
+        if risen or rose.get(path):
+            state.touch_book(live[path])
 
 
 def _leave_what_was_told(state: State, books: Mapping[str, SliceBook], opened: AbstractSet[str]) -> None:
