@@ -23,7 +23,6 @@ from exporter.facts.snapshot import EventCount
 from exporter.facts.unit import Quadlet, Unit
 from exporter.ledger import Household, Ledger, Now, RestartCount, Store
 from exporter.ledger.identity import (
-    ANSWERS_PATIENCE_SECONDS,
     Answers,
     Waiting,
     are_slices_complete,
@@ -32,6 +31,7 @@ from exporter.ledger.identity import (
     waiting_after,
 )
 from exporter.ledger.keeper import Keeper, Surroundings, nothing_more
+from exporter.ledger.patience import ANSWERS_US
 from exporter.runtime.poller import Poller
 from exporter.sources.cgroup.kill_counts import KillCountSource
 from exporter.sources.host import parse_oom_kills
@@ -40,7 +40,7 @@ from exporter.sources.log import AuditLogSource, JournalSource, KernelLogSource,
 _JOURNAL, _KMSG, _PODMAN, _AUDIT = "journal", "kmsg", "podman", "audit_log"  # names of cursors
 
 # The keeper settles every five seconds at least, once all sources have answered or were waited for.
-_SILENCE_SECONDS = ANSWERS_PATIENCE_SECONDS + 30.0
+_SILENCE_SECONDS = ANSWERS_US / 1e6 + 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class HostLedger:
         self._cgroup = sources.cgroup
         self._podman = sources.podman
         self._neighbours = neighbours
-        self._waiting = Waiting(time.monotonic())
+        self._waiting = Waiting(time.monotonic_ns() // 1000)
         self._known: tuple[tuple[object, ...], Household] | None = None  # what it was made of, and who is who
         self.ledger = opened.ledger
         self.counter = KillCountSource(root / "sys/fs/cgroup", sources.cgroup.found, self._slices)
@@ -161,7 +161,7 @@ class HostLedger:
 
     def household(self) -> Household | None:
         """Who is who now; None until the sources that know it have answered, or were silent for too long."""
-        near, now_seconds = self._neighbours, time.monotonic()
+        near, now_us = self._neighbours, time.monotonic_ns() // 1000
         answers = Answers(
             podman=near.podman.reading(),
             process=near.process.reading(),
@@ -172,14 +172,14 @@ class HostLedger:
             have_all_answered=all(poller.answered() for poller in near),
         )
         self._waiting = waiting_after(self._waiting, answers)
-        if not can_identify(answers, self._waiting, now_seconds):
+        if not can_identify(answers, self._waiting, now_us):
             return None
         # A settlement may be made many times a second, and answers are seldom new.
         values = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value())
-        is_complete = are_slices_complete(self._waiting, now_seconds)
+        is_complete = are_slices_complete(self._waiting, now_us)
         known_by = (*values, answers.payloads, is_complete, self.ledger.units())
         if self._known is None or any(one is not other for one, other in zip(self._known[0], known_by, strict=True)):
-            household, self._waiting = identify(answers, self._waiting, self.ledger.units(), now_seconds)
+            household, self._waiting = identify(answers, self._waiting, self.ledger.units(), now_us)
             self._known = (known_by, household)
         return self._known[1]
 

@@ -14,7 +14,7 @@ Three rules decide what may be counted for whom:
 - A container that is stopped still belongs to the slice of its unit. Until systemd was asked for the units of all
   quadlets, another container of that slice would wrongly look like its only occupant: `is_whole` is False until then.
 - An id is no name. A new container's name comes from podman or from its conmon within a moment: until then, for
-  `NAME_PATIENCE_SECONDS`, it is unidentified. Later it goes by the head of its id for good.
+  `NAME_US`, it is unidentified. Later it goes by the head of its id for good.
 - A new container of a quadlet's unit can be no other than the quadlet's.
 """
 
@@ -31,15 +31,8 @@ from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, last_read, latest
 from exporter.facts.selinux import parse_context
 from exporter.facts.unit import Quadlet, Unit
+from exporter.ledger.patience import ANSWERS_US, NAME_US, UNITS_US
 from exporter.ledger.state import Household
-
-NAME_PATIENCE_SECONDS = 60.0
-"""How long a container may be without a name. podman, or conmon's command line, has it within a second or two."""
-ANSWERS_PATIENCE_SECONDS = 60.0
-"""How long all sources are waited for after the start. A podman that hangs is no reason to count nothing."""
-UNITS_PATIENCE_SECONDS = 600.0
-"""How long systemd's answer for the units of all quadlets is waited for. Until then kills in slices that may be shared
-stay open: a systemd that does not answer for so long is no reason to leave them without a name, or without a word."""
 
 _NOBODYS = ""
 
@@ -59,10 +52,10 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What is awaited, from one look to the next. Times are of the monotonic clock, in seconds, but for `quadlets`."""
+    """What is awaited, from one look to the next. Times are of the monotonic clock."""
 
-    began_seconds: float
-    unnamed: Mapping[str, float] = field(default_factory=dict)  # container id -> when it was first seen without a name
+    began_us: int
+    unnamed: Mapping[str, int] = field(default_factory=dict)  # container id -> when it was first seen without a name
     quadlet_units: frozenset[str] = frozenset()
     quadlets_since_seconds: float | None = None  # unix time at which the newest of these units was first reported
     knows_units: bool = False  # systemd has answered for the units of all these quadlets
@@ -92,19 +85,19 @@ def waiting_after(waiting: Waiting, answers: Answers) -> Waiting:
     return replace(waiting, quadlet_units=units, quadlets_since_seconds=since, knows_units=knows)
 
 
-def can_identify(answers: Answers, waiting: Waiting, now_seconds: float) -> bool:
+def can_identify(answers: Answers, waiting: Waiting, now_us: int) -> bool:
     """Whether all sources have answered, or were silent for too long."""
     has_answers = waiting.knows_units and answers.have_all_answered
-    return has_answers or now_seconds - waiting.began_seconds >= ANSWERS_PATIENCE_SECONDS
+    return has_answers or now_us - waiting.began_us >= ANSWERS_US
 
 
-def are_slices_complete(waiting: Waiting, now_seconds: float) -> bool:
+def are_slices_complete(waiting: Waiting, now_us: int) -> bool:
     """Whether each slice's occupants are known, the stopped ones too; True also once that was awaited for too long."""
-    return waiting.knows_units or now_seconds - waiting.began_seconds > UNITS_PATIENCE_SECONDS
+    return waiting.knows_units or now_us - waiting.began_us > UNITS_US
 
 
 def identify(
-    answers: Answers, waiting: Waiting, remembered_units: Mapping[str, str], now_seconds: float
+    answers: Answers, waiting: Waiting, remembered_units: Mapping[str, str], now_us: int
 ) -> tuple[Household, Waiting]:
     """Who is who now, and since when each unidentified container has been waiting for its name.
 
@@ -113,8 +106,8 @@ def identify(
     """
     everyone = _alive_and_listed(answers)
     nameless = [member.container_id for member in everyone if member.is_nameless]
-    unnamed = {each: waiting.unnamed.get(each, now_seconds) for each in nameless}
-    patient = {each for each, since in unnamed.items() if now_seconds - since < NAME_PATIENCE_SECONDS}
+    unnamed = {each: waiting.unnamed.get(each, now_us) for each in nameless}
+    patient = {each for each, since in unnamed.items() if now_us - since < NAME_US}
     known = [member for member in everyone if member.container_id not in patient]
     units = {unit.name: unit for unit in latest(answers.systemd) or ()}
     here = {member.name for member in known}
@@ -133,7 +126,7 @@ def identify(
         # A container that podman lists twice under one name, or is removing, still lives somewhere.
         lodgers=[(listed[one.container_id], one.path) for one in others if one.container_id in listed],
         strangers=[(one.container_id, one.path) for one in others if one.container_id not in listed],
-        is_whole=are_slices_complete(waiting, now_seconds),
+        is_whole=are_slices_complete(waiting, now_us),
     )
     return household, replace(waiting, unnamed=unnamed)
 

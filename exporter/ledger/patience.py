@@ -15,8 +15,8 @@ Times are microseconds of CLOCK_MONOTONIC. Each wait begins with the event in th
     30 s      podman answered                  (keeps the cursor of podman so far behind it)     keeper._CURSOR_SECONDS
     60 s      a line of the kernel's log       takes its kill for one that was counted before    LATE_EVIDENCE_US
     60 s      a container ended                no longer connects a kill or a result to it       EXIT_CAUSE_US
-    60 s      the start of the agent           counts without sources that have not answered     app.ledger
-    60 s      a container without a name       uses the head of its id as its name               app.ledger
+    60 s      the start of the agent           counts without sources that have not answered     ANSWERS_US
+    60 s      a container without a name       uses the head of its id as its name               NAME_US
     90 s      the last settlement              is reported as failed                             app.ledger
     120 s     a unit lost a process            forgets systemd's hint                            HINT_US
     120 s     a restart of an unknown unit     drops it: the unit runs no container              RESTART_OWNER_US
@@ -25,7 +25,7 @@ Times are microseconds of CLOCK_MONOTONIC. Each wait begins with the event in th
     300 s     the journal fell silent          decides without what the journal may still report JOURNAL_US
     300 s     a stop job of a unit             takes an end for something nobody asked for       STOP_US
     600 s     NRestarts was read               gives later restarts no time (it is not known)    RESTART_TIME_US
-    600 s     the start of the agent           names owners without systemd's slices             app.ledger
+    600 s     the start of the agent           names owners without systemd's slices             UNITS_US
     1 h       evidence in a container's life   forgets a life of which all is counted            LIFE_US
     7 days    a container was last seen        forgets the container (configuration: forget_days) config
 """
@@ -33,6 +33,18 @@ Times are microseconds of CLOCK_MONOTONIC. Each wait begins with the event in th
 from __future__ import annotations
 
 _SECOND_US = 1_000_000
+
+# --- who is who
+
+ANSWERS_US = 60 * _SECOND_US
+"""How long all sources are waited for after the start. A podman that hangs is no reason to count nothing."""
+
+NAME_US = 60 * _SECOND_US
+"""How long a container may be without a name. podman, or conmon's command line, has it within a second or two."""
+
+UNITS_US = 600 * _SECOND_US
+"""How long systemd's answer for the units of all quadlets is waited for. Until then kills in slices that may be shared
+stay open; a systemd that does not answer for so long is no reason to leave kills without a name, or unreported."""
 
 # --- kills
 

@@ -16,9 +16,6 @@ from exporter.facts.reading import Absent, Failed, Read
 from exporter.facts.unit import Quadlet, Unit
 from exporter.ledger import Household
 from exporter.ledger.identity import (
-    ANSWERS_PATIENCE_SECONDS,
-    NAME_PATIENCE_SECONDS,
-    UNITS_PATIENCE_SECONDS,
     Answers,
     Waiting,
     are_slices_complete,
@@ -26,6 +23,7 @@ from exporter.ledger.identity import (
     identify,
     waiting_after,
 )
+from exporter.ledger.patience import ANSWERS_US, NAME_US, UNITS_US
 from tests.assess import secure
 from tests.assess.secure import ID, LABEL, PROCESS, PROCESSES
 from tests.assess.snapshots import SNAPSHOT
@@ -38,8 +36,8 @@ OTHER_ID = "e" * 64
 OTHER = PayloadPlace(OTHER_ID, 0, f"{SLICE}/dns.service/libpod-payload-{OTHER_ID}")
 DNS_UNIT = replace(UNIT, name="dns.service", slice="services-web.slice")
 DNS_QUADLET = Quadlet("dns.service", "dns", "/etc/containers/systemd/dns.container", wanted=True)
-BEGAN = Waiting(began_seconds=1000.0)
-NOW = 1001.0
+BEGAN = Waiting(began_us=1_000_000_000)
+NOW = 1_001_000_000
 
 
 def read(value: Any, at_seconds: float = 100.0) -> Read[Any]:
@@ -59,8 +57,8 @@ def answers(**changed: Any) -> Answers:
     return Answers(**usual | changed)
 
 
-def who(said: Answers, waiting: Waiting = BEGAN, now_seconds: float = NOW, **remembered: str) -> Household:
-    return identify(said, waiting_after(waiting, said), remembered, now_seconds)[0]
+def who(said: Answers, waiting: Waiting = BEGAN, now_us: int = NOW, **remembered: str) -> Household:
+    return identify(said, waiting_after(waiting, said), remembered, now_us)[0]
 
 
 def test_a_container_is_known_by_its_id_its_unit_its_slice_and_its_label() -> None:
@@ -87,9 +85,9 @@ def test_a_container_without_a_name_makes_its_slice_shared_and_goes_by_its_id_in
     first, waiting = identify(said, waiting_after(BEGAN, said), {}, NOW)
     assert first.tenants[SLICE] == {"web", f"?{OTHER_ID}"}
     assert OTHER_ID not in first.names_by_id
-    still, waiting = identify(said, waiting, {}, NOW + NAME_PATIENCE_SECONDS - 1)
+    still, waiting = identify(said, waiting, {}, NOW + NAME_US - 1)
     assert still == first
-    last, _ = identify(said, waiting, {}, NOW + NAME_PATIENCE_SECONDS)
+    last, _ = identify(said, waiting, {}, NOW + NAME_US)
     assert last.names_by_id[OTHER_ID] == OTHER_ID[:12]
     assert last.strangers == frozenset()
 
@@ -146,11 +144,11 @@ def test_until_systemd_was_asked_for_the_units_of_all_quadlets_no_slice_is_known
     early = replace(new, systemd=read((UNIT,), 200.25))
     waiting = waiting_after(waiting, early)
     assert not can_identify(early, waiting, NOW)
-    assert can_identify(early, waiting, BEGAN.began_seconds + ANSWERS_PATIENCE_SECONDS)
-    assert not who(early, waiting, BEGAN.began_seconds + ANSWERS_PATIENCE_SECONDS).is_whole
+    assert can_identify(early, waiting, BEGAN.began_us + ANSWERS_US)
+    assert not who(early, waiting, BEGAN.began_us + ANSWERS_US).is_whole
     broken = replace(early, systemd=Failed("broken", 0.0, read((UNIT,), 200.25)))
     assert not are_slices_complete(waiting_after(waiting, broken), NOW)
-    assert are_slices_complete(waiting, BEGAN.began_seconds + UNITS_PATIENCE_SECONDS + 1)
+    assert are_slices_complete(waiting, BEGAN.began_us + UNITS_US + 1)
     later = replace(new, systemd=read((UNIT, DNS_UNIT), 202.0))
     waiting = waiting_after(waiting, later)
     assert are_slices_complete(waiting, NOW)
@@ -172,7 +170,7 @@ def test_before_all_have_answered_nobody_is_identified_but_for_a_minute_at_most(
     said = answers(have_all_answered=False)
     waiting = waiting_after(BEGAN, said)
     assert not can_identify(said, waiting, NOW)
-    assert can_identify(said, waiting, BEGAN.began_seconds + ANSWERS_PATIENCE_SECONDS)
+    assert can_identify(said, waiting, BEGAN.began_us + ANSWERS_US)
 
 
 def test_a_level_of_several_containers_is_nobodys_and_two_labels_of_one_container_are_both_its_own() -> None:
