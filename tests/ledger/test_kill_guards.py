@@ -325,3 +325,47 @@ def test_a_kill_that_its_container_counts_after_the_first_reading_of_its_slice_i
     host.settle({SHARED: Slice(1)}, own={"mail": 1})
     host.settle({SHARED: Slice(1)}, own={"mail": 1}, after=LONG)
     assert host.kills == {"mail": 1}
+
+
+def test_a_kill_in_a_slice_that_is_found_late_is_no_kill_that_was_called_nobodys_before_it() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0)})
+    host.settle({TOP: Slice(1)})
+    host.settle({TOP: Slice(1)}, after=LONG)
+    host.settle({TOP: Slice(2), DB: Slice(1)})
+    host.settle({TOP: Slice(2), DB: Slice(1)}, after=LONG)
+    assert host.kills == {"": 1, "db": 1}
+
+
+def test_a_line_of_before_a_reboot_waits_for_a_name_that_comes_after_several_settlements() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN)
+    told = host.line("web")
+    host.reboot()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=20, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=20)
+    assert host.kills == {"web": 1}
+
+
+def test_a_kill_that_is_open_in_a_slice_when_it_ends_is_claimed_by_its_line_in_the_slice_above() -> None:
+    host = Host()
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1), WEB: Slice(1)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1)}, host.line("web", ago=2), after=20)
+    host.settle({TOP: Slice(1)}, after=LONG)
+    assert host.kills == {"web": 1}
+
+
+def test_a_kill_that_was_called_nobodys_is_counted_again_by_no_slice_however_deep_it_is_found() -> None:
+    inner = f"{DB}/services-db-inner.slice"
+    host = Host()
+    host.settle({TOP: Slice(0)})
+    host.settle({TOP: Slice(1)})
+    host.settle({TOP: Slice(1)}, after=LONG)
+    household = Household(tenants={inner: frozenset({"db"}), DB: frozenset({"db", "web"})})
+    host.settle({TOP: Slice(1), DB: Slice(1)}, household=household)
+    host.settle({TOP: Slice(1), DB: Slice(1), inner: Slice(1)}, household=household)
+    host.settle({TOP: Slice(1), DB: Slice(1), inner: Slice(1)}, household=household, after=LONG)
+    assert host.kills == {"": 1}
