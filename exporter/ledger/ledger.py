@@ -161,7 +161,7 @@ class Ledger:
         )
         drop_lives(self._state, household, now, heard_all=heard_all)
         drop_chains(self._state, household)
-        drop_slices(self._state)
+        drop_slices(self._state, now)
         if drop_stamps(self._state):
             self._heard = _by_container(self._state.events_seen)
 

@@ -10,7 +10,8 @@ Who had been given what was not kept, so all totals of before count as given out
 
 from __future__ import annotations
 
-from exporter.ledger.state import NOBODY, SliceBook, SliceOfSchema1, State
+from exporter.ledger.schema_1 import SliceOfSchema1
+from exporter.ledger.state import NOBODY, SliceBook, State
 
 
 def migrate(state: State) -> None:

@@ -90,9 +90,11 @@ def drop_stamps(state: State) -> bool:
     return bool(excess["event"])
 
 
-def drop_slices(state: State) -> None:
-    """Drop the oldest of too many slices that have ended, in which no kill is open."""
+def drop_slices(state: State, now: Now) -> None:
+    """Drop those of too many slices that have ended in which no kill is open."""
     closed = [book for book in state.slices.values() if book.closed and not book.open]
+    # A slice goes after those below it: what these have counted is part of what it has counted.
+    closed.sort(key=lambda book: (book.boot == now.boot, -book.path.count("/")))
     for book in closed[: max(0, len(closed) - _CLOSED_LIMIT)]:
         take_out(state, book)
         del state.slices[book.key]

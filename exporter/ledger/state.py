@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from exporter.ledger.schema_1 import SliceOfSchema1
+
 SEEN_LIMIT = 10_000
 """How many of each kind of event are remembered, so that none is counted when it is told again."""
 
@@ -76,25 +78,6 @@ class SliceBook:
     def open(self) -> int:
         """Kills that nobody has claimed yet; below 0 while slices below have counted kills that this one has not."""
         return self.counted - sum(self.proven.values()) - sum(self.unproven.values())
-
-
-@dataclass(slots=True)
-class SliceOfSchema1:
-    """What the first schema kept of one life of a slice: see `migration`."""
-
-    path: str
-    boot: str
-    inode: int
-    last: int = 0
-    pending: int = 0
-    anonymous: int = 0
-    nobodys: int = 0
-    owner: str | None = None
-    read_at_us: int = 0
-    told_until_us: int = 0
-    floor: int = 0
-    floor_since_us: int = 0
-    closed: bool = False
 
 
 @dataclass(slots=True)

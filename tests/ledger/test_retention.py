@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from exporter.facts.evidence import ContainerEvent, KillCount, KillCounts, RestartScheduled
 from exporter.ledger import Batch, Household, Ledger, Now, RestartCount, Store
 
@@ -65,3 +67,22 @@ def test_thousands_of_containers_under_random_names_leave_little_behind(tmp_path
     assert len(state.lives) < 100
     assert len(state.restarts_read_us) <= 10
     ledger.close()
+
+
+def test_of_too_many_slices_that_have_ended_those_below_others_go_first_and_no_total_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exporter.ledger.retention._CLOSED_LIMIT", 1)
+    top, web = "/services.slice", "/services.slice/services-web.slice"
+    household = Household({"a" * 64: "web"}, tenants={web: frozenset({"web"})})
+    ledger = Ledger(Store(None))
+    readings: tuple[dict[str, tuple[int, int]], ...] = (
+        {top: (1, 0)},
+        {top: (1, 2), web: (2, 2)},
+        {top: (3, 0), web: (4, 0)},  # both were made anew
+    )
+    for second, slices in enumerate(readings):
+        counts = KillCounts(tuple(KillCount(path, inode, kills, 0) for path, (inode, kills) in slices.items()))
+        ledger.settle(Batch(counts=counts, household=household), at(second))
+    assert [(book.path, book.inode) for book in ledger._state.slices.values() if book.closed] == [(top, 1)]
+    assert ledger.totals().containers[0].oom_kills == 2

@@ -51,7 +51,7 @@ def see_slices(
         told = 0
         if count.path not in live:
             opened.add(count.path)
-            told = _told_below(before, count.path)
+            told = _reported_below(before, count.path)
             live[count.path] = _open(state, count, owners.get(count.path), now)
         book = books[count.path] = live[count.path]
         rose[count.path] = max(0, count.oom_kill - book.last - told)
@@ -60,7 +60,7 @@ def see_slices(
         _see_owner(state, book, household)
     first_seen = books.keys() - known
     _raise(state, books, live, rose, first_seen)
-    _leave_what_was_told(state, books, opened)
+    _leave_what_is_nobodys(state, books, opened)
     return books, first_seen
 
 
@@ -99,7 +99,7 @@ def _live(
     return live
 
 
-def _told_below(before: Mapping[str, int], path: str) -> int:
+def _reported_below(before: Mapping[str, int], path: str) -> int:
     """What the slices below a slice that is read for the first time have reported already."""
     above = nearest(before, path)
     return sum(last for child, last in before.items() if is_below(child, path) and nearest(before, child) == above)
@@ -130,7 +130,7 @@ def _raise(
             state.touch_book(live[path])
 
 
-def _leave_what_was_told(state: State, books: Mapping[str, SliceBook], opened: AbstractSet[str]) -> None:
+def _leave_what_is_nobodys(state: State, books: Mapping[str, SliceBook], opened: AbstractSet[str]) -> None:
     """What a slice counted while it was not known, a slice above may have called unattributed."""
     for path in opened:
         book = books[path]
