@@ -1,7 +1,8 @@
 """The ledger: OOM kills, restarts, starts and exits, each counted exactly once, and remembered.
 
 Nothing on a host remembers both how many and of whom. So for each thing counted, one source is the authority on
-how many, others tell of whom, and what they tell is matched against it, never added to it.
+how many, others report of whom, and what they report is matched against it, never added to it. docs/ledger.md
+explains this with an example.
 
     counted        authority on how many                    evidence of whom, and what covers its holes
     OOM kills      oom_kill of the slices' memory.events:   oom_kill of the container's own cgroups (read at once),
@@ -25,7 +26,7 @@ Cases:
 
     a container with a slice of its own is killed      the slice rose: counted, also if it happened while nobody
                                                        watched, and whatever became of service, container and line
-    one in a slice of several is killed                the slice rose: pending; a line or the container's own count
+    one in a slice of several is killed                the slice rose: open; a line or the container's own count
                                                        says whose; else unattributed after 30 s, never guessed
     one is killed and its cgroup is gone at once       the line tells; rate-limited lines: as above
     a worker inside is killed, the container lives     as above: processes are counted, not containers
@@ -34,7 +35,7 @@ Cases:
                                                        sum of what was not read, for lines of that slice alone
     a line names a slice that was never read           waits until that slice was looked for
     the journal has not caught up                      nothing is called unattributed meanwhile, for 5 min at the most
-    its name is not known yet                          pending, as in a slice of several: an id is nobody's name
+    its name is not known yet                          open, as in a slice of several: an id is never used as a name
     NRestarts tells before the journal does            counted; what the journal tells late cancels against it
     a settlement fails half-way                        none of it holds; it is done again from where the disk is
     the agent was down                                 slices went on counting; the journal is read from its cursor
