@@ -19,7 +19,7 @@ from exporter.app.alerts import WATCHED, HostAlerts, notifier_of
 from exporter.app.build import build_of
 from exporter.app.collectors import COLLECTORS, Collector, Sources, build_sources, clock_seconds, problems_of
 from exporter.app.context import Context
-from exporter.app.ledger import HostLedger, Neighbours, open_ledger
+from exporter.app.ledger import AnsweringPollers, HostLedger, open_ledger
 from exporter.app.lives import following_lives
 from exporter.app.report_log import logging_overdue_starts, logging_waivers
 from exporter.assess.assessment import assess
@@ -66,7 +66,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         opened,
         root,
         sources.ground,
-        Neighbours.of(pollers),
+        AnsweringPollers.of(pollers),
         on_totals=notifier.see_totals if notifier else nothing_more,
     )
     taken = following_lives(partial(_snapshot, sources, books, pollers, _figures(sources, pollers["cgroup"])))

@@ -21,7 +21,7 @@ from exporter.facts.process import ProcessTable
 from exporter.facts.reading import NOT_YET, Absent, Failed, NotHere, Read, Reading, SourceError
 from exporter.facts.snapshot import EventCount
 from exporter.facts.unit import Quadlet, Unit
-from exporter.ledger import Household, Ledger, Now, RestartCount, Store
+from exporter.ledger import Identities, Ledger, Now, RestartCount, Store
 from exporter.ledger.identity import (
     Answers,
     Waiting,
@@ -63,7 +63,7 @@ def open_ledger(config: Config, root: Path) -> OpenLedger:
     return OpenLedger(ledger, boot_id)
 
 
-class Neighbours(NamedTuple):
+class AnsweringPollers(NamedTuple):
     """The pollers that know who is who."""
 
     podman: Poller[tuple[Container, ...]]
@@ -74,7 +74,7 @@ class Neighbours(NamedTuple):
     tree: Poller[None]
 
     @classmethod
-    def of(cls, pollers: Mapping[str, Poller[Any]]) -> Neighbours:
+    def of(cls, pollers: Mapping[str, Poller[Any]]) -> AnsweringPollers:
         """These pollers, by the names of their collectors; the clock of the cgroup collector walks the tree."""
         names = ("podman", "process", "systemd", "quadlet", "host", "cgroup")
         return cls(*(pollers[name] for name in names))
@@ -88,15 +88,15 @@ class HostLedger:
         opened: OpenLedger,
         root: Path,
         sources: Ground,
-        neighbours: Neighbours,
+        pollers: AnsweringPollers,
         on_totals: Callable[[Totals], None] = nothing_more,
     ) -> None:
         self._root = root
         self._cgroup = sources.cgroup
         self._podman = sources.podman
-        self._neighbours = neighbours
+        self._pollers = pollers
         self._waiting = Waiting(time.monotonic_ns() // 1000)
-        self._known: tuple[tuple[object, ...], Household] | None = None  # what it was made of, and who is who
+        self._known: tuple[tuple[object, ...], Identities] | None = None  # what it was made of, and who is who
         self.ledger = opened.ledger
         self.counter = KillCountSource(root / "sys/fs/cgroup", sources.cgroup.found, self._slices)
         self._kernel_log = self._open_kernel_log(opened.boot_id)
@@ -106,7 +106,7 @@ class HostLedger:
             self.counter,
             self._kernel_log,
             Surroundings(
-                household=self.household,
+                identities=self.identities,
                 restarts=self.restarts,
                 vmstat_oom_kills=self.vmstat_oom_kills,
                 journal_tells=lambda: self.journal.has_caught_up,
@@ -159,9 +159,9 @@ class HostLedger:
             EventCount("kernel_log", self._kernel_log.events, self._kernel_log.events_lost),
         )
 
-    def household(self) -> Household | None:
+    def identities(self) -> Identities | None:
         """Who is who now; None until the sources that know it have answered, or were silent for too long."""
-        near, now_us = self._neighbours, time.monotonic_ns() // 1000
+        near, now_us = self._pollers, time.monotonic_ns() // 1000
         answers = Answers(
             podman=near.podman.reading(),
             process=near.process.reading(),
@@ -179,14 +179,14 @@ class HostLedger:
         is_complete = are_slices_complete(self._waiting, now_us)
         known_by = (*values, answers.payloads, is_complete, self.ledger.units())
         if self._known is None or any(one is not other for one, other in zip(self._known[0], known_by, strict=True)):
-            household, self._waiting = identify(answers, self._waiting, self.ledger.units(), now_us)
-            self._known = (known_by, household)
+            identities, self._waiting = identify(answers, self._waiting, self.ledger.units(), now_us)
+            self._known = (known_by, identities)
         return self._known[1]
 
     def restarts(self) -> tuple[RestartCount, ...]:
         """NRestarts of every container's unit, and podman's RestartCount of those without one."""
         counts: list[RestartCount] = []
-        units, podman = self._neighbours.systemd.reading(), self._neighbours.podman.reading()
+        units, podman = self._pollers.systemd.reading(), self._pollers.podman.reading()
         names = self._known[1].names_by_unit if self._known else {}
         if isinstance(units, Read):
             counts += [
@@ -210,12 +210,12 @@ class HostLedger:
 
     def _slices(self) -> frozenset[str]:
         """Slices of units whose container may not be alive now, and those that the ledger knows."""
-        units = self._neighbours.systemd.value() or ()
+        units = self._pollers.systemd.value() or ()
         of_units = frozenset(path for unit in units if unit.slice and (path := path_of_slice(unit.slice)))
         return of_units | self.ledger.slice_paths()
 
     def _podman_answered_seconds(self) -> float | None:
-        reading = self._neighbours.podman.reading()
+        reading = self._pollers.podman.reading()
         heard = self._podman.heard_until_seconds
         # What happens while its stream is broken is told when it is whole again: the cursor must not pass it.
         return min(heard, reading.read_at_seconds) if heard is not None and isinstance(reading, Read) else None

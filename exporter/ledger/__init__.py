@@ -50,7 +50,7 @@ Totals and the cursors of all sources are one transaction. Times are CLOCK_MONOT
 """
 
 from exporter.ledger.ledger import Batch, Ledger, RestartCount
-from exporter.ledger.state import Household, Now, State
+from exporter.ledger.state import Identities, Now, State
 from exporter.ledger.store import Store
 
-__all__ = ["Batch", "Household", "Ledger", "Now", "RestartCount", "State", "Store"]
+__all__ = ["Batch", "Identities", "Ledger", "Now", "RestartCount", "State", "Store"]

@@ -16,20 +16,20 @@ from exporter.facts.evidence import Denial
 from exporter.facts.selinux import UNCONFINED, parse_context
 from exporter.ledger.patience import DENIAL_OWNER_US
 from exporter.ledger.places import container_in
-from exporter.ledger.state import SEEN_LIMIT, Household, Now, PendingDenial, State
+from exporter.ledger.state import SEEN_LIMIT, Identities, Now, PendingDenial, State
 
 _PENDING_LIMIT = 1000
 _LABELS_LIMIT = 5000
 _DOMAINS = ("container_", "svirt_lxc_")
 
 
-def hear_denial(state: State, told: Denial, household: Household, now: Now) -> None:
+def hear_denial(state: State, told: Denial, identities: Identities, now: Now) -> None:
     """Take one denial; one that was told before, and one that is no container's, change nothing."""
     if told.stamp in state.denials_seen or _is_forgotten(state, told):
         return
     context = parse_context(told.context)
     container_id = container_in(told.cgroup) or ""
-    is_known = bool(context.level) and (context.level in household.names_by_level or context.level in state.levels)
+    is_known = bool(context.level) and (context.level in identities.names_by_level or context.level in state.levels)
     is_containers = context.domain.startswith(_DOMAINS) and context.domain not in UNCONFINED
     if not container_id and not is_known and not is_containers:
         return
@@ -38,7 +38,7 @@ def hear_denial(state: State, told: Denial, household: Household, now: Now) -> N
     waiting = state.host.denials
     waiting.append(PendingDenial(context.level, container_id, now.boot, now.us))
     while len(waiting) > _PENDING_LIMIT:
-        _decide(state, waiting.pop(0), household, now, is_last=True)
+        _decide(state, waiting.pop(0), identities, now, is_last=True)
     state.touch("host", "")
 
 
@@ -53,29 +53,33 @@ def _moment(stamp: str) -> tuple[float, int]:
     return float(seconds), int(serial)
 
 
-def settle_denials(state: State, household: Household, now: Now) -> None:
+def settle_denials(state: State, identities: Identities, now: Now) -> None:
     """Count the denials of those who are known by now, and give up on the others after a while."""
-    _remember(state, household)
+    _remember(state, identities)
     if not state.host.denials:
         return
     state.host.denials = [
         one
         for one in state.host.denials
         if not _decide(
-            state, one, household, now, is_last=one.boot != now.boot or not 0 <= now.us - one.heard_us < DENIAL_OWNER_US
+            state,
+            one,
+            identities,
+            now,
+            is_last=one.boot != now.boot or not 0 <= now.us - one.heard_us < DENIAL_OWNER_US,
         )
     ]
     state.touch("host", "")
 
 
-def _decide(state: State, one: PendingDenial, household: Household, now: Now, *, is_last: bool) -> bool:
+def _decide(state: State, one: PendingDenial, identities: Identities, now: Now, *, is_last: bool) -> bool:
     """Count it if it is known whose it is, or if there is no hope left; whether it was counted."""
     life = state.lives.get(f"{now.boot}:{one.container_id}")
     name = (
-        household.names_by_level.get(one.level)
-        or household.names_by_id.get(one.container_id)
+        identities.names_by_level.get(one.level)
+        or identities.names_by_id.get(one.container_id)
         or (life.name if life is not None else "")
-        or ("" if one.level in household.names_by_level else state.levels.get(one.level, ""))
+        or ("" if one.level in identities.names_by_level else state.levels.get(one.level, ""))
     )
     if name:
         state.account(name).avc_denials += 1
@@ -84,14 +88,14 @@ def _decide(state: State, one: PendingDenial, household: Household, now: Now, *,
     return bool(name) or is_last
 
 
-def _remember(state: State, household: Household) -> None:
+def _remember(state: State, identities: Identities) -> None:
     """Keep whose each label is: it is gone with its container, and denials may be read later."""
-    for level, name in household.names_by_level.items():
+    for level, name in identities.names_by_level.items():
         if name and state.levels.get(level) != name:
             state.levels.pop(level, None)
             state.levels[level] = name
             state.touch("level", level)
     for level in list(state.levels)[: max(0, len(state.levels) - _LABELS_LIMIT)]:
-        if level not in household.names_by_level:
+        if level not in identities.names_by_level:
             del state.levels[level]
             state.touch("level", level)

@@ -5,14 +5,15 @@ cgroup tree, conmon's command lines, systemd's units and the quadlets:
 
     names_by_id      id of a live or listed container              -> its name
     names_by_unit    web.service                                    -> web
-    tenants          /services.slice/services-web.slice             -> {web}
+    occupants        /services.slice/services-web.slice             -> {web}
                      /services.slice                                -> {web, dns, ""}: nobody's own
-    strangers        ids of containers whose name is not known yet: each makes its slices shared
+    unidentified     ids of containers whose name is not known yet: each makes its slices shared
 
 Three rules decide what may be counted for whom:
 
 - A container that is stopped still belongs to the slice of its unit. Until systemd was asked for the units of all
-  quadlets, another container of that slice would wrongly look like its only occupant: `is_whole` is False until then.
+  quadlets, another container of that slice would wrongly look like its only occupant: until then
+  `slices_complete` is False.
 - An id is no name. A new container's name comes from podman or from its conmon within a moment: until then, for
   `NAME_US`, it is unidentified. Later it goes by the head of its id for good.
 - A new container of a quadlet's unit can be no other than the quadlet's.
@@ -32,7 +33,7 @@ from exporter.facts.reading import Absent, Failed, Read, Reading, last_read, lat
 from exporter.facts.selinux import parse_context
 from exporter.facts.unit import Quadlet, Unit
 from exporter.ledger.patience import ANSWERS_US, NAME_US, UNITS_US
-from exporter.ledger.state import Household
+from exporter.ledger.state import Identities
 
 _NOBODYS = ""
 
@@ -98,7 +99,7 @@ def are_slices_complete(waiting: Waiting, now_us: int) -> bool:
 
 def identify(
     answers: Answers, waiting: Waiting, remembered_units: Mapping[str, str], now_us: int
-) -> tuple[Household, Waiting]:
+) -> tuple[Identities, Waiting]:
     """Who is who now, and since when each unidentified container has been waiting for its name.
 
     `waiting` is what `waiting_after` made of the same answers; `remembered_units` the unit of each container's name, as
@@ -121,14 +122,14 @@ def identify(
     known_ids = {member.container_id for member in known}
     listed = {one.id: one.name for one in latest(answers.podman) or ()}
     others = [one for one in answers.payloads if one.container_id not in known_ids]
-    household = household_of(
+    identities = identities_of(
         [*known, *stopped],
         # A container that podman lists twice under one name, or is removing, still lives somewhere.
-        lodgers=[(listed[one.container_id], one.path) for one in others if one.container_id in listed],
-        strangers=[(one.container_id, one.path) for one in others if one.container_id not in listed],
-        is_whole=are_slices_complete(waiting, now_us),
+        also_here=[(listed[one.container_id], one.path) for one in others if one.container_id in listed],
+        unidentified=[(one.container_id, one.path) for one in others if one.container_id not in listed],
+        slices_complete=are_slices_complete(waiting, now_us),
     )
-    return household, replace(waiting, unnamed=unnamed)
+    return identities, replace(waiting, unnamed=unnamed)
 
 
 def _has_systemd_answered(answers: Answers, quadlets_since_seconds: float | None) -> bool:
@@ -206,14 +207,14 @@ def _remembered(
             yield Member(name, "", "", unit)
 
 
-def household_of(
+def identities_of(
     members: Iterable[Member],
-    lodgers: Iterable[tuple[str, str]] = (),
-    strangers: Iterable[tuple[str, str]] = (),
+    also_here: Iterable[tuple[str, str]] = (),
+    unidentified: Iterable[tuple[str, str]] = (),
     *,
-    is_whole: bool = True,
-) -> Household:
-    """Every container's name; `lodgers` (by name) and `strangers` (by id) live at these cgroup paths, too.
+    slices_complete: bool = True,
+) -> Identities:
+    """Every container's name; `also_here` (by name) and `unidentified` (by id) live at these cgroup paths, too.
 
     Only the slice right above a container can be its own: what lies above that slice, and the slices that systemd gives
     to whatever has none, are nobody's.
@@ -221,7 +222,7 @@ def household_of(
     names_by_id: dict[str, str] = {}
     names_by_unit: dict[str, str] = {}
     names_by_level: dict[str, str] = {}
-    tenants: dict[str, set[str]] = {}
+    occupants: dict[str, set[str]] = {}
     for member in members:
         if member.container_id:
             names_by_id[member.container_id] = member.name
@@ -232,27 +233,27 @@ def household_of(
             names_by_level[level] = _NOBODYS if shared else member.name
         # A container that is between two lives still has its slice.
         home = member.path or (path_of_slice(member.unit.slice) + "/" if member.unit else "")
-        _move_in(tenants, member.name, home)
-    for name, path in lodgers:
-        _move_in(tenants, name, path)
-    unnamed = {f"?{container_id}": path for container_id, path in strangers}  # no container's name begins so
+        _add_occupant(occupants, member.name, home)
+    for name, path in also_here:
+        _add_occupant(occupants, name, path)
+    unnamed = {f"?{container_id}": path for container_id, path in unidentified}  # no container's name begins so
     for name, path in unnamed.items():
-        _move_in(tenants, name, path)
-    return Household(
+        _add_occupant(occupants, name, path)
+    return Identities(
         names_by_id,
         names_by_unit,
-        {path: frozenset(names) for path, names in tenants.items()},
+        {path: frozenset(names) for path, names in occupants.items()},
         frozenset(unnamed),
         names_by_level,
-        is_whole,
+        slices_complete,
     )
 
 
-def _move_in(tenants: dict[str, set[str]], name: str, home: str) -> None:
+def _add_occupant(occupants: dict[str, set[str]], name: str, home: str) -> None:
     for depth, path in enumerate(_slices_above(home)):
-        tenants.setdefault(path, set()).add(name)
+        occupants.setdefault(path, set()).add(name)
         if depth or path.rpartition("/")[2] in COMMON_SLICES:
-            tenants[path].add(_NOBODYS)
+            occupants[path].add(_NOBODYS)
 
 
 def _slices_above(path: str) -> Iterator[str]:

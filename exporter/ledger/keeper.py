@@ -17,7 +17,7 @@ from typing import Protocol
 
 from exporter.facts.counts import Totals
 from exporter.facts.evidence import Denial, Evidence, KernelKill, KillCounts
-from exporter.ledger import Batch, Household, Ledger, Now, RestartCount
+from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount
 
 TICK_SECONDS = 5.0
 # A container under memory pressure changes memory.events hundreds of times a second.
@@ -52,7 +52,7 @@ class KernelLog(Protocol):
 class Surroundings:
     """What the keeper asks the other sources for, each time it settles."""
 
-    household: Callable[[], Household | None]  # None: not known yet, nothing can be attributed
+    identities: Callable[[], Identities | None]  # None: not known yet, nothing can be attributed
     restarts: Callable[[], tuple[RestartCount, ...]]
     vmstat_oom_kills: Callable[[], int | None]
     journal_tells: Callable[[], bool]
@@ -128,15 +128,15 @@ class Keeper:
 
     def settle(self) -> None:
         """Settle now, if it is known who is who."""
-        household = self._around.household()
-        if household is None:
+        identities = self._around.identities()
+        if identities is None:
             return
         lines = self._kernel_log.read() if self._kernel_log is not None else ()
         with self._lock:
             heard, self._heard = [*self._heard, *lines], []
             cursors = dict(self._cursors)
         try:
-            self._settle(household, tuple(heard), cursors, has_lines=bool(lines))
+            self._settle(identities, tuple(heard), cursors, has_lines=bool(lines))
             self._failed_before = False
         except Exception:
             # Once more, from where the disk is; what fails again is left out, that the rest be counted.
@@ -147,7 +147,7 @@ class Keeper:
             raise
 
     def _settle(
-        self, household: Household, heard: tuple[Evidence, ...], cursors: dict[str, str], *, has_lines: bool
+        self, identities: Identities, heard: tuple[Evidence, ...], cursors: dict[str, str], *, has_lines: bool
     ) -> None:
         if self._kernel_log is not None and has_lines:
             cursors["kmsg"] = f"{self._boot_id}:{self._kernel_log.sequence}"
@@ -160,7 +160,7 @@ class Keeper:
             counts=self._counter.read(),
             restarts=self._new_readings(),
             vmstat_oom_kills=self._around.vmstat_oom_kills(),
-            household=household,
+            identities=identities,
             cursors=cursors,
             journal_tells=self._around.journal_tells(),
         )

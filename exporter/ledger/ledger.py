@@ -27,7 +27,7 @@ from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle, sli
 from exporter.ledger.patience import JOURNAL_US
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.retention import drop_chains, drop_lives, drop_slices, drop_stamps, forget_containers
-from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now, State
+from exporter.ledger.state import SEEN_LIMIT, Account, Identities, LifeBook, Now, State
 from exporter.ledger.store import Store
 
 log = logging.getLogger("bulkhead")
@@ -54,7 +54,7 @@ class Batch:
     counts: KillCounts = field(default_factory=KillCounts)
     restarts: tuple[RestartCount, ...] = ()
     vmstat_oom_kills: int | None = None
-    household: Household = field(default_factory=Household)
+    identities: Identities = field(default_factory=Identities)
     cursors: Mapping[str, str] = field(default_factory=dict)  # what the evidence goes up to, by source
     journal_tells: bool = True  # the journal is read, and has caught up
 
@@ -114,17 +114,17 @@ class Ledger:
 
     def _settle(self, batch: Batch, now: Now) -> None:
         state = self._state
-        household = batch.household
-        for name in household.known():
+        identities = batch.identities
+        for name in identities.known():
             if name not in state.accounts:
                 state.account(name)
         for told in batch.evidence:
             if isinstance(told, ContainerEvent):
                 self._hear_podman(told, now)
-        household = household.with_memory(state)
-        settle_orphans(state, household, now)
+        identities = identities.with_memory(state)
+        settle_orphans(state, identities, now)
         for told in batch.evidence:
-            self._hear(told, household, now)
+            self._hear(told, identities, now)
         for count in batch.restarts:
             read_restarts(
                 state,
@@ -136,11 +136,11 @@ class Ledger:
                 journal_tells=batch.journal_tells or count.key.startswith("podman:"),
             )
         heard_all = self._has_heard_all(batch, now)
-        settle(state, batch.counts, household, now, may_age=heard_all)
+        settle(state, batch.counts, identities, now, may_age=heard_all)
         settle_exits(state, now, may_close=heard_all)
-        settle_denials(state, household, now)
+        settle_denials(state, identities, now)
         self._see_vmstat(batch.vmstat_oom_kills, now)
-        self._drop_old(batch.household, now, heard_all=heard_all)
+        self._drop_old(batch.identities, now, heard_all=heard_all)
         self._store.save(state, batch.cursors)
 
     def _report_what_does_not_add_up(self) -> None:
@@ -149,18 +149,18 @@ class Ledger:
             self._is_reported = True
             log.error("the kills in the ledger do not add up; please report this", extra={"reason": "; ".join(wrong)})
 
-    def _drop_old(self, household: Household, now: Now, *, heard_all: bool) -> None:
+    def _drop_old(self, identities: Identities, now: Now, *, heard_all: bool) -> None:
         watched_us = max(0, now.us - self._settled_us) if self._settled_us is not None else 0
         self._settled_us = now.us
         forget_containers(
             self._state,
-            household,
+            identities,
             watched_seconds=watched_us / 1e6,
             forget_seconds=self._forget_seconds,
             max_containers=self._max_containers,
         )
-        drop_lives(self._state, household, now, heard_all=heard_all)
-        drop_chains(self._state, household)
+        drop_lives(self._state, identities, now, heard_all=heard_all)
+        drop_chains(self._state, identities)
         drop_slices(self._state, now)
         if drop_stamps(self._state):
             self._heard = _by_container(self._state.events_seen)
@@ -179,20 +179,20 @@ class Ledger:
         """Give the file back."""
         self._store.close()
 
-    def _hear(self, told: Evidence, household: Household, now: Now) -> None:
+    def _hear(self, told: Evidence, identities: Identities, now: Now) -> None:
         match told:
             case KernelKill():
-                hear_kernel(self._state, told, household, now)
+                hear_kernel(self._state, told, identities, now)
             case OomdKill():
-                hear_oomd(self._state, told, household)
+                hear_oomd(self._state, told, identities)
             case UnitOutOfMemory():
-                hear_hint(self._state, told, household)
+                hear_hint(self._state, told, identities)
             case RestartScheduled():
-                hear_restart(self._state, told, household, now)
+                hear_restart(self._state, told, identities, now)
             case UnitFailed() | UnitStopping():
                 hear_unit(self._state, told)
             case Denial():
-                hear_denial(self._state, told, household, now)
+                hear_denial(self._state, told, identities, now)
             case ContainerEvent():
                 pass  # was heard before the others, which may need to know its name
 

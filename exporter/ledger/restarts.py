@@ -21,15 +21,15 @@ from __future__ import annotations
 
 from exporter.facts.evidence import ContainerEvent, RestartScheduled
 from exporter.ledger.patience import RESTART_DOUBT_US, RESTART_OWNER_US, RESTART_TIME_US
-from exporter.ledger.state import Account, Chain, Household, Now, Orphan, State
+from exporter.ledger.state import Account, Chain, Identities, Now, Orphan, State
 
 _ORPHANS_LIMIT = 500
 _RECENT_LIMIT = 64
 
 
-def hear_restart(state: State, told: RestartScheduled, household: Household, now: Now) -> None:
+def hear_restart(state: State, told: RestartScheduled, identities: Identities, now: Now) -> None:
     """Take one entry of the journal; one of a unit that nobody knows waits for a while."""
-    name = household.names_by_unit.get(told.unit)
+    name = identities.names_by_unit.get(told.unit)
     if name is None:
         orphan = Orphan(told.unit, told.boot_id, told.count, told.heard_us, told.sent_us, now.us)
         state.host.orphans = [*state.host.orphans[1 - _ORPHANS_LIMIT :], orphan]
@@ -62,13 +62,13 @@ def _risen(before: int, count: int) -> int:
     return count - before if count > before else count
 
 
-def settle_orphans(state: State, household: Household, now: Now) -> None:
+def settle_orphans(state: State, identities: Identities, now: Now) -> None:
     """Give the restarts that waited to the container that has turned up, and drop those that waited in vain."""
     waiting, state.host.orphans = state.host.orphans, []
     for orphan in waiting:
-        if orphan.unit in household.names_by_unit:
+        if orphan.unit in identities.names_by_unit:
             told = RestartScheduled(orphan.boot, orphan.heard_us, orphan.sent_us, orphan.unit, orphan.count)
-            hear_restart(state, told, household, now)
+            hear_restart(state, told, identities, now)
         elif 0 <= now.us - orphan.held_since_us < RESTART_OWNER_US:
             state.host.orphans.append(orphan)
     if len(waiting) != len(state.host.orphans):

@@ -13,20 +13,20 @@ from __future__ import annotations
 
 from exporter.ledger.kills.claims import forget_holder, take_out
 from exporter.ledger.patience import LIFE_US
-from exporter.ledger.state import SEEN_LIMIT, Account, Household, LifeBook, Now, State
+from exporter.ledger.state import SEEN_LIMIT, Account, Identities, LifeBook, Now, State
 
 _CLOSED_LIMIT = 2_000
 _PODMAN_CHAINS_LIMIT = 1_000
 
 
 def forget_containers(
-    state: State, household: Household, *, watched_seconds: float, forget_seconds: float, max_containers: int
+    state: State, identities: Identities, *, watched_seconds: float, forget_seconds: float, max_containers: int
 ) -> None:
     """Drop containers that are gone for long, and the longest gone of too many.
 
     `watched_seconds`: since the last settlement. Time in which no agent ran does not count.
     """
-    absent = _see_absent(state, household, watched_seconds)
+    absent = _see_absent(state, identities, watched_seconds)
     too_many = len(state.accounts) - max_containers
     for position, account in enumerate(sorted(absent, key=lambda account: -account.unseen_seconds)):
         if account.unseen_seconds > forget_seconds or position < too_many:
@@ -37,8 +37,8 @@ def forget_containers(
             state.touch("host", "")
 
 
-def _see_absent(state: State, household: Household, watched_seconds: float) -> list[Account]:
-    known = household.known()
+def _see_absent(state: State, identities: Identities, watched_seconds: float) -> list[Account]:
+    known = identities.known()
     absent: list[Account] = []
     for account in state.accounts.values():
         hours_before = account.unseen_seconds // 3600
@@ -54,11 +54,11 @@ def _see_absent(state: State, household: Household, watched_seconds: float) -> l
     return absent
 
 
-def drop_lives(state: State, household: Household, now: Now, *, heard_all: bool) -> None:
+def drop_lives(state: State, identities: Identities, now: Now, *, heard_all: bool) -> None:
     """Drop the evidence of lives that are over and counted. `heard_all`: the journal has caught up."""
 
     def is_over(life: LifeBook) -> bool:
-        gone = life.container_id not in household.names_by_id or life.boot != now.boot
+        gone = life.container_id not in identities.names_by_id or life.boot != now.boot
         # The journal may report again what is known of a life of an earlier boot.
         old = heard_all if life.boot != now.boot else now.us - life.heard_us > LIFE_US
         return gone and old and life.seen <= life.credited
@@ -68,10 +68,10 @@ def drop_lives(state: State, household: Household, now: Now, *, heard_all: bool)
         state.touch("life", key)
 
 
-def drop_chains(state: State, household: Household) -> None:
+def drop_chains(state: State, identities: Identities) -> None:
     """Drop the restarts of containers that were dropped, and of too many that podman does not list any more."""
     # A podman that is silent for a while must not have its containers counted anew: few of the gone are kept.
-    gone = [key for key in state.chains if key.startswith("podman:") and key[7:] not in household.names_by_id]
+    gone = [key for key in state.chains if key.startswith("podman:") and key[7:] not in identities.names_by_id]
     over = set(gone[: max(0, len(gone) - _PODMAN_CHAINS_LIMIT)])
     for key in [key for key, chain in state.chains.items() if key in over or chain.name not in state.accounts]:
         del state.chains[key]

@@ -268,21 +268,21 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
-class Household:
+class Identities:
     """Who is who, as all sources together know it now."""
 
     names_by_id: Mapping[str, str] = field(default_factory=dict)  # container id -> name
     names_by_unit: Mapping[str, str] = field(default_factory=dict)  # web.service -> web
-    tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)  # slice path -> names of those who live there
-    strangers: frozenset[str] = frozenset()  # tenants whose name is not known yet, by their ids
+    occupants: Mapping[str, frozenset[str]] = field(default_factory=dict)  # slice path -> names of those who live there
+    unidentified: frozenset[str] = frozenset()  # occupants whose name is not known yet, by their ids
     names_by_level: Mapping[str, str] = field(default_factory=dict)  # s0:c1,c2 -> name; "": of several
-    is_whole: bool = True  # no slice has a tenant who is not known yet: one that is between two lives, and its unit
+    slices_complete: bool = True  # False: a stopped container, and its unit, may not be known yet
 
     def known(self) -> frozenset[str]:
         """Every name."""
         return frozenset(self.names_by_id.values()) | frozenset(self.names_by_unit.values())
 
-    def with_memory(self, state: State) -> Household:
+    def with_memory(self, state: State) -> Identities:
         """The same, with units of containers that were known before and are not now."""
         remembered = {account.unit: account.name for account in state.accounts.values() if account.unit}
         return replace(self, names_by_unit=remembered | dict(self.names_by_unit))

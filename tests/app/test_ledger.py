@@ -12,7 +12,7 @@ import pytest
 
 from exporter.app.collectors import Ground
 from exporter.app.context import Context
-from exporter.app.ledger import HostLedger, Neighbours, open_ledger
+from exporter.app.ledger import AnsweringPollers, HostLedger, open_ledger
 from exporter.config import Config
 from exporter.facts.container import Container
 from exporter.facts.evidence import ContainerEvent
@@ -63,7 +63,7 @@ class Host:
         assert isinstance(SNAPSHOT.host, Read)
         self.units = Answering("systemd", units)
         self.quadlets: Answering[tuple[Quadlet, ...]] = Answering("quadlet", ())
-        neighbours = Neighbours(
+        pollers = AnsweringPollers(
             self.containers,
             Answering("process", ProcessTable((), ())),
             self.units,
@@ -73,7 +73,7 @@ class Host:
         )
         opened = open_ledger(Config(state_dir=root / "state"), root)
         ground = Ground(Config(), root, Context(self.cgroup.paths), self.cgroup, self.podman)
-        self.books = HostLedger(opened, root, ground, neighbours)
+        self.books = HostLedger(opened, root, ground, pollers)
 
     def live(self, container_id: str, kills: int = 0, home: str = SLICE) -> None:
         path = f"{home}/web.service/libpod-payload-{container_id}"
@@ -128,13 +128,13 @@ def test_the_kill_of_one_whose_name_is_not_known_yet_waits_for_it(tmp_path: Path
 
 
 def test_who_is_who_is_worked_out_anew_when_a_source_has_answered(host: Host) -> None:
-    before = host.books.household()
-    assert host.books.household() is before
+    before = host.books.identities()
+    assert host.books.identities() is before
     for number in range(50):
         # Twice between two looks: the second answer may lie where the first one lay in memory.
         for name in (f"old{number}", f"new{number}"):
             host.containers.now = Read((replace(CONTAINER, name=name),), float(number), 0.0)
-        after = host.books.household()
+        after = host.books.identities()
         assert after is not None
         assert after.names_by_id[CONTAINER.id] == f"new{number}"
     host.close()
@@ -143,11 +143,11 @@ def test_who_is_who_is_worked_out_anew_when_a_source_has_answered(host: Host) ->
 def test_before_all_have_answered_nothing_is_settled(host: Host) -> None:
     host.live(CONTAINER.id)
     host.containers.now = NOT_YET
-    assert host.books.household() is None
+    assert host.books.identities() is None
     host.books.keeper.settle()
     assert host.books.ledger.totals().containers == ()
     host.containers.now = Read((CONTAINER,), 100.0, 0.0)
-    assert host.books.household() is not None
+    assert host.books.identities() is not None
     host.close()
 
 
@@ -164,16 +164,16 @@ def after_a_start_of_dns(host: Host, *units: Unit) -> Host:
     return again
 
 
-def tenants(host: Host) -> frozenset[str]:
-    known = host.books.household()
+def occupants(host: Host) -> frozenset[str]:
+    known = host.books.identities()
     assert known is not None
-    return known.tenants[SLICE]
+    return known.occupants[SLICE]
 
 
 def test_one_between_two_lives_that_no_quadlet_describes_lives_where_its_unit_says(host: Host) -> None:
     again = after_a_start_of_dns(host, UNIT, WRITTEN_BY_HAND)
     assert again.books.ledger.units() == {"dns": "dns.service"}
-    assert tenants(again) == {CONTAINER.name, "dns"}
+    assert occupants(again) == {CONTAINER.name, "dns"}
     again.books.keeper.settle()
     (again.root / f"sys/fs/cgroup{SLICE}/memory.events").write_text("oom 1\noom_kill 1\n")
     again.books.keeper.settle()
@@ -183,21 +183,21 @@ def test_one_between_two_lives_that_no_quadlet_describes_lives_where_its_unit_sa
 
 def test_one_whose_unit_is_gone_or_anothers_lives_nowhere(host: Host) -> None:
     gone = after_a_start_of_dns(host, UNIT, replace(WRITTEN_BY_HAND, load_state="not-found", slice=""))
-    assert tenants(gone) == {CONTAINER.name}
+    assert occupants(gone) == {CONTAINER.name}
     again = after_a_start_of_dns(gone, UNIT)
-    assert tenants(again) == {CONTAINER.name}
+    assert occupants(again) == {CONTAINER.name}
     again.units.now = Read((UNIT, WRITTEN_BY_HAND), 200.0, 0.0)
     again.quadlets.now = Read(
         (Quadlet("dns.service", "resolver", "/etc/containers/systemd/dns.container", wanted=True),), 100.0, 0.0
     )
-    assert tenants(again) == {CONTAINER.name, "resolver"}
+    assert occupants(again) == {CONTAINER.name, "resolver"}
     again.close()
 
 
 def test_podmans_restart_count_is_of_those_without_a_unit(tmp_path: Path) -> None:
     alone = replace(CONTAINER, id="e" * 64, name="alone", unit="", restarts=3)
     host = Host(tmp_path, (replace(CONTAINER, restarts=2), alone), (replace(UNIT, restarts=7),))
-    host.books.household()
+    host.books.identities()
     assert {one.key: one.count for one in host.books.restarts()} == {UNIT.name: 7, f"podman:{'e' * 64}": 3}
     host.close()
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from exporter.facts.counts import Totals
 from exporter.facts.evidence import ContainerEvent, Denial, Evidence
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 
 WEB, DB, POD_A, POD_B = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 LEVELS = {"s0:c1,c2": "web", "s0:c3,c4": "db", "s0:c5,c6": ""}
-HOUSEHOLD = Household({WEB: "web", DB: "db", POD_A: "pod-a", POD_B: "pod-b"}, names_by_level=LEVELS)
+IDENTITIES = Identities({WEB: "web", DB: "db", POD_A: "pod-a", POD_B: "pod-b"}, names_by_level=LEVELS)
 BOOT, START_US, START_SECONDS = "boot1", 10_000_000_000, 1.8e9
 
 
@@ -33,10 +33,10 @@ class Agent:
         self.boot = BOOT
         self.ledger = Ledger(Store(directory))
 
-    def hear(self, *evidence: Evidence, household: Household = HOUSEHOLD, after: float = 0.0) -> Totals:
+    def hear(self, *evidence: Evidence, identities: Identities = IDENTITIES, after: float = 0.0) -> Totals:
         self.seconds += after
         now = Now(self.boot, START_US + int(self.seconds * 1e6), START_SECONDS + self.seconds)
-        return self.ledger.settle(Batch(evidence, household=household), now)
+        return self.ledger.settle(Batch(evidence, identities=identities), now)
 
     def restart(self) -> None:
         self.ledger.close()
@@ -111,7 +111,7 @@ def test_one_that_cannot_be_told_is_unattributed_after_three_minutes_and_never_g
 
 def test_one_of_a_container_that_is_not_known_yet_waits_for_its_name(tmp_path: Path) -> None:
     agent = Agent(tmp_path)
-    agent.hear(denial(1), denial(2, "s0", home(WEB)), household=Household())
+    agent.hear(denial(1), denial(2, "s0", home(WEB)), identities=Identities())
     agent.restart()
     assert counted(agent.hear(after=20)) == {"web": 2}
 
@@ -120,20 +120,20 @@ def test_one_that_is_read_after_its_container_is_gone_is_known_by_the_label_it_h
     agent = Agent(tmp_path)
     agent.hear()
     agent.restart()
-    assert counted(agent.hear(denial(1), household=Household(), after=500)) == {"web": 1}
+    assert counted(agent.hear(denial(1), identities=Identities(), after=500)) == {"web": 1}
 
 
 def test_a_label_that_was_given_to_another_is_that_others(tmp_path: Path) -> None:
     agent = Agent(tmp_path)
     agent.hear()
-    agent.hear(household=Household({"e" * 64: "new"}, names_by_level={"s0:c1,c2": "new"}))
+    agent.hear(identities=Identities({"e" * 64: "new"}, names_by_level={"s0:c1,c2": "new"}))
     agent.restart()
-    assert counted(agent.hear(denial(1), household=Household(), after=500)) == {"new": 1}
+    assert counted(agent.hear(denial(1), identities=Identities(), after=500)) == {"new": 1}
 
 
 def test_one_in_a_life_of_a_second_is_known_by_podmans_events() -> None:
     start = ContainerEvent(int(START_SECONDS * 1e9), "f" * 64, "job", "start")
-    totals = Agent().hear(start, denial(1, "s0:c8,c9", home("f" * 64)), household=Household())
+    totals = Agent().hear(start, denial(1, "s0:c8,c9", home("f" * 64)), identities=Identities())
     assert counted(totals) == {"job": 1}
 
 
@@ -147,8 +147,8 @@ def test_one_that_waited_when_the_host_went_down_is_unattributed(tmp_path: Path)
 
 @pytest.mark.parametrize("level", ["s0:c1.c3", "s0:c3,c2,c1", "s0-s0:c1.c3"])
 def test_categories_are_the_same_however_they_are_written(level: str) -> None:
-    household = Household({WEB: "web"}, names_by_level={"s0:c1.c3": "web"})
-    assert counted(Agent().hear(denial(1, level), household=household)) == {"web": 1}
+    identities = Identities({WEB: "web"}, names_by_level={"s0:c1.c3": "web"})
+    assert counted(Agent().hear(denial(1, level), identities=identities)) == {"web": 1}
 
 
 def test_one_without_categories_in_a_containers_domain_is_not_left_out() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.facts.evidence import ContainerEvent, Evidence, KernelKill, UnitFailed, UnitStopping
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 
 ID, BOOT, UNIT = "a" * 64, "boot1", "web.service"
 START_US, START_SECONDS = 10_000_000_000, 1_800_000_000.0
@@ -27,8 +27,8 @@ class Agent:
 
     def settle(self, *evidence: Evidence) -> None:
         now = Now(BOOT, START_US + int(self.seconds * 1e6), START_SECONDS + self.seconds)
-        household = Household(names_by_id={ID: "web"}, names_by_unit={UNIT: "web"})
-        self.ledger.settle(Batch(evidence, household=household), now)
+        identities = Identities(names_by_id={ID: "web"}, names_by_unit={UNIT: "web"})
+        self.ledger.settle(Batch(evidence, identities=identities), now)
 
     @property
     def us(self) -> int:

@@ -3,12 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.facts.evidence import Evidence, KernelKill, KillCount, KillCounts, UnitOutOfMemory
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 from exporter.ledger.patience import EVIDENCE_US, HINT_US
 
 SHARED = "/system.slice"
 MAIL_ID, DNS_ID = "c" * 64, "d" * 64
-HOUSEHOLD = Household(
+IDENTITIES = Identities(
     {MAIL_ID: "mail", DNS_ID: "dns"},
     {"mail.service": "mail", "dns.service": "dns"},
     {SHARED: frozenset({"mail", "dns", ""})},
@@ -37,10 +37,12 @@ class Shared:
         )
         self.settle(0)
 
-    def settle(self, kills: int, *told: Evidence, after_us: int = 1_000_000, household: Household = HOUSEHOLD) -> None:
+    def settle(
+        self, kills: int, *told: Evidence, after_us: int = 1_000_000, identities: Identities = IDENTITIES
+    ) -> None:
         self.us += after_us
         counts = KillCounts((KillCount(SHARED, 1, kills, 0), *self.alive))
-        self.ledger.settle(Batch(told, counts, household=household), Now("boot1", self.us, 1.8e9))
+        self.ledger.settle(Batch(told, counts, identities=identities), Now("boot1", self.us, 1.8e9))
 
     def wait(self, kills: int) -> None:
         """Until nothing better than a hint will come."""
@@ -95,9 +97,9 @@ def test_a_hint_without_a_kill_that_waits_is_forgotten() -> None:
 def test_who_seems_to_be_alone_while_not_everybody_is_known_gets_no_kill_of_a_neighbour() -> None:
     # The agent has just started, systemd has not told yet, and dns is between two lives.
     shared = Shared()
-    half = Household(tenants={SHARED: frozenset({"mail"})}, is_whole=False)
-    shared.settle(1, household=half)
-    shared.settle(1, household=half, after_us=3 * EVIDENCE_US)
+    half = Identities(occupants={SHARED: frozenset({"mail"})}, slices_complete=False)
+    shared.settle(1, identities=half)
+    shared.settle(1, identities=half, after_us=3 * EVIDENCE_US)
     assert shared.kills == (0, 0, 0)
     shared.settle(1, line("dns", DNS_ID, shared.us - EVIDENCE_US))
     assert shared.kills == (0, 1, 0)
@@ -105,10 +107,10 @@ def test_who_seems_to_be_alone_while_not_everybody_is_known_gets_no_kill_of_a_ne
 
 def test_who_was_alone_is_alone_while_nobody_else_is_known() -> None:
     shared = Shared()
-    alone = Household(tenants={SHARED: frozenset({"mail"})})
-    shared.settle(1, household=alone)
-    shared.settle(2, household=replace(alone, is_whole=False))
+    alone = Identities(occupants={SHARED: frozenset({"mail"})})
+    shared.settle(1, identities=alone)
+    shared.settle(2, identities=replace(alone, slices_complete=False))
     assert shared.kills == (2, 0, 0)
-    both = Household(tenants={SHARED: frozenset({"mail", "dns"})}, is_whole=False)
-    shared.settle(3, household=both)
+    both = Identities(occupants={SHARED: frozenset({"mail", "dns"})}, slices_complete=False)
+    shared.settle(3, identities=both)
     assert shared.kills == (2, 0, 0)

@@ -14,7 +14,7 @@ from exporter.facts.container import Container
 from exporter.facts.process import Conmon, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read
 from exporter.facts.unit import Quadlet, Unit
-from exporter.ledger import Household
+from exporter.ledger import Identities
 from exporter.ledger.identity import (
     Answers,
     Waiting,
@@ -57,7 +57,7 @@ def answers(**changed: Any) -> Answers:
     return Answers(**usual | changed)
 
 
-def who(said: Answers, waiting: Waiting = BEGAN, now_us: int = NOW, **remembered: str) -> Household:
+def who(said: Answers, waiting: Waiting = BEGAN, now_us: int = NOW, **remembered: str) -> Identities:
     return identify(said, waiting_after(waiting, said), remembered, now_us)[0]
 
 
@@ -65,9 +65,9 @@ def test_a_container_is_known_by_its_id_its_unit_its_slice_and_its_label() -> No
     known = who(answers())
     assert known.names_by_id == {ID: "web"}
     assert known.names_by_unit == {"web.service": "web"}
-    assert known.tenants == {SLICE: {"web"}, "/services.slice": {"web", ""}}
+    assert known.occupants == {SLICE: {"web"}, "/services.slice": {"web", ""}}
     assert known.names_by_level == {"s0:c229,c276": "web"}
-    assert known.strangers == frozenset()
+    assert known.unidentified == frozenset()
 
 
 def test_a_container_that_podman_does_not_list_is_named_by_the_conmon_of_its_own_user() -> None:
@@ -77,19 +77,19 @@ def test_a_container_that_podman_does_not_list_is_named_by_the_conmon_of_its_own
     assert who(said).names_by_id == {ID: "web", OTHER_ID: "alice/blog"}
     impostor = answers(payloads=(PAYLOAD, of_alice), process=read(ProcessTable((), (replace(conmon, owner_uid=1001),))))
     assert who(impostor).names_by_id == {ID: "web"}
-    assert who(impostor).strangers == {f"?{OTHER_ID}"}
+    assert who(impostor).unidentified == {f"?{OTHER_ID}"}
 
 
 def test_a_container_without_a_name_makes_its_slice_shared_and_goes_by_its_id_in_the_end() -> None:
     said = answers(payloads=(PAYLOAD, OTHER))
     first, waiting = identify(said, waiting_after(BEGAN, said), {}, NOW)
-    assert first.tenants[SLICE] == {"web", f"?{OTHER_ID}"}
+    assert first.occupants[SLICE] == {"web", f"?{OTHER_ID}"}
     assert OTHER_ID not in first.names_by_id
     still, waiting = identify(said, waiting, {}, NOW + NAME_US - 1)
     assert still == first
     last, _ = identify(said, waiting, {}, NOW + NAME_US)
     assert last.names_by_id[OTHER_ID] == OTHER_ID[:12]
-    assert last.strangers == frozenset()
+    assert last.unidentified == frozenset()
 
 
 def test_the_patience_with_a_container_without_a_name_begins_anew_for_another_container() -> None:
@@ -112,30 +112,30 @@ def test_of_two_ids_of_one_name_the_container_that_lives_is_meant_and_the_other_
     said = answers(podman=read((CONTAINER, replace(CONTAINER, id=OTHER_ID))), payloads=(new,))
     assert who(said).names_by_id == {OTHER_ID: "web"}
     both = answers(podman=read((CONTAINER, replace(CONTAINER, id=OTHER_ID))), payloads=(PAYLOAD, new))
-    assert who(both).tenants[SLICE] == {"web"}
+    assert who(both).occupants[SLICE] == {"web"}
 
 
 def test_a_stopped_container_of_a_quadlet_lives_where_its_unit_says() -> None:
     said = answers(systemd=read((UNIT, DNS_UNIT), 101.0), quadlet=read((DNS_QUADLET,), 100.0))
-    assert who(said).tenants[SLICE] == {"web", "dns"}
+    assert who(said).occupants[SLICE] == {"web", "dns"}
     assert who(said).names_by_unit == {"web.service": "web", "dns.service": "dns"}
 
 
 def test_a_stopped_container_that_the_ledger_alone_remembers_lives_where_its_unit_says() -> None:
     said = answers(systemd=read((UNIT, DNS_UNIT), 101.0))
-    assert who(said, dns="dns.service").tenants[SLICE] == {"web", "dns"}
+    assert who(said, dns="dns.service").occupants[SLICE] == {"web", "dns"}
     gone = answers(systemd=read((UNIT, replace(DNS_UNIT, load_state="not-found", slice="")), 101.0))
-    assert who(gone, dns="dns.service").tenants[SLICE] == {"web"}
+    assert who(gone, dns="dns.service").occupants[SLICE] == {"web"}
     of_another = answers(
         systemd=read((UNIT, DNS_UNIT), 101.0), quadlet=read((replace(DNS_QUADLET, container="resolver"),), 100.0)
     )
-    assert who(of_another, dns="dns.service").tenants[SLICE] == {"web", "resolver"}
+    assert who(of_another, dns="dns.service").occupants[SLICE] == {"web", "resolver"}
 
 
 def test_until_systemd_was_asked_for_the_units_of_all_quadlets_no_slice_is_known_to_have_one_occupant() -> None:
     waiting = waiting_after(BEGAN, answers())
     assert are_slices_complete(waiting, NOW)
-    assert who(answers()).is_whole
+    assert who(answers()).slices_complete
     # A new quadlet: systemd's answer is older.
     new = answers(quadlet=read((DNS_QUADLET,), 200.0))
     waiting = waiting_after(waiting, new)
@@ -145,14 +145,14 @@ def test_until_systemd_was_asked_for_the_units_of_all_quadlets_no_slice_is_known
     waiting = waiting_after(waiting, early)
     assert not can_identify(early, waiting, NOW)
     assert can_identify(early, waiting, BEGAN.began_us + ANSWERS_US)
-    assert not who(early, waiting, BEGAN.began_us + ANSWERS_US).is_whole
+    assert not who(early, waiting, BEGAN.began_us + ANSWERS_US).slices_complete
     broken = replace(early, systemd=Failed("broken", 0.0, read((UNIT,), 200.25)))
     assert not are_slices_complete(waiting_after(waiting, broken), NOW)
     assert are_slices_complete(waiting, BEGAN.began_us + UNITS_US + 1)
     later = replace(new, systemd=read((UNIT, DNS_UNIT), 202.0))
     waiting = waiting_after(waiting, later)
     assert are_slices_complete(waiting, NOW)
-    assert who(later, waiting).tenants[SLICE] == {"web", "dns"}
+    assert who(later, waiting).occupants[SLICE] == {"web", "dns"}
     # What systemd has reported once is known, though it fails now.
     assert are_slices_complete(waiting_after(waiting, replace(later, systemd=Failed("broken", 0.0))), NOW)
 
@@ -163,7 +163,7 @@ def test_until_systemd_was_asked_for_the_units_of_all_quadlets_no_slice_is_known
 def test_without_systemd_or_quadlets_nobody_waits_for_them(missing: dict[str, Any]) -> None:
     said = answers(**missing)
     assert can_identify(said, waiting_after(BEGAN, said), NOW)
-    assert who(said).is_whole
+    assert who(said).slices_complete
 
 
 def test_before_all_have_answered_nobody_is_identified_but_for_a_minute_at_most() -> None:
@@ -225,4 +225,4 @@ def test_each_live_container_has_a_name_or_is_a_stranger_in_its_slice_whatever_i
             continue
         names = {known.names_by_id.get(container_id), f"?{container_id}", *(one[1] for one in listed)}
         names |= {f"{user}/{name}" for _, name, _, user in listed}
-        assert known.tenants[home] & names, "an occupant that nobody counts would make its slice another's own"
+        assert known.occupants[home] & names, "an occupant that nobody counts would make its slice another's own"

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from exporter.facts.evidence import KillCount, KillCounts
-from exporter.ledger import Batch, Household, Ledger, Now, State, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, State, Store
 from exporter.ledger.invariant import what_does_not_add_up
 from exporter.ledger.kills.claims import forget_holder, take_out
 
 SHARED, TOP, WEB = "/system.slice", "/services.slice", "/services.slice/services-web.slice"
-HOUSEHOLD = Household({"a" * 64: "web"}, tenants={WEB: frozenset({"web"})})
+IDENTITIES = Identities({"a" * 64: "web"}, occupants={WEB: frozenset({"web"})})
 
 
 def state_with_kills() -> State:
@@ -25,7 +25,7 @@ def state_with_kills() -> State:
             for number, (path, times) in enumerate({TOP: 2, WEB: 2, SHARED: 1}.items())
         )
         now = Now("boot1", (100 + 100 * second) * 1_000_000, 1.8e9)
-        ledger.settle(Batch(counts=KillCounts(counts), household=HOUSEHOLD), now)
+        ledger.settle(Batch(counts=KillCounts(counts), identities=IDENTITIES), now)
     totals = ledger.totals()
     assert (totals.containers[0].oom_kills, totals.unattributed_oom_kills) == (2, 1)
     return ledger._state
@@ -96,7 +96,7 @@ def test_the_ledger_logs_once_what_does_not_add_up_and_goes_on(caplog: pytest.Lo
     ledger = Ledger(Store(None))
     credited_without_a_claim(ledger._state)
     for second in range(3):
-        ledger._settle(Batch(household=HOUSEHOLD), Now("boot1", second, 1.8e9))
+        ledger._settle(Batch(identities=IDENTITIES), Now("boot1", second, 1.8e9))
         ledger._report_what_does_not_add_up()
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "do not add up" in record.message

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from exporter.facts.evidence import ContainerEvent, Evidence, KernelKill, KillCount, KillCounts, RestartScheduled
-from exporter.ledger import Batch, Household, Ledger, Now, RestartCount, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount, Store
 from exporter.ledger import keeper as module
 from exporter.ledger.keeper import Keeper, Surroundings
 
 ID, UNIT = "a" * 64, "web.service"
 SLICE = "/services.slice/services-web.slice"
-HOUSEHOLD = Household({ID: "web"}, {UNIT: "web"}, {SLICE: frozenset({"web"})})
+IDENTITIES = Identities({ID: "web"}, {UNIT: "web"}, {SLICE: frozenset({"web"})})
 
 
 class Counter:
@@ -57,11 +57,11 @@ class Host:
         self.ledger = Ledger(self.store)
         self.counter = Counter()
         self.lines = Lines(self.counter)
-        self.household: Household | None = HOUSEHOLD
+        self.identities: Identities | None = IDENTITIES
         self.restarts: tuple[RestartCount, ...] = ()
         self.answered: float | None = None
         around = Surroundings(
-            household=lambda: self.household,
+            identities=lambda: self.identities,
             restarts=lambda: self.restarts,
             vmstat_oom_kills=lambda: 0,
             journal_tells=lambda: True,
@@ -87,22 +87,22 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
     """The settlement breaks after all was taken in."""
     real, left = Ledger._drop_old, [None] * times
 
-    def drop_old(ledger: Ledger, household: Household, now: Now, *, heard_all: bool) -> None:
+    def drop_old(ledger: Ledger, identities: Identities, now: Now, *, heard_all: bool) -> None:
         if left:
             left.pop()
             raise ZeroDivisionError
-        real(ledger, household, now, heard_all=heard_all)
+        real(ledger, identities, now, heard_all=heard_all)
 
     monkeypatch.setattr(Ledger, "_drop_old", drop_old)
 
 
 def test_nothing_is_taken_until_it_is_known_who_is_who(tmp_path: Path) -> None:
     host = Host(tmp_path)
-    host.household = None
+    host.identities = None
     host.keeper.hear((restart(1),), "journal", "c1")
     host.keeper.settle()
     assert host.ledger.cursor("journal") == ""
-    host.household = HOUSEHOLD
+    host.identities = IDENTITIES
     host.keeper.settle()
     assert host.web == (0, 1, 0)
     assert host.ledger.cursor("journal") == "c1"

@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 from exporter.facts.counts import Counts
 from exporter.facts.evidence import Evidence, KernelKill, KillCount, KillCounts
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 
 SHARED, TOP = "/system.slice", "/services.slice"
 WEB, DB = f"{TOP}/services-web.slice", f"{TOP}/services-db.slice"
 IDS = {name: letter * 64 for name, letter in (("web", "a"), ("db", "b"), ("mail", "c"), ("dns", "d"))}
 HOMES = {"web": WEB, "db": DB, "mail": SHARED, "dns": SHARED}
-TENANTS = {
+OCCUPANTS = {
     WEB: frozenset({"web"}),
     DB: frozenset({"db"}),
     TOP: frozenset({"web", "db"}),
     SHARED: frozenset({"mail", "dns"}),
 }
-HOUSEHOLD = Household(
-    {container_id: name for name, container_id in IDS.items()}, {f"{name}.service": name for name in IDS}, TENANTS
+IDENTITIES = Identities(
+    {container_id: name for name, container_id in IDS.items()}, {f"{name}.service": name for name in IDS}, OCCUPANTS
 )
 # All are there, and who web is has not been found out yet.
-WEB_UNKNOWN = Household(
+WEB_UNKNOWN = Identities(
     {container_id: name for name, container_id in IDS.items() if name != "web"},
     {f"{name}.service": name for name in IDS if name != "web"},
-    TENANTS | {WEB: frozenset({"?web"}), TOP: frozenset({"?web", "db"})},
+    OCCUPANTS | {WEB: frozenset({"?web"}), TOP: frozenset({"?web", "db"})},
     frozenset({"?web"}),
 )
 SECONDS = 1_000_000
@@ -58,7 +58,7 @@ class Host:
         *told: Evidence,
         own: Mapping[str, int] | None = None,
         after: int = 1,
-        household: Household = HOUSEHOLD,
+        identities: Identities = IDENTITIES,
         unreadable: frozenset[str] = frozenset(),
     ) -> None:
         """`own`: what the cgroup of a container has counted, by its name; `after`: seconds since the last one."""
@@ -67,7 +67,7 @@ class Host:
         counts += [
             KillCount(f"{HOMES[name]}/{name}.service", 50, kills, 0, IDS[name]) for name, kills in (own or {}).items()
         ]
-        batch = Batch(told, KillCounts(tuple(counts), unreadable), household=household)
+        batch = Batch(told, KillCounts(tuple(counts), unreadable), identities=identities)
         self.ledger.settle(batch, Now(self.boot, self.us, 1.8e9 + self.us / SECONDS))
 
     def line(self, name: str, ago: int = 0) -> KernelKill:
@@ -148,29 +148,29 @@ def test_what_a_slice_counted_before_it_was_known_is_counted_and_has_no_time() -
 
 def test_a_line_of_before_a_reboot_waits_for_the_name_of_its_container() -> None:
     host = Host()
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, identities=WEB_UNKNOWN)
     told = host.line("web")
     host.reboot()
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, identities=WEB_UNKNOWN)
     host.settle({TOP: Slice(0), WEB: Slice(0)}, after=20)
     assert host.kills == {"web": 1}
 
 
 def test_a_line_of_before_a_reboot_whose_container_nobody_names_is_nobodys() -> None:
     host = Host()
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, identities=WEB_UNKNOWN)
     told = host.line("web")
     host.reboot()
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, household=WEB_UNKNOWN)
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN, after=LONG)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, identities=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, identities=WEB_UNKNOWN, after=LONG)
     assert host.kills == {"": 1}
 
 
 def test_a_kill_that_its_slice_left_to_the_one_above_is_named_after_a_reboot() -> None:
     host = Host()
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, own={"web": 0}, household=WEB_UNKNOWN)
-    host.settle({TOP: Slice(1), WEB: Slice(1)}, own={"web": 1}, household=WEB_UNKNOWN)
-    host.settle({TOP: Slice(1)}, household=WEB_UNKNOWN)  # its slice was stopped before its name was known
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, own={"web": 0}, identities=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1), WEB: Slice(1)}, own={"web": 1}, identities=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1)}, identities=WEB_UNKNOWN)  # its slice was stopped before its name was known
     host.reboot()
     host.settle({TOP: Slice(0), WEB: Slice(0)})
     host.settle({TOP: Slice(0), WEB: Slice(0)}, after=LONG)
@@ -212,14 +212,14 @@ def test_a_kill_whose_slice_cannot_be_read_waits_until_its_slice_is_read() -> No
 
 def test_a_slice_that_is_read_after_those_below_it_counts_none_of_their_kills_again() -> None:
     inner = f"{WEB}/services-web-inner.slice"
-    tenants = {inner: frozenset({"web"}), WEB: frozenset({"web", "db"}), TOP: frozenset({"web", "db"})}
-    household = Household({IDS["web"]: "web"}, tenants=tenants)
+    occupants = {inner: frozenset({"web"}), WEB: frozenset({"web", "db"}), TOP: frozenset({"web", "db"})}
+    identities = Identities({IDS["web"]: "web"}, occupants=occupants)
     host = Host()
-    host.settle({TOP: Slice(0)}, household=household)
-    host.settle({TOP: Slice(2), inner: Slice(2)}, household=household, unreadable=frozenset({WEB}))
+    host.settle({TOP: Slice(0)}, identities=identities)
+    host.settle({TOP: Slice(2), inner: Slice(2)}, identities=identities, unreadable=frozenset({WEB}))
     assert host.kills == {"web": 2}
-    host.settle({TOP: Slice(2), WEB: Slice(2), inner: Slice(2)}, household=household)
-    host.settle({TOP: Slice(2), WEB: Slice(2), inner: Slice(2)}, household=household, after=LONG)
+    host.settle({TOP: Slice(2), WEB: Slice(2), inner: Slice(2)}, identities=identities)
+    host.settle({TOP: Slice(2), WEB: Slice(2), inner: Slice(2)}, identities=identities, after=LONG)
     assert host.kills == {"web": 2}
 
 
@@ -282,7 +282,7 @@ def test_a_kill_that_its_container_counts_after_its_slice_takes_none_of_a_neighb
 
 def test_a_line_on_a_kill_that_its_slice_left_out_takes_no_kill_of_a_neighbour() -> None:
     host = Host()
-    host.settle({TOP: Slice(1), WEB: Slice(1), DB: Slice(0)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1), WEB: Slice(1), DB: Slice(0)}, identities=WEB_UNKNOWN)
     host.settle({TOP: Slice(2), WEB: Slice(1)})  # db was killed, and its slice stopped before it was read
     host.settle({TOP: Slice(2), WEB: Slice(1)}, host.line("web", ago=20))  # of before the agent began
     host.settle({TOP: Slice(2), WEB: Slice(1)}, host.line("db", ago=3))
@@ -339,20 +339,20 @@ def test_a_kill_in_a_slice_that_is_found_late_is_no_kill_that_was_called_nobodys
 
 def test_a_line_of_before_a_reboot_waits_for_a_name_that_comes_after_several_settlements() -> None:
     host = Host()
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, identities=WEB_UNKNOWN)
     told = host.line("web")
     host.reboot()
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, household=WEB_UNKNOWN)
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=20, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, told, identities=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, after=20, identities=WEB_UNKNOWN)
     host.settle({TOP: Slice(0), WEB: Slice(0)}, after=20)
     assert host.kills == {"web": 1}
 
 
 def test_a_kill_that_is_open_in_a_slice_when_it_ends_is_claimed_by_its_line_in_the_slice_above() -> None:
     host = Host()
-    host.settle({TOP: Slice(0), WEB: Slice(0)}, household=WEB_UNKNOWN)
-    host.settle({TOP: Slice(1), WEB: Slice(1)}, household=WEB_UNKNOWN)
-    host.settle({TOP: Slice(1)}, household=WEB_UNKNOWN)
+    host.settle({TOP: Slice(0), WEB: Slice(0)}, identities=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1), WEB: Slice(1)}, identities=WEB_UNKNOWN)
+    host.settle({TOP: Slice(1)}, identities=WEB_UNKNOWN)
     host.settle({TOP: Slice(1)}, host.line("web", ago=2), after=20)
     host.settle({TOP: Slice(1)}, after=LONG)
     assert host.kills == {"web": 1}
@@ -364,8 +364,8 @@ def test_a_kill_that_was_called_nobodys_is_counted_again_by_no_slice_however_dee
     host.settle({TOP: Slice(0)})
     host.settle({TOP: Slice(1)})
     host.settle({TOP: Slice(1)}, after=LONG)
-    household = Household(tenants={inner: frozenset({"db"}), DB: frozenset({"db", "web"})})
-    host.settle({TOP: Slice(1), DB: Slice(1)}, household=household)
-    host.settle({TOP: Slice(1), DB: Slice(1), inner: Slice(1)}, household=household)
-    host.settle({TOP: Slice(1), DB: Slice(1), inner: Slice(1)}, household=household, after=LONG)
+    identities = Identities(occupants={inner: frozenset({"db"}), DB: frozenset({"db", "web"})})
+    host.settle({TOP: Slice(1), DB: Slice(1)}, identities=identities)
+    host.settle({TOP: Slice(1), DB: Slice(1), inner: Slice(1)}, identities=identities)
+    host.settle({TOP: Slice(1), DB: Slice(1), inner: Slice(1)}, identities=identities, after=LONG)
     assert host.kills == {"": 1}

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from exporter.facts.evidence import Evidence, KernelKill, KillCount, KillCounts, UnitOutOfMemory
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 from exporter.ledger.patience import EVIDENCE_US
 
 TOP = "/services.slice"
 WEB, DB = f"{TOP}/services-web.slice", f"{TOP}/services-db.slice"
 WEB_ID, DB_ID = "a" * 64, "b" * 64
-HOUSEHOLD = Household(
+IDENTITIES = Identities(
     {WEB_ID: "web", DB_ID: "db"},
     {"web.service": "web", "db.service": "db"},
     {WEB: frozenset({"web"}), DB: frozenset({"db"}), TOP: frozenset({"web", "db", ""})},
@@ -41,7 +41,7 @@ class Told:
 
     def settle(self, read: KillCounts, *told: Evidence, after_us: int = 1_000_000, journal: bool = True) -> None:
         self.us += after_us
-        batch = Batch(told, read, household=HOUSEHOLD, journal_tells=journal)
+        batch = Batch(told, read, identities=IDENTITIES, journal_tells=journal)
         self.ledger.settle(batch, Now("boot1", self.us, 1.8e9))
 
     @property

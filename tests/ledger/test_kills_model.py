@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter.facts.evidence import KernelKill, KillCount, KillCounts, UnitOutOfMemory
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 from tests.effort import examples, steps
 
 SHARED = "/system.slice"
@@ -153,13 +153,13 @@ class Host(RuleBasedStateMachine):
         counts += [
             KillCount(path, inode, count, 0, container_id) for container_id, path, inode, count in kernel.lives.values()
         ]
-        household = Household(
+        identities = Identities(
             names_by_id={life[0]: name for name, life in kernel.lives.items()},
             names_by_unit={f"{name}.service": name for name in NAMES},
-            tenants={path: frozenset({name}) for name, path in OWN.items()}
+            occupants={path: frozenset({name}) for name, path in OWN.items()}
             | {SHARED: frozenset(IN_SHARED), TOP: frozenset(OWN)},
         )
-        batch = Batch(evidence=tuple(heard), counts=KillCounts(tuple(counts)), household=household)
+        batch = Batch(evidence=tuple(heard), counts=KillCounts(tuple(counts)), identities=identities)
         self.ledger.settle(batch, Now(kernel.boot, kernel.us, 1.8e9 + kernel.us / 1e6))
 
     @invariant()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from exporter.facts.evidence import KernelKill, KillCount, KillCounts, UnitOutOfMemory
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 from tests.effort import examples, steps
 
 SHARED = "/system.slice"
@@ -210,24 +210,24 @@ class Host(RuleBasedStateMachine):
         slices, began_us = read.slices, read.began_us
         counts = [KillCount(path, inode, count, 0) for path, (inode, count) in slices.items() if path not in blind]
         counts += [KillCount(life.path, life.inode, life.count, 0, one) for one, life in kernel.lives.items()]
-        strangers = {f"?{one}" for one, life in kernel.lives.items() if life.name in self.nameless}
-        tenants = {path: frozenset({name}) for name, path in OWN.items()}
-        tenants |= {SHARED: frozenset(IN_SHARED), TOP: frozenset(OWN)}
+        unidentified = {f"?{one}" for one, life in kernel.lives.items() if life.name in self.nameless}
+        occupants = {path: frozenset({name}) for name, path in OWN.items()}
+        occupants |= {SHARED: frozenset(IN_SHARED), TOP: frozenset(OWN)}
         for one, life in kernel.lives.items():
             if life.name in self.nameless:
                 home = OWN.get(life.name, SHARED)
-                tenants[home] = tenants[home] - {life.name} | {f"?{one}"}
-        household = Household(
+                occupants[home] = occupants[home] - {life.name} | {f"?{one}"}
+        identities = Identities(
             {one: life.name for one, life in kernel.lives.items() if life.name not in self.nameless},
             {f"{name}.service": name for name in NAMES if name not in self.nameless},
-            tenants,
-            frozenset(strangers),
+            occupants,
+            frozenset(unidentified),
         )
         cursors = {"kmsg": f"{kernel.boot}:{self.kmsg_at}", "journal": str(self.journal_at)}
         batch = Batch(
             (*entries, *lines),
             KillCounts(tuple(counts), blind, began_us=began_us),
-            household=household,
+            identities=identities,
             cursors=cursors,
             journal_tells=self.journal_at == len(kernel.journal),
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from exporter.facts.evidence import Evidence, KernelKill, KillCount, KillCounts
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 from exporter.ledger.invariant import what_does_not_add_up
 from exporter.ledger.store import FILE, SCHEMA
 
@@ -26,7 +26,7 @@ SHARED, TOP = "/system.slice", "/services.slice"
 WEB, DB = f"{TOP}/services-web.slice", f"{TOP}/services-db.slice"
 IDS = {name: letter * 64 for name, letter in (("web", "a"), ("db", "b"), ("mail", "c"), ("dns", "d"))}
 HOMES = {"web": WEB, "db": DB, "mail": SHARED, "dns": SHARED}
-HOUSEHOLD = Household(
+IDENTITIES = Identities(
     {container_id: name for name, container_id in IDS.items()},
     {f"{name}.service": name for name in IDS},
     {
@@ -54,7 +54,7 @@ class Agent:
     def settle(self, slices: Mapping[str, int], *told: Evidence, after: int = 1) -> None:
         self.us += after * 1_000_000
         counts = KillCounts(tuple(KillCount(path, 1, kills, 0) for path, kills in slices.items()))
-        self.ledger.settle(Batch(told, counts, household=HOUSEHOLD), Now("boot1", self.us, 1.8e9 + self.us / 1e6))
+        self.ledger.settle(Batch(told, counts, identities=IDENTITIES), Now("boot1", self.us, 1.8e9 + self.us / 1e6))
 
     def line(self, name: str, us: int) -> KernelKill:
         cgroup = f"{HOMES[name]}/{name}.service/libpod-payload-{IDS[name]}"
@@ -124,7 +124,7 @@ def test_it_is_migrated_once_and_read_as_the_present_schema_from_then_on(agent: 
 
 def test_a_settlement_that_fails_at_once_is_done_again_from_what_was_migrated(agent: Agent) -> None:
     with pytest.raises(AttributeError):
-        agent.ledger.settle(Batch(counts=None, household=HOUSEHOLD), Now("boot1", agent.us, 1.8e9))  # type: ignore[arg-type]
+        agent.ledger.settle(Batch(counts=None, identities=IDENTITIES), Now("boot1", agent.us, 1.8e9))  # type: ignore[arg-type]
     agent.settle(AS_WRITTEN)
     agent.settle(AS_WRITTEN, after=LONG)
     assert agent.kills == {"web": 2, "mail": 1, "": 3}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from exporter.facts.evidence import RestartScheduled
-from exporter.ledger import Batch, Household, Ledger, Now, RestartCount, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount, Store
 from tests.effort import examples, steps
 
 UNIT = "web.service"
@@ -81,7 +81,7 @@ class Restarts(RuleBasedStateMachine):
         systemd = self.systemd
         readings = (RestartCount(UNIT, "web", systemd.restarts, self.wall_seconds),) if is_read else ()
         batch = Batch(
-            entries, restarts=readings, household=Household(names_by_unit={UNIT: "web"}), journal_tells=journal_tells
+            entries, restarts=readings, identities=Identities(names_by_unit={UNIT: "web"}), journal_tells=journal_tells
         )
         self.ledger.settle(batch, Now(systemd.boot, systemd.us, self.wall_seconds))
 

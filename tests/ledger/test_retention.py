@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from exporter.facts.evidence import ContainerEvent, KillCount, KillCounts, RestartScheduled
-from exporter.ledger import Batch, Household, Ledger, Now, RestartCount, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount, Store
 
 UNIT = "web.service"
-HOUSEHOLD = Household({"a" * 64: "web"}, {UNIT: "web"})
+IDENTITIES = Identities({"a" * 64: "web"}, {UNIT: "web"})
 NOW = Now("boot1", 10_000_000_000, 1.8e9)
 RESTART = RestartScheduled(NOW.boot, NOW.us, NOW.us, UNIT, 1)
 
@@ -21,7 +21,7 @@ def at(seconds: float) -> Now:
 
 def test_what_is_gone_for_long_is_forgotten_with_its_restarts() -> None:
     ledger = Ledger(Store(None), forget_seconds=100)
-    ledger.settle(Batch((RESTART,), household=HOUSEHOLD), NOW)
+    ledger.settle(Batch((RESTART,), identities=IDENTITIES), NOW)
     ledger.settle(Batch(), at(60))
     assert len(ledger.totals().containers) == 1
     totals = ledger.settle(Batch(), at(170))
@@ -31,7 +31,7 @@ def test_what_is_gone_for_long_is_forgotten_with_its_restarts() -> None:
 
 def test_time_in_which_nobody_watched_makes_nobody_forgotten(tmp_path: Path) -> None:
     ledger = Ledger(Store(tmp_path), forget_seconds=100)
-    ledger.settle(Batch(household=HOUSEHOLD), NOW)
+    ledger.settle(Batch(identities=IDENTITIES), NOW)
     ledger.close()
     ledger = Ledger(Store(tmp_path), forget_seconds=100)
     totals = ledger.settle(Batch(), at(10_000))
@@ -42,10 +42,10 @@ def test_time_in_which_nobody_watched_makes_nobody_forgotten(tmp_path: Path) -> 
 def test_of_too_many_the_longest_gone_is_forgotten_and_nobody_who_is_here() -> None:
     ledger = Ledger(Store(None), max_containers=2)
     for number, name in enumerate(("old", "new", "here")):
-        ledger.settle(Batch(household=Household({"a" * 64: name})), at(number))
+        ledger.settle(Batch(identities=Identities({"a" * 64: name})), at(number))
     assert [one.name for one in ledger.totals().containers] == ["here", "new"]
-    everyone = Household({f"{number:064x}": f"c{number}" for number in range(5)})
-    totals = ledger.settle(Batch(household=everyone), at(10))
+    everyone = Identities({f"{number:064x}": f"c{number}" for number in range(5)})
+    totals = ledger.settle(Batch(identities=everyone), at(10))
     assert len(totals.containers) == 5
 
 
@@ -58,7 +58,7 @@ def test_thousands_of_containers_under_random_names_leave_little_behind(tmp_path
             (ContainerEvent(number, container_id, name, "start"),),
             KillCounts((KillCount(path, number, 0, 0, container_id), KillCount("/system.slice", 1, 0, 0))),
             (RestartCount(f"podman:{container_id}", name, 1, at(number).seconds),),
-            household=Household({container_id: name}),
+            identities=Identities({container_id: name}),
         )
         ledger.settle(batch, at(100 * number))
     state = ledger._state
@@ -74,7 +74,7 @@ def test_of_too_many_slices_that_have_ended_those_below_others_go_first_and_no_t
 ) -> None:
     monkeypatch.setattr("exporter.ledger.retention._CLOSED_LIMIT", 1)
     top, web = "/services.slice", "/services.slice/services-web.slice"
-    household = Household({"a" * 64: "web"}, tenants={web: frozenset({"web"})})
+    identities = Identities({"a" * 64: "web"}, occupants={web: frozenset({"web"})})
     ledger = Ledger(Store(None))
     readings: tuple[dict[str, tuple[int, int]], ...] = (
         {top: (1, 0)},
@@ -83,6 +83,6 @@ def test_of_too_many_slices_that_have_ended_those_below_others_go_first_and_no_t
     )
     for second, slices in enumerate(readings):
         counts = KillCounts(tuple(KillCount(path, inode, kills, 0) for path, (inode, kills) in slices.items()))
-        ledger.settle(Batch(counts=counts, household=household), at(second))
+        ledger.settle(Batch(counts=counts, identities=identities), at(second))
     assert [(book.path, book.inode) for book in ledger._state.slices.values() if book.closed] == [(top, 1)]
     assert ledger.totals().containers[0].oom_kills == 2

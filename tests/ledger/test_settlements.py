@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from exporter.facts.evidence import ContainerEvent, Evidence, UnitStopping
-from exporter.ledger import Batch, Household, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Store
 
 ID, BOOT, UNIT = "a" * 64, "boot1", "web.service"
 START_US, START_SECONDS = 10_000_000_000, 1.8e9
-HOUSEHOLD = Household({ID: "web"}, {UNIT: "web"})
+IDENTITIES = Identities({ID: "web"}, {UNIT: "web"})
 NO_COUNTS = cast("Any", None)  # the evidence is heard, and what comes after it raises
 
 
@@ -30,11 +30,11 @@ class Agent:
         return Now(BOOT, START_US + int(self.seconds * 1e6), START_SECONDS + self.seconds)
 
     def settle(self, *evidence: Evidence) -> None:
-        self.ledger.settle(Batch(evidence, household=HOUSEHOLD), self.now)
+        self.ledger.settle(Batch(evidence, identities=IDENTITIES), self.now)
 
     def settle_at_the_second_try(self, *evidence: Evidence) -> None:
         with pytest.raises(AttributeError):
-            self.ledger.settle(Batch(evidence, NO_COUNTS, household=HOUSEHOLD), self.now)
+            self.ledger.settle(Batch(evidence, NO_COUNTS, identities=IDENTITIES), self.now)
         self.settle(*evidence)
 
     def restart(self) -> None:

@@ -20,7 +20,7 @@ from exporter.ledger.kills.limits import (
 )
 from exporter.ledger.patience import COUNT_US, EVIDENCE_US, LATE_EVIDENCE_US
 from exporter.ledger.places import home_of, is_below, nearest
-from exporter.ledger.state import NO_CONTAINER, Household, LifeBook, Now, SliceBook, State
+from exporter.ledger.state import NO_CONTAINER, Identities, LifeBook, Now, SliceBook, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class _Read:
     fired: frozenset[str]  # cgroups whose own limit has fired
 
 
-def hear_oomd(state: State, kill: OomdKill, household: Household) -> None:
+def hear_oomd(state: State, kill: OomdKill, identities: Identities) -> None:
     """Take a kill by systemd-oomd: only the journal reports it, and its cursor keeps it from being reported twice."""
-    name = household.names_by_unit.get(kill.unit)
+    name = identities.names_by_unit.get(kill.unit)
     if name:
         give(
             state,
@@ -50,14 +50,14 @@ def hear_oomd(state: State, kill: OomdKill, household: Household) -> None:
         )
 
 
-def settle(state: State, read: KillCounts, household: Household, now: Now, *, may_age: bool = True) -> None:
+def settle(state: State, read: KillCounts, identities: Identities, now: Now, *, may_age: bool = True) -> None:
     """Bring the totals up to what was read and heard. Slices were read parents first.
 
     What lies above and below slices that are there and could not be read waits. `may_age`: whoever could say whose
     kill it was has been heard, so that what waits for it may be called unattributed in the end.
     """
-    seen = _read(state, read, household, now)
-    learn_names(state, household)
+    seen = _read(state, read, identities, now)
+    learn_names(state, identities)
     for key, life in state.lives.items():
         if life.seen <= life.credited:
             continue
@@ -66,21 +66,21 @@ def settle(state: State, read: KillCounts, household: Household, now: Now, *, ma
         elif nearest(seen.unread | seen.books.keys(), life.path) not in seen.unread:
             _match(state, key, life, seen, now)
     _give_to_owners(state, seen, now)
-    _give_up(state, seen, household, now, may_age=may_age and household.is_whole)
+    _give_up(state, seen, identities, now, may_age=may_age and identities.slices_complete)
     give_up_limits(state, now)
     drop_hints(state, now)
 
 
-def _read(state: State, read: KillCounts, household: Household, now: Now) -> _Read:
+def _read(state: State, read: KillCounts, identities: Identities, now: Now) -> _Read:
     counts = sorted(read.counts, key=lambda count: -count.path.count("/"))
     fired = fired_limits(state, counts)
     read_at_us = now.us if read.began_us is None else read.began_us
     for count in counts:
         if count.is_evidence:
-            see_life(state, count, household, now, read_at_us=read_at_us)
+            see_life(state, count, identities, now, read_at_us=read_at_us)
     unread = _unread(read, counts)
     slices = [count for count in counts if count.is_slice and count.path not in unread]
-    books, first_seen = see_slices(state, slices, unread, household, now, read_at_us=read_at_us)
+    books, first_seen = see_slices(state, slices, unread, identities, now, read_at_us=read_at_us)
     ended = {book.path for book in state.slices.values() if book.closed and book.boot == now.boot}
     return _Read(books, first_seen, unread, ended | read.absent, fired)
 
@@ -229,10 +229,10 @@ def _give_to_owners(state: State, seen: _Read, now: Now) -> None:
         book.given_until_us = now.us
 
 
-def _give_up(state: State, seen: _Read, household: Household, now: Now, *, may_age: bool) -> None:
+def _give_up(state: State, seen: _Read, identities: Identities, now: Now, *, may_age: bool) -> None:
     """Let what is open in slices of several age, unless one of the several is unidentified."""
     for book in _waiting(state, seen):
-        if book.owner is None and household.strangers.isdisjoint(household.tenants.get(book.path, ())):
+        if book.owner is None and identities.unidentified.isdisjoint(identities.occupants.get(book.path, ())):
             _age(state, book, now, may_age=may_age)
 
 

@@ -20,14 +20,14 @@ from collections.abc import Set as AbstractSet
 from exporter.facts.evidence import KillCount
 from exporter.ledger.kills.claims import hand_over, move_nobodys
 from exporter.ledger.places import is_below, nearest
-from exporter.ledger.state import NOBODY, Household, LifeBook, Now, SliceBook, State
+from exporter.ledger.state import NOBODY, Identities, LifeBook, Now, SliceBook, State
 
 
 def see_slices(
     state: State,
     counts: Sequence[KillCount],
     waits: AbstractSet[str],
-    household: Household,
+    identities: Identities,
     now: Now,
     *,
     read_at_us: int,
@@ -57,7 +57,7 @@ def see_slices(
         rose[count.path] = max(0, count.oom_kill - book.last - told)
         book.last = max(book.last, count.oom_kill)
         book.read_at_us = read_at_us
-        _see_owner(state, book, household)
+        _see_owner(state, book, identities)
     first_seen = books.keys() - known
     _raise(state, books, live, rose, first_seen)
     _leave_what_is_nobodys(state, books, opened)
@@ -148,12 +148,12 @@ def _uncredited(state: State, books: Mapping[str, SliceBook]) -> dict[str, int]:
     return told
 
 
-def _see_owner(state: State, book: SliceBook, household: Household) -> None:
-    tenants = household.tenants.get(book.path, frozenset())
-    alone = next(iter(tenants)) if len(tenants) == 1 else None
-    if not tenants:
+def _see_owner(state: State, book: SliceBook, identities: Identities) -> None:
+    occupants = identities.occupants.get(book.path, frozenset())
+    alone = next(iter(occupants)) if len(occupants) == 1 else None
+    if not occupants:
         owner = book.owner
-    elif alone in household.strangers or (not household.is_whole and alone != book.owner):
+    elif alone in identities.unidentified or (not identities.slices_complete and alone != book.owner):
         owner = None  # somebody else may live there
     else:
         owner = alone

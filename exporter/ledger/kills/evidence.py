@@ -15,12 +15,12 @@ from exporter.ledger.kills.books import above_of_old_boot
 from exporter.ledger.kills.limits import UNKNOWN_LIMIT, add_late_limits
 from exporter.ledger.patience import LINE_US
 from exporter.ledger.places import container_in, home_of, limit_that_fired
-from exporter.ledger.state import NO_CONTAINER, Household, LifeBook, Now, State
+from exporter.ledger.state import NO_CONTAINER, Identities, LifeBook, Now, State
 
 _LIMITS_KEPT = 1000
 
 
-def hear_kernel(state: State, kill: KernelKill, household: Household, now: Now) -> None:
+def hear_kernel(state: State, kill: KernelKill, identities: Identities, now: Now) -> None:
     """Take one line of the kernel's log; a line that was reported before changes nothing."""
     key = f"{kill.boot_id}:{kill.stamp_us}:{kill.pid}"
     if key in state.kills_seen:
@@ -28,7 +28,7 @@ def hear_kernel(state: State, kill: KernelKill, household: Household, now: Now) 
     state.kills_seen[key] = kill.heard_us
     state.touch("kill", key)
     life_key, life = _life(state, kill.victim_cgroup, kill.boot_id)
-    life.name = name_of(life, household)
+    life.name = name_of(life, identities)
     life.lines_us = [*(us for us in life.lines_us if kill.heard_us - us < LINE_US), kill.heard_us]
     above = above_of_old_boot(state, life) if kill.boot_id != now.boot else []
     if above and kill.heard_us > above[0].read_at_us:
@@ -47,10 +47,10 @@ def hear_kernel(state: State, kill: KernelKill, household: Household, now: Now) 
     state.touch("life", life_key)
 
 
-def see_life(state: State, count: KillCount, household: Household, now: Now, *, read_at_us: int) -> None:
+def see_life(state: State, count: KillCount, identities: Identities, now: Now, *, read_at_us: int) -> None:
     """Take what a container's own cgroup has counted."""
     key, life = _life(state, count.path, now.boot, count.container_id)
-    life.name = name_of(life, household)
+    life.name = name_of(life, identities)
     instance = f"{count.path}:{count.inode}"
     if count.oom_kill > life.counts.get(instance, 0):
         life.counts[instance] = count.oom_kill
@@ -66,22 +66,22 @@ def _life(state: State, path: str, boot: str, container_id: str = "") -> tuple[s
     return key, life
 
 
-def name_of(life: LifeBook, household: Household) -> str | None:
+def name_of(life: LifeBook, identities: Identities) -> str | None:
     """Whose life it is; "" for what is no container's; None while it is not known."""
     if life.name:
         return life.name
-    if life.container_id in household.names_by_id:
-        return household.names_by_id[life.container_id]
+    if life.container_id in identities.names_by_id:
+        return identities.names_by_id[life.container_id]
     if "/user@" in life.path:  # a user's unit may have the name of one of the system's
         return None if life.container_id else NO_CONTAINER
-    by_unit = household.names_by_unit.get(unit_of(life.path))
+    by_unit = identities.names_by_unit.get(unit_of(life.path))
     return by_unit if by_unit is not None or life.container_id else NO_CONTAINER
 
 
-def learn_names(state: State, household: Household) -> None:
+def learn_names(state: State, identities: Identities) -> None:
     """Give each life its name, as soon as the name is known."""
     for key, life in state.lives.items():
-        if life.name is None and (name := name_of(life, household)) is not None:
+        if life.name is None and (name := name_of(life, identities)) is not None:
             life.name = name
             state.touch("life", key)
 

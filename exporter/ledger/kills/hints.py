@@ -11,14 +11,14 @@ from __future__ import annotations
 from exporter.facts.evidence import UnitOutOfMemory
 from exporter.ledger.patience import EVIDENCE_US, HINT_US
 from exporter.ledger.places import home_of
-from exporter.ledger.state import Hint, Household, LifeBook, Now, SliceBook, State
+from exporter.ledger.state import Hint, Identities, LifeBook, Now, SliceBook, State
 
 _HINTS_LIMIT = 256
 
 
-def hear_hint(state: State, told: UnitOutOfMemory, household: Household) -> None:
+def hear_hint(state: State, told: UnitOutOfMemory, identities: Identities) -> None:
     """Keep in mind that this unit lost a process, for want of better evidence."""
-    name = household.names_by_unit.get(told.unit)
+    name = identities.names_by_unit.get(told.unit)
     if name:
         state.host.hints = [*state.host.hints[1 - _HINTS_LIMIT :], Hint(name, told.boot_id, told.heard_us)]
         state.touch("host", "")
