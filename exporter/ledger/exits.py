@@ -13,6 +13,10 @@ An exit waits a few seconds for those who know more, then it is counted under th
     error      any other code
     unknown    podman told no code
 
+A kill that is known to be of another life of the container is no reason for the end of this life. A kill that is known
+to be the container's, and of no life in particular, is the reason of one exit at most: so no container has more exits
+for want of memory than kills.
+
 A container that is killed for want of memory while it is being stopped was stopped: podman's own SIGKILL at the end of
 a stop has code 137 as well, and a worker may have been the victim. The kill is counted as a kill all the same.
 """
@@ -28,6 +32,7 @@ from exporter.ledger.state import Account, Now, PendingExit, State
 _STOPS_LIMIT = 1000
 _UNHEALTHY_LIMIT = 1000
 _PENDING_LIMIT = 1000
+_KILLS_LIMIT = 100
 _KILLED = 137
 _FIRST_SIGNAL = 128
 
@@ -161,9 +166,25 @@ def _close(state: State, pending: PendingExit) -> None:
     if pending.ran_seconds is not None:
         since_seconds = min(since_seconds, pending.ran_seconds + START_REPORT_US / 1e6)
     in_life = life is not None and life.seen > 0 and pending.died_us - life.heard_us < since_seconds * 1e6
-    after_seconds = (account.last_oom_kill_seconds or 0.0) - pending.at_seconds
-    near = -since_seconds < after_seconds < EXIT_CAUSE_US / 1e6
-    reason = reason_of(pending, was_out_of_memory=in_life or near)
+    reason = reason_of(pending, was_out_of_memory=in_life)
+    if reason == "signal" and _takes_kill_of_no_life(account, pending, since_seconds):
+        reason = reason_of(pending, was_out_of_memory=True)
     account.exits[reason] = account.exits.get(reason, 0) + 1
     if account.last_exit_seconds is None or pending.at_seconds >= account.last_exit_seconds:
         account.last_exit_seconds, account.last_exit_code = pending.at_seconds, pending.code
+
+
+def add_kills_of_no_life(account: Account, count: int, at_seconds: float) -> None:
+    """Remember kills that were given to a container and to no life of it: an exit may have one for its reason."""
+    account.kills_of_no_life = [*account.kills_of_no_life, *[at_seconds] * min(count, _KILLS_LIMIT)][-_KILLS_LIMIT:]
+
+
+def _takes_kill_of_no_life(account: Account, pending: PendingExit, since_seconds: float) -> bool:
+    """Whether a kill that is of no known life may be the reason. No two exits have the same kill for their reason."""
+    oldest = pending.at_seconds - EXIT_CAUSE_US / 1e6
+    account.kills_of_no_life = [at for at in account.kills_of_no_life if at > oldest]
+    near = [at for at in account.kills_of_no_life if -since_seconds < at - pending.at_seconds < EXIT_CAUSE_US / 1e6]
+    if not near:
+        return False
+    account.kills_of_no_life.remove(min(near, key=lambda at: abs(at - pending.at_seconds)))
+    return True

@@ -36,6 +36,7 @@ class Account:
     unlabelled: int = 0  # counted, and it is still open whose limit fired
     unlabelled_since_us: int = 0
     last_oom_kill_seconds: float | None = None  # unix time
+    kills_of_no_life: list[float] = field(default_factory=list)  # unix times of kills given without a life: see `exits`
     restarts: int = 0
     recent_restarts: list[tuple[str, int]] = field(default_factory=list)  # boot, time: newest last, bounded
     starts: int = 0

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.facts.evidence import ContainerEvent, Evidence, KernelKill, UnitFailed, UnitStopping
+from exporter.facts.evidence import (
+    ContainerEvent,
+    Evidence,
+    KernelKill,
+    KillCount,
+    KillCounts,
+    UnitFailed,
+    UnitStopping,
+)
 from exporter.ledger import Batch, Identities, Ledger, Now, Store
 
 ID, BOOT, UNIT = "a" * 64, "boot1", "web.service"
@@ -247,3 +255,34 @@ def test_a_kill_that_is_read_before_podman_reports_the_start_is_the_reason() -> 
     agent = Agent()
     agent.settle(agent.event("start", ago=0.1), agent.kill(0.6), agent.event("died", 137))
     assert agent.exits() == {"oom": 1}
+
+
+def test_a_kill_of_the_life_after_is_no_reason_for_an_end_by_a_signal() -> None:
+    """In a slice of several, where the kernel printed no line of the first death."""
+    agent, next_id = Agent(), "b" * 64
+    agent.settle(*agent.life(137))
+    killed = replace(agent.after(8).kill(0.2), victim_cgroup=PATH.replace(ID, next_id))
+    agent.settle(killed, *(replace(event, container_id=next_id) for event in agent.life(137)))
+    assert agent.exits() == {"oom": 1, "signal": 1}
+
+
+def test_a_kill_that_is_of_no_life_is_the_reason_of_one_end() -> None:
+    """The slice of its own has counted a kill, and neither a line nor the container's own cgroup says of which life."""
+    agent = Agent()
+    home = "/services.slice/services-web.slice"
+
+    def settle(kills: int, *evidence: Evidence) -> None:
+        now = Now(BOOT, agent.us, START_SECONDS + agent.seconds)
+        identities = Identities({ID: "web"}, {UNIT: "web"}, {home: frozenset({"web"})})
+        agent.ledger.settle(Batch(evidence, KillCounts((KillCount(home, 9, kills, 0),)), identities=identities), now)
+
+    settle(0)
+    agent.after(30)  # the agent was down, and reads all at once
+    ends = [agent.life(137, ago=ago) for ago in (12, 7, 2)]
+    ids = (ID, "b" * 64, "c" * 64)
+    settle(1, *(replace(event, container_id=each) for each, end in zip(ids, ends, strict=True) for event in end))
+    agent.after(11)
+    settle(1)
+    web = agent.ledger.totals().containers[0]
+    assert web.oom_kills == 1
+    assert {reason: count for reason, count in web.exits if count} == {"oom": 1, "signal": 2}

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from exporter.facts.evidence import KillCount, KillCounts, OomdKill
+from exporter.ledger.exits import add_kills_of_no_life
 from exporter.ledger.kills.books import above_of_old_boot, see_slices, upwards
 from exporter.ledger.kills.claims import give, give_to_nobody, use_up
 from exporter.ledger.kills.evidence import happened_us, learn_names, see_life
@@ -38,6 +39,7 @@ def hear_oomd(state: State, kill: OomdKill, identities: Identities) -> None:
     """Take a kill by systemd-oomd: only the journal reports it, and its cursor keeps it from being reported twice."""
     name = identities.names_by_unit.get(kill.unit)
     if name:
+        add_kills_of_no_life(state.account(name), kill.processes, kill.at_seconds)
         give(
             state,
             None,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from exporter.ledger.exits import add_kills_of_no_life
 from exporter.ledger.kills.limits import add_limits
 from exporter.ledger.state import FORGOTTEN, NO_CONTAINER, NOBODY, SliceBook, State
 
@@ -38,6 +39,8 @@ def give(
         account.oom_kills_outside += count
     if at_seconds is not None:
         account.last_oom_kill_seconds = max(account.last_oom_kill_seconds or 0.0, at_seconds)
+        if not has_evidence:
+            add_kills_of_no_life(account, count, at_seconds)
     add_limits(account, count, limits, heard_us=heard_us)
 
 
