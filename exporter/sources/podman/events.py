@@ -73,8 +73,7 @@ class EventStream:
         first_delay_seconds: float = FIRST_DELAY_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.resume_seconds = 0.0
-        """Unix time from which on events are of interest at the first connection; 0 for those that come."""
+        self._resume_seconds = 0.0
         self.events = 0
         self.events_lost = 0
         self.problem = ""
@@ -90,6 +89,10 @@ class EventStream:
         self._channel: socket.socket | None = None
         self._since_seconds: float | None = None  # from when on everything that was told is known
         self._connected_at_seconds = float("inf")
+
+    def resume(self, since_seconds: float) -> None:
+        """Ask for the events since that unix time at the first connection, and not only for those that come."""
+        self._resume_seconds = since_seconds
 
     def follow(self, on_change: Callable[[], None], stop: threading.Event) -> None:
         """Call `on_change` after each event that is news and after each new connection, until `stop` is set."""
@@ -136,7 +139,7 @@ class EventStream:
         parameters = {"stream": "true", "filters": FILTERS}
         self._awaited = self._newest
         now = self._clock()
-        since = self._newest[0] / NANOSECONDS if self._newest else self._since_seconds or self.resume_seconds
+        since = self._newest[0] / NANOSECONDS if self._newest else self._since_seconds or self._resume_seconds
         if since:
             # A clock that was set back since must not hide what happens now.
             parameters["since"] = str(int(min(since, now)) - OVERLAP_SECONDS)

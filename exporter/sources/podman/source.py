@@ -135,7 +135,7 @@ class PodmanSource:
     def resume(self, since_seconds: float) -> None:
         """Have the streams begin with the events since that unix time. Call it before `follow`."""
         for stream in self._streams:
-            stream.resume_seconds = since_seconds
+            stream.resume(since_seconds)
 
     def _tell(self, user: str, event: Event) -> None:
         told = event.told(user)
