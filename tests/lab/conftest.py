@@ -14,7 +14,7 @@ import pytest
 from tests.lab.agent import install_agent
 from tests.lab.engine import LabError, chosen
 from tests.lab.lab import up
-from tests.lab.machine import Machine
+from tests.lab.machine import NAME, Machine
 from tests.lab.vitals import vitals
 
 LONGEST_FIRST = (
@@ -50,7 +50,12 @@ def _worker() -> str | None:
 
 def _machine() -> Machine:
     worker = _worker()
-    return Machine.named(f"test-{worker}" if worker else None)
+    return Machine.named(f"{_prefix()}{worker}" if worker else None)
+
+
+def _prefix() -> str:
+    """Of the names of this session's guests: with LAB_NAME two sessions can run on one machine."""
+    return f"{os.environ.get(NAME) or 'test'}-"
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +75,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:  # n
     """A session that was interrupted leaves no guest of its own: workers are ended before they can do that."""
     if _worker() is None and exitstatus == pytest.ExitCode.INTERRUPTED:
         for machine in Machine.all():
-            if machine.name.startswith("test-"):
+            if machine.name.startswith(_prefix()):
                 machine.stop()
 
 
