@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -88,9 +89,21 @@ def test_what_is_new_to_one_source_makes_those_be_read_that_ask_about_it(built: 
     assert built.poked() == {"systemd"}
     assert built.sources.context.units() >= {"web.service", "services-web.slice", "new.service", "other.service"}
     answer(built.pollers["process"], ProcessTable((PROCESSES,), ()))
-    assert "zfs_mounted" in built.poked()
+    assert built.poked() == {"zfs_mounted", "volume"}
     answer(built.pollers["process"], built.pollers["process"].value())
     assert built.poked() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "woken"), [("podman", {"cgroup_tree", "podman", "process", "systemd"}), ("systemd", {"systemd"})]
+)
+def test_an_event_wakes_the_pollers_whose_answers_it_may_change(built: Built, name: str, woken: set[str]) -> None:
+    for stream in ("podman", "systemd"):
+        follow = (lambda wake, _: wake()) if stream == name else (lambda *_: None)
+        vars(built.sources.by_name[stream])["follow"] = follow
+    for follow in built.agent._followers[:2]:
+        follow(threading.Event())
+    assert built.poked() == woken
 
 
 def test_a_walk_that_fails_is_a_problem_of_the_cgroups_that_are_read_all_the_same(built: Built, tmp_path: Path) -> None:
