@@ -1,14 +1,14 @@
 """HTTP over the standard library's server, with the bounds that it lacks.
 
-A number of workers; a deadline for a whole request (a client that sends a byte a second is cut
-off); an end that lets answers finish. RFC 9110, RFC 9112.
+A number of connections, in which silent ones give way to new ones (crowd.py); a bound on the head of a request and a
+deadline for all of it, so that a client that sends a byte a second is cut off; framing that no proxy can read otherwise
+(head.py); an end that lets answers finish. RFC 9110, RFC 9112.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
 import io
 import logging
 import re
@@ -21,8 +21,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from exporter.http.crowd import Crowd, Phase, client_of
+from exporter.http.head import HeadTooLarge, fault_of, read_head
 from exporter.http.pages import Answer, Pages
-from exporter.present.negotiation import accepts_gzip
 from exporter.present.style import CONTENT_SECURITY_POLICY
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bulkhead")
 
-_GZIP_LEVEL = 6  # level 9 takes four times as long for a few per cent
-_GZIP_FROM_BYTES = 1024
 _MAX_DISCARDED_BYTES = 65536
 _LINGER_SECONDS = 1.0
 _OUT_OF_FILES_PAUSE_SECONDS = 0.2
@@ -55,8 +54,11 @@ _BUSY = (
 class Patience:
     """How much the server takes from its clients."""
 
-    workers: int = 40  # connections at once; who comes beyond gets 503
+    connections: int = 128  # at once; beyond them the one that was silent longest gives way, or 503 is the answer
+    connections_per_client: int = 32  # of one address, but for this host's own
+    pages: int = 112  # that are made or sent at once; what asks for health does not wait behind them
     timeout_seconds: float = 10  # for a whole request to arrive, idling included, and for an answer to leave
+    stalled_seconds: float = 1  # a client that takes longer to read its answer gives way, too
 
 
 class HttpServer(ThreadingHTTPServer):
@@ -73,9 +75,10 @@ class HttpServer(ThreadingHTTPServer):
         self.address_family = family
         self.pages = pages
         self.patience = patience
-        self._free_workers = threading.BoundedSemaphore(patience.workers)
-        self._connections: set[socket.socket] = set()
-        self._changed = threading.Condition()
+        self.free_pages = threading.BoundedSemaphore(patience.pages)
+        self.crowd: Crowd[socket.socket] = Crowd(
+            patience.connections, patience.connections_per_client, patience.stalled_seconds
+        )
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
@@ -96,17 +99,19 @@ class HttpServer(ThreadingHTTPServer):
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection to a thread of its own, or refuse it when all are taken."""
-        if not self._free_workers.acquire(blocking=False):
+        """Give the connection to a thread of its own, in the place of a silent one if need be, or refuse it."""
+        has_place, gives_way = self.crowd.enter(request, client_of(client_address[0]))
+        if gives_way is not None:
+            with contextlib.suppress(OSError):
+                gives_way.shutdown(socket.SHUT_RDWR)  # its thread ends with that
+        if not has_place:
             _refuse(request)
             self.shutdown_request(request)
             return
-        with self._changed:
-            self._connections.add(request)
         try:
             super().process_request(request, client_address)
         except BaseException:  # no thread could be started
-            self._forget(request)
+            self.crowd.leave(request)
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -114,28 +119,21 @@ class HttpServer(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._forget(request)
+            self.crowd.leave(request)
 
     def end_connections(self) -> None:
-        """Who waits for a next request is told that there is none; who is being answered gets the answer."""
-        with self._changed:
-            for connection in self._connections:
+        """End those that wait for a next request; those that are being answered get their answer."""
+        for connection in self.crowd.connections():
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        if not self.crowd.wait_until_empty(self.patience.timeout_seconds):
+            for connection in self.crowd.connections():
                 with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RD)
-            if not self._changed.wait_for(lambda: not self._connections, self.patience.timeout_seconds):
-                for connection in self._connections:
-                    with contextlib.suppress(OSError):
-                        connection.shutdown(socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
         """Only what a client does to its connection comes here: errors in a page are answered with 500."""
         log.debug("a connection ended early", exc_info=True)  # noqa: LOG014 - called while an exception is handled
-
-    def _forget(self, request: socket.socket) -> None:
-        with self._changed:
-            self._connections.discard(request)
-            self._changed.notify_all()
-        self._free_workers.release()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -154,26 +152,61 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         self._deadline.begin(self.server.patience.timeout_seconds)
-        super().handle_one_request()
-
-    def do_GET(self) -> None:
-        path = _ORIGIN.sub("", self.path).partition("?")[0] or "/"
+        self.server.crowd.note(self.connection, Phase.WAITING)
+        self.close_connection, self.requestline, self.command = True, "", ""
+        self.request_version = self.default_request_version
         try:
-            answer = self.server.pages.answer(path, self.headers.get("Accept"))
+            head = read_head(self.rfile)
+        except HeadTooLarge as error:
+            is_uri = error.in_request_line
+            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG if is_uri else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return
+        except TimeoutError as error:
+            self.log_message("%s", error)
+            return
+        if not head:
+            return
+        self.server.crowd.note(self.connection, Phase.MAKING)
+        self.raw_requestline, _, fields = head.partition(b"\n")
+        if fault := fault_of(fields):
+            self.log_message("refused: %s", fault)
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        connection, self.rfile = self.rfile, io.BytesIO(fields)  # the base reads the fields from here
+        try:
+            is_understood = self.parse_request()
+        finally:
+            self.rfile = connection
+        if is_understood:
+            self._answer()
+
+    def _answer(self) -> None:
+        if self.command not in {"GET", "HEAD"}:
+            self.send_error(HTTPStatus.METHOD_NOT_ALLOWED)
+            return
+        path = _ORIGIN.sub("", self.path).partition("?")[0] or "/"
+        if path.startswith("/-/"):
+            self._send(self.server.pages.state(path))
+        elif self.server.free_pages.acquire(blocking=False):
+            try:
+                self._send(self._page(path))
+            finally:
+                self.server.free_pages.release()
+        else:
+            self.close_connection = True
+            self._send(Answer(b"busy: too many pages at once\n", status=HTTPStatus.SERVICE_UNAVAILABLE))
+
+    def _page(self, path: str) -> Answer:
+        try:
+            return self.server.pages.answer(path, self.headers.get("Accept"), self.headers.get("Accept-Encoding"))
         except Exception:  # a bug in one family must be seen, and must not end the server
             log.exception("a page could not be made", extra={"path": path})
             words = b"internal error: the log of bulkhead has the details\n"
-            answer = Answer(words, status=HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._send(answer)
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
+            return Answer(words, status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - the base's signature
         # The base's page repeats what the client sent; this one says nothing that the client chose.
         status = HTTPStatus(code)
-        if status is HTTPStatus.NOT_IMPLEMENTED:
-            status = HTTPStatus.METHOD_NOT_ALLOWED  # there is no other method here, known or not
         self.close_connection = True
         self._send(Answer(f"{status.phrase.lower()}\n".encode(), status=status))
 
@@ -183,16 +216,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         headers = getattr(self, "headers", None)  # not there when the request line was garbage
         body = answer.body
+        self.server.crowd.note(self.connection, Phase.SENDING)
         self.connection.settimeout(self.server.patience.timeout_seconds)
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         if answer.varies:
             self.send_header("Vary", "Accept, Accept-Encoding")
-            if len(body) >= _GZIP_FROM_BYTES and headers and accepts_gzip(headers.get("Accept-Encoding")):
-                body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
-                self.send_header("Content-Encoding", "gzip")
+        if answer.is_gzip:
+            self.send_header("Content-Encoding", "gzip")
         if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", _ALLOWED)
+        if answer.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            self.send_header("Retry-After", "1")
         self.send_header("Content-Length", str(len(body)))
         for name, value in _SECURITY_HEADERS:
             self.send_header(name, value)

@@ -8,8 +8,7 @@ import http.client
 import logging
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,49 +16,9 @@ import pytest
 from exporter.http import Patience, ServeError, Server
 from exporter.present.style import CONTENT_SECURITY_POLICY
 from exporter.report.host import Report
+from tests.http.serving import ask, running, talk
 from tests.present.pages import parsed, value
 from tests.present.reports import crowd, rich_report
-
-_PATIENCE = Patience(timeout_seconds=5)
-
-
-@contextlib.contextmanager
-def running(
-    report: Callable[[], Report] = rich_report,
-    ready: Callable[[], bool] = lambda: True,
-    listen: str = "127.0.0.1:0",
-    patience: Patience = _PATIENCE,
-    max_series: int = 50_000,
-) -> Iterator[Server]:
-    server = Server(listen, report, ready, patience=patience, max_series=max_series)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.close()
-        thread.join(5)
-        assert not thread.is_alive()
-
-
-def ask(
-    server: Server, path: str, method: str = "GET", body: bytes | None = None, **headers: str
-) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection(*server.address, timeout=10)
-    with contextlib.closing(connection):
-        connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
-        answer = connection.getresponse()
-        return answer, answer.read()
-
-
-def talk(server: Server, request: bytes) -> bytes:
-    """Send raw bytes and read to the end of the connection."""
-    with socket.create_connection(server.address, timeout=10) as connection:
-        connection.sendall(request)
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-        return answer
 
 
 @pytest.fixture(scope="module")
@@ -207,39 +166,6 @@ def test_a_server_that_is_well_logs_nothing(caplog: pytest.LogCaptureFixture) ->
         ask(server, "/nowhere")
         talk(server, b"GARBAGE\r\n\r\n")
     assert [record for record in caplog.records if record.levelno >= logging.INFO] == []
-
-
-def test_a_client_that_sends_a_byte_at_a_time_is_cut_off_at_the_deadline() -> None:
-    with (
-        running(patience=Patience(timeout_seconds=0.5)) as server,
-        socket.create_connection(server.address, timeout=10) as slow,
-    ):
-        started = time.monotonic()
-        with contextlib.suppress(OSError):  # the server has closed: that is the point
-            for byte in b"GET /metrics HTTP/1.1\r\nHost: example.org\r\n" * 10:
-                slow.sendall(bytes([byte]))
-                time.sleep(0.02)
-            pytest.fail("the server waited for all of it")
-        assert 0.4 < time.monotonic() - started < 5
-
-
-def test_beyond_the_workers_503_comes_at_once_and_a_free_worker_serves_again() -> None:
-    with running(patience=Patience(workers=2, timeout_seconds=5)) as server:
-        idle = [socket.create_connection(server.address, timeout=10) for _ in range(2)]
-        for connection in idle:
-            connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert connection.recv(20).startswith(b"HTTP/1.1 200")
-        started = time.monotonic()
-        answer = talk(server, b"")
-        assert answer.startswith(b"HTTP/1.1 503 ")
-        head, _, body = answer.partition(b"\r\n\r\n")
-        assert f"Content-Length: {len(body)}".encode() in head
-        assert time.monotonic() - started < 2
-        for connection in idle:
-            connection.close()
-        deadline = time.monotonic() + 5
-        while not talk(server, b"GET /-/healthy HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"):
-            assert time.monotonic() < deadline
 
 
 def test_concurrent_scrapes_each_get_a_whole_page() -> None:
