@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from exporter.app.alerts import WATCHED, HostAlerts, notifier_of
+from exporter.app.alerts import WATCHED, HostAlerts, delivery_of
 from exporter.app.build import build_of
 from exporter.app.collectors import COLLECTORS, Collector, Sources, build_sources, clock_seconds, problems_of
 from exporter.app.context import Context
@@ -49,7 +49,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         remembered_units=lambda: opened.ledger.units().values(),
         hear=hear_podman,
     )
-    notifier = notifier_of(config) if config.alertmanagers else None
+    notifier, couriers = delivery_of(config) if config.alertmanagers else (None, None)
 
     listeners: dict[str, tuple[Listener, ...]] = {}
 
@@ -74,14 +74,14 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build, config.waivers))
     make_report = logging_waivers(judged)
     followers = [*_event_followers(sources, pollers), *books.followers]
-    if notifier is None:
+    if notifier is None or couriers is None:
         listeners |= _listeners(sources.context, pollers, {})
         return Agent(tuple(pollers.values()), tuple(followers), make_report)
     alerts = HostAlerts(config, notifier, make_report)
     listeners |= _listeners(sources.context, pollers, dict.fromkeys(WATCHED, alerts.poke))
     agent = Agent(
         tuple(pollers.values()),
-        (*followers, notifier.run, lambda stop: alerts.follow(agent, stop)),
+        (*followers, couriers.run, lambda stop: alerts.follow(agent, stop)),
         alerts.make_report,
     )
     return agent

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from exporter.app.collectors import COLLECTORS, clock_seconds
 from exporter.config import Config, listen_address
-from exporter.notify import Desk, Notifier, Origin, Store
+from exporter.notify import Couriers, Notifier, Origin, Outbox, OutgoingNow, Store
 from exporter.report.collectors import CollectorReport
 from exporter.report.host import Report
 from exporter.runtime.agent import Agent
@@ -29,21 +29,22 @@ def origin_of(config: Config) -> Origin:
     return Origin(instance, config.alerts.job, config.alerts.external_labels)
 
 
-def notifier_of(config: Config) -> Notifier:
-    """The notifier of this host, with what it remembers of alerts that it has sent."""
+def delivery_of(config: Config) -> tuple[Notifier, Couriers]:
+    """The notifier of this host, with what it remembers of alerts that it has sent, and its couriers."""
     resend_seconds = config.alerts.resend_seconds
     peers = config.alertmanagers
     for peer in peers:
         if peer.insecure_skip_verify:
             log.warning("the certificate of an Alertmanager is not checked", extra={"alertmanager": peer.url})
-    desk = Desk(
+    outbox = Outbox(
         Store(config.state_dir),
         origin_of(config),
         config.thresholds,
         tuple(peer.url for peer in peers),
         resend_seconds,
     )
-    return Notifier(desk, peers, resend_seconds)
+    couriers = Couriers(OutgoingNow(outbox), peers, resend_seconds)
+    return Notifier(outbox, couriers.wake), couriers
 
 
 class HostAlerts:

@@ -5,13 +5,15 @@
 
 Each alert has the name and the labels that alerts/rules/ give to the same trouble, so Alertmanager makes
 one of both. Watch and entries are kept in the state directory (store.py), so neither a dead Alertmanager nor a dead
-agent loses an alert; desk.py is the one place where they change, notifier.py its threads.
+agent loses an alert; outbox.py is the one place where they change, notifier.py has it look,
+couriers.py are the threads that send.
 """
 
 from exporter.notify.alert import Origin
+from exporter.notify.couriers import Couriers
 from exporter.notify.delivery import trial
-from exporter.notify.desk import Desk
-from exporter.notify.notifier import Notifier
+from exporter.notify.notifier import Notifier, OutgoingNow
+from exporter.notify.outbox import Outbox
 from exporter.notify.store import Store
 
-__all__ = ["Desk", "Notifier", "Origin", "Store", "trial"]
+__all__ = ["Couriers", "Notifier", "Origin", "Outbox", "OutgoingNow", "Store", "trial"]

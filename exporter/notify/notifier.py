@@ -1,153 +1,57 @@
-"""The threads of delivery: one for each Alertmanager, so that one that hangs keeps no alert from the others.
-
-What fails is tried again after a random time up to a bound that doubles (full jitter), so that a fleet of agents does
-not come back to an Alertmanager all at once.
-"""
+"""What makes the outbox look: settlements of the ledger and reports. What is due then is fetched by couriers."""
 
 from __future__ import annotations
 
-import logging
-import random
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from exporter.config import Alertmanager
 from exporter.facts.counts import Totals
 from exporter.notify.delivery import Posting
-from exporter.notify.desk import Desk
-from exporter.notify.post import Answer, Result, post
+from exporter.notify.outbox import Outbox
 from exporter.report.host import Report
 from exporter.report.notifications import Notifications
 
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 30.0
-_MOST_IN_ONE_POST = 64
-_TICKS_IN_A_RESEND = 10
-log = logging.getLogger("bulkhead")
-
-Post = Callable[[Alertmanager, Iterable[Posting]], Answer]
-
 
 class Notifier:
-    """Tells every Alertmanager what the desk has for it."""
+    """The outbox by the clock on the wall. `wake` is called when somebody has something new to send."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        peers: tuple[Alertmanager, ...],
-        resend_seconds: float,
-        send: Post = post,
-    ) -> None:
-        self._desk = desk
-        self._couriers = tuple(Courier(desk, peer, resend_seconds / _TICKS_IN_A_RESEND, send) for peer in peers)
+    def __init__(self, outbox: Outbox, wake: Callable[[], None]) -> None:
+        self._outbox = outbox
+        self._wake = wake
 
     def see_totals(self, totals: Totals) -> None:
-        """Take in what the ledger has counted, and send what follows from it."""
-        if self._desk.see_totals(totals, time.time()):
+        """Take in what the ledger has counted."""
+        if self._outbox.see_totals(totals, time.time()):
             self._wake()
 
     def see_report(self, report: Report, sure_seconds: float) -> None:
-        """Take in what was judged, once every source has spoken, and send what follows from it."""
-        if self._desk.see_report(report, sure_seconds, time.time()):
+        """Take in what was judged, once every source has spoken."""
+        if self._outbox.see_report(report, sure_seconds, time.time()):
             self._wake()
 
     def notifications(self) -> Notifications:
         """How delivery is doing."""
-        return self._desk.notifications(time.time())
-
-    def run(self, stop: threading.Event) -> None:
-        """Deliver until `stop` is set. What waits then is on disk."""
-        for courier in self._couriers:
-            threading.Thread(target=courier.run, args=(stop,), name=f"notify-{courier.name}", daemon=True).start()
-        stop.wait()
-        self._wake()
-
-    def _wake(self) -> None:
-        for courier in self._couriers:
-            courier.wake()
+        return self._outbox.notifications(time.time())
 
 
-class Courier:
-    """The way to one Alertmanager."""
+class OutgoingNow:
+    """What is due of an outbox in this process."""
 
-    def __init__(self, desk: Desk, peer: Alertmanager, tick_seconds: float, send: Post) -> None:
-        self.name = peer.url
-        self._desk = desk
-        self._peer = peer
-        self._tick_seconds = tick_seconds
-        self._send = send
-        self._new = threading.Event()
-        self._failures = 0
-        self._trouble = ""
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
 
-    def wake(self) -> None:
-        """Something is new."""
-        self._new.set()
+    def postings(self, peer: str, most: int) -> tuple[Posting, ...]:
+        """What this peer is to be sent now: first what is new to it."""
+        return self._outbox.postings(peer, time.time(), most)
 
-    def run(self, stop: threading.Event) -> None:
-        """Deliver until `stop` is set."""
-        while not stop.is_set():
-            self._new.clear()
-            try:
-                is_through = self.deliver()
-            except Exception:  # a bug must not end delivery: what is not noted is sent again
-                log.exception("alerts could not be delivered; please report this", extra={"alertmanager": self.name})
-                is_through = False
-            if is_through:
-                self._failures = 0
-                self._new.wait(self._tick_seconds)
-            else:
-                self._failures += 1
-                stop.wait(backoff_seconds(self._failures))
+    def note_accepted(self, peer: str, sent: tuple[Posting, ...]) -> None:
+        """The peer has taken these."""
+        self._outbox.note_accepted(peer, sent, time.time())
 
-    def deliver(self) -> bool:
-        """Send all that is due. False: the peer did not take it."""
-        while postings := self._desk.postings(self.name, time.time(), _MOST_IN_ONE_POST):
-            answer = self._send(self._peer, postings)
-            if answer.result is Result.REJECTED and len(postings) > 1:
-                # One of them is not valid, and nothing tells which.
-                if not all(self._note((one,), self._send(self._peer, (one,))) for one in postings):
-                    return False
-            elif not self._note(postings, answer):
-                return False
-        return True
+    def note_rejected(self, peer: str, sent: Posting) -> None:
+        """The peer does not take this one."""
+        self._outbox.note_rejected(peer, sent, time.time())
 
-    def _note(self, postings: tuple[Posting, ...], answer: Answer) -> bool:
-        match answer.result:
-            case Result.ACCEPTED:
-                self._tell("")
-                self._desk.note_accepted(self.name, postings, time.time())
-            case Result.REJECTED:
-                for one in postings:
-                    self._desk.note_rejected(self.name, one, time.time())
-                    log.error(
-                        "an alert was rejected by this Alertmanager and is tried again in some minutes",
-                        extra={
-                            "alertmanager": self.name,
-                            "alert": one.labels.get("alertname", ""),
-                            "container": one.labels.get("container", ""),
-                            "reason": answer.reason,
-                        },
-                    )
-            case Result.FAILED:
-                self._desk.note_failed(self.name, len(postings))
-                self._tell(answer.reason)
-                return False
-        return True
-
-    def _tell(self, trouble: str) -> None:
-        """Once when it begins, once when it ends; reasons that change in between are for whoever debugs."""
-        extra = {"alertmanager": self.name, "reason": trouble}
-        if trouble and not self._trouble:
-            log.warning("Alertmanager takes no alerts: they are kept and tried again", extra=extra)
-        elif trouble != self._trouble and trouble:
-            log.debug("Alertmanager takes no alerts", extra=extra)
-        elif self._trouble and not trouble:
-            log.info("Alertmanager takes alerts again", extra={"alertmanager": self.name})
-        self._trouble = trouble
-
-
-def backoff_seconds(failures: int, roll: Callable[[float, float], float] = random.uniform) -> float:
-    """How long to wait after so many failures in a row."""
-    return roll(0.0, min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(failures, 10)))
+    def note_failed(self, peer: str, count: int) -> None:
+        """The peer did not take them this time."""
+        self._outbox.note_failed(peer, count)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app import alerts as app_alerts
-from exporter.app.alerts import HostAlerts, notifier_of, origin_of
+from exporter.app.alerts import HostAlerts, delivery_of, origin_of
 from exporter.config import Alertmanager, Alerts, Config
 from exporter.report.findings import Verdict
 from exporter.report.host import Report
@@ -42,10 +42,11 @@ def test_a_lost_wall_is_told_by_the_reports_that_follow_readings(
 
     with alertmanager() as fake:
         config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager(fake.url),))
-        alerts = HostAlerts(config, notifier_of(config), make_report)
+        notifier, couriers = delivery_of(config)
+        alerts = HostAlerts(config, notifier, make_report)
         reading: Poller[int] = Poller("process", lambda: 1, Clock(3600, 3600), on_answer=lambda _: alerts.poke())
         agent = Agent(
-            (reading,), (alerts.notifier.run, lambda stop: alerts.follow(agent, stop)), make_report=alerts.make_report
+            (reading,), (couriers.run, lambda stop: alerts.follow(agent, stop)), make_report=alerts.make_report
         )
         alerts.notifier.see_totals(totals(web=0))
         agent.start()
@@ -73,7 +74,7 @@ def test_no_report_counts_before_every_source_has_spoken(tmp_path: Path, monkeyp
         return judged(NOW)
 
     config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager("http://localhost:1"),))
-    alerts = HostAlerts(config, notifier_of(config), make_report)
+    alerts = HostAlerts(config, delivery_of(config)[0], make_report)
     agent = Agent((silent,), (), alerts.make_report)
     stop, polled = threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""An agent's desk with its disk, its clock, and the Alertmanagers that it tells."""
+"""An agent's outbox with its disk, its clock, and the Alertmanagers that it tells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from exporter.assess.thresholds import Thresholds
 from exporter.notify.delivery import Posting
-from exporter.notify.desk import Desk
+from exporter.notify.outbox import Outbox
 from exporter.notify.store import Store
 from tests.notify.totals import NOW, ORIGIN, totals
 
@@ -15,7 +15,7 @@ ONE, TWO = "http://one", "http://two"
 
 
 class Host:
-    """A desk on a disk, a clock, and peers that take what comes when they are up."""
+    """A outbox on a disk, a clock, and peers that take what comes when they are up."""
 
     def __init__(self, directory: Path | None, peers: tuple[str, ...] = (ONE, TWO)) -> None:
         self.directory = directory
@@ -29,7 +29,7 @@ class Host:
 
     def start(self) -> None:
         self.store = Store(self.directory)
-        self.desk = Desk(self.store, ORIGIN, Thresholds(), self.peers, RESEND)
+        self.outbox = Outbox(self.store, ORIGIN, Thresholds(), self.peers, RESEND)
         self.look()
 
     def crash(self) -> None:
@@ -42,14 +42,14 @@ class Host:
         self.killed_at[name].append(self.now)
 
     def look(self) -> None:
-        self.desk.see_totals(totals(**self.kills), self.now)
+        self.outbox.see_totals(totals(**self.kills), self.now)
 
     def deliver(self, *, crash_before_noting: bool = False) -> None:
         for peer in self.peers:
-            postings = self.desk.postings(peer, self.now, 64) if self.up[peer] else ()
+            postings = self.outbox.postings(peer, self.now, 64) if self.up[peer] else ()
             self.taken[peer] += [(self.now, one) for one in postings]
             if not crash_before_noting:
-                self.desk.note_accepted(peer, postings, self.now)
+                self.outbox.note_accepted(peer, postings, self.now)
 
     def live(self, seconds: float, step_seconds: float = 5) -> None:
         for _ in range(int(seconds / step_seconds)):

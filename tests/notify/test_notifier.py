@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import pytest
 
 from exporter.assess.thresholds import Thresholds
 from exporter.config import Alertmanager
-from exporter.notify import Desk, Notifier, Store, notifier
-from exporter.notify.notifier import LONGEST_RETRY_SECONDS, backoff_seconds
+from exporter.notify import Couriers, Notifier, Outbox, OutgoingNow, Store, couriers
+from exporter.notify.couriers import LONGEST_RETRY_SECONDS, Post, backoff_seconds
+from exporter.notify.delivery import Posting
+from exporter.notify.post import Answer, post
 from tests.notify.alertmanager import (
     Behaviour,
     FakeAlertmanager,
@@ -36,25 +38,26 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifier, "LONGEST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(couriers, "LONGEST_RETRY_SECONDS", 0.05)
 
 
 @contextmanager
-def running(directory: Path | None, *fakes: FakeAlertmanager | str) -> Iterator[Notifier]:
+def running(directory: Path | None, *fakes: FakeAlertmanager | str, send: Post = post) -> Iterator[Notifier]:
     """A notifier of an agent that has settled in."""
     urls = [fake if isinstance(fake, str) else fake.url for fake in fakes]
     peers = tuple(Alertmanager(url, timeout_seconds=0.3) for url in urls)
-    desk = Desk(Store(directory), ORIGIN, Thresholds(), tuple(urls), RESEND_SECONDS)
-    made = Notifier(desk, peers, RESEND_SECONDS)
+    outbox = Outbox(Store(directory), ORIGIN, Thresholds(), tuple(urls), RESEND_SECONDS)
+    sending = Couriers(OutgoingNow(outbox), peers, RESEND_SECONDS, send)
+    made = Notifier(outbox, sending.wake)
     stop = threading.Event()
-    thread = threading.Thread(target=made.run, args=(stop,), daemon=True)
+    thread = threading.Thread(target=sending.run, args=(stop,), daemon=True)
     thread.start()
     try:
         yield made
     finally:
         stop.set()
         thread.join(PATIENCE_SECONDS)
-        desk.close()
+        outbox.close()
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
@@ -137,24 +140,22 @@ def test_trouble_is_told_when_it_begins_and_when_it_ends(tmp_path: Path, caplog:
 
 
 def test_a_delivery_that_meets_a_bug_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with alertmanager() as fake, running(tmp_path, fake) as made:
-        courier = made._couriers[0]
-        send, calls = courier._send, []
+    calls: list[int] = []
 
-        def buggy(*arguments: object) -> object:
-            calls.append(1)
-            if len(calls) == 1:
-                raise KeyError("a bug")
-            return send(*arguments)  # type: ignore[arg-type]  # handed on as it came
+    def buggy(peer: Alertmanager, postings: Iterable[Posting]) -> Answer:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyError("a bug")
+        return post(peer, postings)
 
-        courier._send = buggy  # type: ignore[assignment]  # stands in for post
+    with alertmanager() as fake, running(tmp_path, fake, send=buggy) as made:
         kill(made, "web")
         assert eventually(lambda: fake.names() == ["web"])
     assert "please report this" in caplog.text
 
 
 def test_waits_grow_up_to_a_bound_and_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifier, "LONGEST_RETRY_SECONDS", LONGEST_RETRY_SECONDS)
+    monkeypatch.setattr(couriers, "LONGEST_RETRY_SECONDS", LONGEST_RETRY_SECONDS)
     longest = [backoff_seconds(failures, lambda _, most: most) for failures in (1, 2, 3, 4, 100)]
     assert longest == [1, 2, 4, 8, 30]
     assert backoff_seconds(5, lambda least, _: least) == 0
@@ -166,12 +167,13 @@ import sys, threading
 from pathlib import Path
 from exporter.assess.thresholds import Thresholds
 from exporter.config import Alertmanager
-from exporter.notify import Desk, Notifier, Store
+from exporter.notify import Couriers, Notifier, OutgoingNow, Outbox, Store
 from tests.notify.totals import ORIGIN, totals
 url = sys.argv[2]
-desk = Desk(Store(Path(sys.argv[1])), ORIGIN, Thresholds(), (url,))
-made = Notifier(desk, (Alertmanager(url, timeout_seconds=30),), 60.0)
-threading.Thread(target=made.run, args=(threading.Event(),), daemon=True).start()
+outbox = Outbox(Store(Path(sys.argv[1])), ORIGIN, Thresholds(), (url,))
+sending = Couriers(OutgoingNow(outbox), (Alertmanager(url, timeout_seconds=30),), 60.0)
+made = Notifier(outbox, sending.wake)
+threading.Thread(target=sending.run, args=(threading.Event(),), daemon=True).start()
 made.see_totals(totals(web=0, db=0))
 made.see_totals(totals(web=1, db=0))
 print("queued", flush=True)

@@ -85,10 +85,10 @@ def test_what_could_not_be_read_at_the_start_is_taken_in_when_it_can_be_and_neve
         broken.setattr(Rows, "_open", open_file)
         host.start()
         host.live(60)
-        assert "disk I/O error" in host.desk.notifications(host.now).problem
+        assert "disk I/O error" in host.outbox.notifications(host.now).problem
     host.up = dict.fromkeys(host.peers, True)
     host.live(10)
-    assert host.desk.notifications(host.now).problem == ""
+    assert host.outbox.notifications(host.now).problem == ""
     assert {one.labels["container"] for _, one in host.taken[ONE]} == {"web", "db"}
     host.crash()
     host.live(5)
@@ -107,10 +107,10 @@ def test_a_page_does_not_wait_for_a_disk_that_hangs(host: Host, monkeypatch: pyt
     waiting = threading.Thread(target=host.look)
     waiting.start()
     assert came.wait(30)
-    assert host.desk.notifications(host.now).queued == 0  # as it was known before
+    assert host.outbox.notifications(host.now).queued == 0  # as it was known before
     hangs.set()
     waiting.join()
-    assert host.desk.notifications(host.now).queued == 2
+    assert host.outbox.notifications(host.now).queued == 2
 
 
 @pytest.mark.parametrize("spoil", [lambda raw: b"x" * len(raw), lambda raw: raw[:5000] + b"\xff" * (len(raw) - 5000)])

@@ -24,7 +24,7 @@ RESULTS = ("accepted", "rejected", "failed")
 log = logging.getLogger("bulkhead")
 
 
-class Desk:
+class Outbox:
     """What alerts hold, and how far each Alertmanager is with them. Any thread may ask; times are unix times."""
 
     def __init__(

@@ -34,7 +34,7 @@ def test_an_alert_is_sent_at_once_resent_while_it_lasts_and_resolved_after_it(ho
     assert {ends for _, ends in ended} == {ended[0][1]}
     assert 13 * RESEND <= ended[-1][0] - ended[0][0] < 900
     assert host.said(ONE) == host.said(TWO) == [True, False]
-    assert host.desk.notifications(host.now).queued == 0
+    assert host.outbox.notifications(host.now).queued == 0
 
 
 def test_between_the_end_and_its_telling_the_rule_has_the_word(host: Host) -> None:
@@ -52,7 +52,7 @@ def test_a_peer_that_was_away_for_an_hour_is_told_of_what_came_and_went_meanwhil
     host.kill("web")
     host.live(3600)
     assert host.said(ONE) == [True, False]
-    assert host.desk.notifications(host.now).queued == 1
+    assert host.outbox.notifications(host.now).queued == 1
     host.up[TWO] = True
     host.live(5)
     back = host.now
@@ -116,11 +116,11 @@ def test_a_peer_that_is_new_in_the_configuration_is_told_of_what_holds_alone(tmp
 def test_what_a_peer_rejects_is_tried_again_in_minutes_and_sent_to_the_others_as_before(host: Host) -> None:
     host.kill("web")
     host.look()
-    (one,) = host.desk.postings(ONE, host.now, 64)
-    host.desk.note_rejected(ONE, one, host.now)
+    (one,) = host.outbox.postings(ONE, host.now, 64)
+    host.outbox.note_rejected(ONE, one, host.now)
     host.live(590)
     assert host.taken[ONE] == []
-    counts = {(each.alertmanager, each.result): each.count for each in host.desk.notifications(host.now).deliveries}
+    counts = {(each.alertmanager, each.result): each.count for each in host.outbox.notifications(host.now).deliveries}
     assert (counts[ONE, "rejected"], counts[ONE, "accepted"]) == (1, 0)
     host.live(1800)
     assert host.said(ONE) == host.said(TWO) == [True, False]
@@ -129,8 +129,8 @@ def test_what_a_peer_rejects_is_tried_again_in_minutes_and_sent_to_the_others_as
 def test_what_a_peer_has_rejected_is_tried_again_at_a_start(host: Host) -> None:
     host.kill("web")
     host.look()
-    (one,) = host.desk.postings(ONE, host.now, 64)
-    host.desk.note_rejected(ONE, one, host.now)
+    (one,) = host.outbox.postings(ONE, host.now, 64)
+    host.outbox.note_rejected(ONE, one, host.now)
     host.crash()
     host.live(5)
     assert host.said(ONE) == [True]
@@ -139,8 +139,8 @@ def test_what_a_peer_has_rejected_is_tried_again_at_a_start(host: Host) -> None:
 def test_one_rejection_of_an_alert_that_was_taken_before_does_not_end_it(host: Host) -> None:
     host.kill("web")
     host.live(65)
-    (one,) = host.desk.postings(ONE, host.now + RESEND, 64)
-    host.desk.note_rejected(ONE, one, host.now)
+    (one,) = host.outbox.postings(ONE, host.now + RESEND, 64)
+    host.outbox.note_rejected(ONE, one, host.now)
     host.live(400)
     firing = [(at, each) for at, each in host.taken[ONE] if each.fires]
     # Alertmanager ends nothing by itself meanwhile.
@@ -152,9 +152,9 @@ def test_one_rejection_of_an_alert_that_was_taken_before_does_not_end_it(host: H
 def test_the_queue_is_bounded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "MAX_ENTRIES", 10)
     many = {f"c{number}": 0 for number in range(20)}
-    host.desk.see_totals(totals(**many), host.now)
-    host.desk.see_totals(totals(**dict.fromkeys(many, 1)), host.now)
-    assert host.desk.notifications(host.now).queued == 20  # ten alerts for two peers
+    host.outbox.see_totals(totals(**many), host.now)
+    host.outbox.see_totals(totals(**dict.fromkeys(many, 1)), host.now)
+    assert host.outbox.notifications(host.now).queued == 20  # ten alerts for two peers
 
 
 def test_the_time_from_a_kill_to_its_acceptance_is_measured(host: Host) -> None:
@@ -162,7 +162,7 @@ def test_the_time_from_a_kill_to_its_acceptance_is_measured(host: Host) -> None:
     host.look()
     host.now += 0.3
     host.deliver()
-    latency = host.desk.notifications(host.now).latency
+    latency = host.outbox.notifications(host.now).latency
     assert latency.counts == (0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0)
     assert latency.sum_seconds == pytest.approx(0.6)
 
@@ -225,12 +225,12 @@ def test_no_interleaving_loses_a_kill_or_tells_one_twice(story: list[tuple[str, 
         host.up = dict.fromkeys(host.peers, True)
         host.live(3600)
         assert {peer: list(wrong_with(host, peer)) for peer in host.peers} == {ONE: [], TWO: []}
-        assert host.desk.notifications(host.now).queued == 0
-        host.desk.close()
+        assert host.outbox.notifications(host.now).queued == 0
+        host.outbox.close()
 
 
 def test_totals_that_say_nothing_new_are_not_written(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[object] = []
     monkeypatch.setattr(host.store, "save", lambda *what: written.append(what))
-    host.desk.see_totals(Totals(99, totals(**host.kills).containers), host.now)
+    host.outbox.see_totals(Totals(99, totals(**host.kills).containers), host.now)
     assert written == []
