@@ -8,7 +8,7 @@ that show a bare number use the defaults.
 
 from __future__ import annotations
 
-from exporter.assess.thresholds import Thresholds
+from exporter.report.thresholds import Thresholds
 
 GREEN, YELLOW, ORANGE, RED, GREY = "green", "#EAB839", "orange", "red", "text"
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from exporter.assess.assessment import Build, assess
-from exporter.assess.thresholds import Thresholds
 from exporter.present.metrics.exposition import Exposition, render
+from exporter.report.thresholds import Thresholds
 from exporter.sources.example import ExampleHost, load_recording
 from tests import bench_cgroup
 

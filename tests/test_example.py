@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from exporter.assess.assessment import Build, assess
-from exporter.assess.thresholds import Thresholds
 from exporter.present.metrics.exposition import render
 from exporter.present.page import landing_page
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
 from exporter.sources.example import ExampleHost, load_recording
 
 BEGAN = 1_800_000_000.0

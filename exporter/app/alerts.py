@@ -10,7 +10,11 @@ from dataclasses import replace
 
 from exporter.app.collectors import COLLECTORS, clock_seconds
 from exporter.config import Config, listen_address
-from exporter.notify import Couriers, Notifier, Origin, Outbox, OutgoingNow, Store
+from exporter.notify.alert import Origin
+from exporter.notify.couriers import Couriers
+from exporter.notify.notifier import Notifier, OutgoingNow
+from exporter.notify.outbox import Outbox
+from exporter.notify.store import Store
 from exporter.report.collectors import CollectorReport
 from exporter.report.host import Report
 from exporter.runtime.agent import Agent

@@ -16,8 +16,7 @@ from exporter.assess.isolation.networks import networks
 from exporter.assess.lives import lives_after
 from exporter.assess.overview import Overview, overview_of
 from exporter.assess.storage.datasets import merged_datasets
-from exporter.assess.thresholds import Thresholds
-from exporter.assess.waivers import Waiver, waiver_reports, with_waivers
+from exporter.assess.waivers import waiver_reports, with_waivers
 from exporter.facts.counts import Counts
 from exporter.facts.life import Life
 from exporter.facts.reading import Failed, Read, fresh, last_read, latest
@@ -25,6 +24,8 @@ from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Dataset
 from exporter.report.findings import Finding
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
+from exporter.report.waiver import Waiver
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.assess.inventory import KnownContainer
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.cgroup import COMMON_SLICES, CgroupLevel, ContainerCgroups, Level, MemoryEvents
 from exporter.facts.counts import Counts, Totals
 from exporter.facts.reading import latest
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.unit import Unit
+from exporter.report.thresholds import Thresholds
 
 
 def own_levels(cgroups: ContainerCgroups, occupants: Mapping[str, frozenset[str]]) -> tuple[CgroupLevel, ...]:

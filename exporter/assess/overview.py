@@ -18,8 +18,6 @@ from exporter.assess.kernel_counts import occupants_by_path
 from exporter.assess.lives import AWAKE_STATES
 from exporter.assess.storage.datasets import merged_datasets
 from exporter.assess.storage.volumes import AskedSources, MountedSources, VolumeHolder, holder_of
-from exporter.assess.thresholds import Thresholds
-from exporter.assess.waivers import Waiver
 from exporter.facts.counts import Counts
 from exporter.facts.life import Life
 from exporter.facts.network import Interface
@@ -29,6 +27,8 @@ from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Dataset
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import Volume
+from exporter.report.thresholds import Thresholds
+from exporter.report.waiver import Waiver
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,9 @@ def settings(arguments: argparse.Namespace) -> Config:
         "podman_sockets": getattr(arguments, "podman_socket", None),
     }
     # Only what reads a host needs its libraries: --help and --version work without them.
-    from exporter.app.collectors import CLOCKS  # noqa: PLC0415 - see above
+    from exporter.app.vocabulary import VOCABULARY  # noqa: PLC0415 - see above
 
-    return load(arguments.config, flags, clocks=CLOCKS)
+    return load(arguments.config, flags, words=VOCABULARY)
 
 
 def complain(sentence: str) -> None:

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = settings(arguments)
     # Only what sends needs the library: --help works without it.
     from exporter.app.alerts import origin_of  # noqa: PLC0415 - see above
-    from exporter.notify import trial  # noqa: PLC0415 - see above
+    from exporter.notify.delivery import trial  # noqa: PLC0415 - see above
     from exporter.notify.post import Result, post  # noqa: PLC0415 - see above
 
     logs.start("error")

@@ -14,19 +14,22 @@ Whatever is wrong is told together, each with its line, what was found and what 
 
 from exporter.config.alertmanagers import Alertmanager, alertmanager_url
 from exporter.config.reader import DEFAULT_PATH, ConfigError, Problem, load
-from exporter.config.settings import Alerts, Config, Log, Series, Zfs
+from exporter.config.settings import Alerts, Config, Log, Series, Vocabulary, Zfs
 from exporter.config.values import NotAllowed, listen_address
+from exporter.config.waivers import CheckIds
 
 __all__ = [
     "DEFAULT_PATH",
     "Alertmanager",
     "Alerts",
+    "CheckIds",
     "Config",
     "ConfigError",
     "Log",
     "NotAllowed",
     "Problem",
     "Series",
+    "Vocabulary",
     "Zfs",
     "alertmanager_url",
     "listen_address",

@@ -5,25 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from exporter.config.alertmanagers import read_alertmanagers
-from exporter.config.settings import KINDS, TABLES, Config, Schema, schema
+from exporter.config.settings import KINDS, TABLES, Config, Schema, Vocabulary, schema
 from exporter.config.statements import KeyPath, lines_of_keys
 from exporter.config.values import Kind, NotAllowed, shown
-from exporter.config.waivers import read_waivers
 
 DEFAULT_PATH = Path("/etc/bulkhead/config.toml")
 _LARGEST_FILE_BYTES = 64 * 1024
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
-# Arrays of tables, each with problems of its own.
-_ARRAYS: dict[KeyPath, Callable[[object], tuple[Any, list[tuple[KeyPath, str]]]]] = {
-    ("alertmanagers",): read_alertmanagers,
-    ("waivers",): read_waivers,
-}
 _FLAGS = {"listen": "--listen", "state_dir": "--state-dir", "podman_sockets": "--podman-socket"}
 
 
@@ -54,17 +47,17 @@ def load(
     flags: Mapping[str, object] | None = None,
     default: Path = DEFAULT_PATH,
     *,
-    clocks: Mapping[str, float],
+    words: Vocabulary,
 ) -> Config:
     """The settings of `path` (or of `default`, if it exists) under those of the flags.
 
-    `clocks` has the name of each clock and its default in seconds: the keys of [clocks] are NAME_seconds. `flags` has
+    `words` are the clocks and checks that the file may name. `flags` has
     top keys of the file (listen, state_dir, podman_sockets); a flag that is None was not given. Raises ConfigError with
     every problem there is.
     """
     origin = path or default
     text = _read(origin, must_exist=path is not None)
-    values, problems = _of_text(text, str(origin), schema(clocks)) if text is not None else ({}, [])
+    values, problems = _of_text(text, str(origin), schema(words)) if text is not None else ({}, [])
     for name, value in (flags or {}).items():
         if value is None:
             continue
@@ -142,7 +135,7 @@ def _judge(document: Mapping[str, object], known: Schema) -> tuple[dict[KeyPath,
         name = _dotted(path)
         if path[0] in known.tables and len(path) == 1:
             wrong.append(((path,), f"{name}: found {shown(value)}; allowed: a table, [{name}]"))
-        elif read_tables := _ARRAYS.get(path):
+        elif read_tables := known.arrays.get(path):
             values[path], refused = read_tables(value)
             wrong += [((key,), words) for key, words in refused]
         elif kind is None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from exporter.assess.thresholds import Thresholds
-from exporter.assess.waivers import Waiver
-from exporter.config.alertmanagers import ALERTMANAGERS, Alertmanager
+from exporter.config.alertmanagers import ALERTMANAGERS, Alertmanager, read_alertmanagers
 from exporter.config.statements import KeyPath
 from exporter.config.values import (
     ABSOLUTE_PATH,
@@ -29,8 +28,10 @@ from exporter.config.values import (
     SECONDS,
     Kind,
 )
-from exporter.config.waivers import WAIVERS
+from exporter.config.waivers import CheckIds, kind_of_waivers, read_waivers
 from exporter.facts.podman import PodmanSocket
+from exporter.report.thresholds import Thresholds
+from exporter.report.waiver import Waiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,9 @@ class Config:
     read_from: Path | None = None  # the file that was read; None: there is none
 
 
+ReadArray: TypeAlias = Callable[[object], tuple[Any, list[tuple[KeyPath, str]]]]
+"""The items of an array of tables, and what is wrong: the key at fault and the words."""
+
 TABLES: dict[str, type] = {
     "thresholds": Thresholds,
     "series": Series,
@@ -121,7 +125,6 @@ KINDS: dict[KeyPath, Kind] = {
     ("state_dir",): ABSOLUTE_PATH,
     ("podman_sockets",): PODMAN_SOCKETS,
     ("alertmanagers",): ALERTMANAGERS,
-    ("waivers",): WAIVERS,
 } | {
     (table, key.name): _KIND_OF_LAST_WORD[key.name.rpartition("_")[2]]
     for table, shape in TABLES.items()
@@ -146,24 +149,31 @@ ASCENDING: tuple[tuple[KeyPath, KeyPath], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the collector brings to its configuration: this package knows no source and no check."""
+
+    clocks: Mapping[str, float]  # by name: how often each source is asked unless the file says otherwise, in seconds
+    checks: CheckIds
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """What a configuration may say."""
 
     tables: tuple[str, ...]
     kinds: Mapping[KeyPath, Kind]
+    arrays: Mapping[KeyPath, ReadArray]  # of tables, each with problems of its own
     ascending: tuple[tuple[KeyPath, KeyPath], ...]
     defaults: Mapping[KeyPath, Any]  # of the keys in tables
 
 
-def schema(clocks: Mapping[str, float]) -> Schema:
-    """The schema, with a key in [clocks] for each of these clocks: its name and how often it ticks, in seconds.
-
-    Each source brings its own clock, and this package knows none of the sources.
-    """
-    keys: dict[KeyPath, float] = {("clocks", f"{name}_seconds"): seconds for name, seconds in clocks.items()}
+def schema(words: Vocabulary) -> Schema:
+    """The schema, with a key in [clocks] for each clock, and waivers of these checks."""
+    keys: dict[KeyPath, float] = {("clocks", f"{name}_seconds"): seconds for name, seconds in words.clocks.items()}
     return Schema(
         tables=("clocks", *TABLES),
-        kinds=KINDS | dict.fromkeys(keys, SECONDS),
+        kinds=KINDS | {("waivers",): kind_of_waivers(words.checks)} | dict.fromkeys(keys, SECONDS),
+        arrays={("alertmanagers",): read_alertmanagers, ("waivers",): partial(read_waivers, ids=words.checks)},
         ascending=(*ASCENDING, *((key, ("thresholds", "collector_stale_seconds")) for key in keys)),
         defaults=keys
         | {(table, key.name): getattr(shape(), key.name) for table, shape in TABLES.items() for key in fields(shape)},

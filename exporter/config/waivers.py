@@ -11,47 +11,54 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from exporter.assess.checks.container import CHECKS
-from exporter.assess.checks.host import HOST_CHECKS
-from exporter.assess.waivers import Waiver
 from exporter.config.statements import KeyPath
 from exporter.config.values import Kind, NotAllowed, shown, unknown_key
+from exporter.report.waiver import Waiver
 
 _KEYS = ("container", "host", "check", "reason", "until")
-_IDS = tuple(check.id for check in CHECKS)
-_HOST_IDS = tuple(check.id for check in HOST_CHECKS)
 _LONGEST_TEXT = 500
 _DAY_SECONDS = 86400
 _Refused = tuple[KeyPath, str]
 
 
-def read_waivers(value: object) -> tuple[tuple[Waiver, ...], list[_Refused]]:
+@dataclass(frozen=True, slots=True)
+class CheckIds:
+    """The ids of all checks, which a waiver has to match: this package knows none of the checks."""
+
+    container: tuple[str, ...]
+    host: tuple[str, ...]
+
+
+def read_waivers(value: object, ids: CheckIds) -> tuple[tuple[Waiver, ...], list[_Refused]]:
     """The waivers, and what is wrong with them: the key at fault, as ("waivers", "0", "check"), and the words."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
         return (), [(("waivers",), f"waivers: found {shown(value)}; allowed: tables, each [[waivers]]")]
     waivers, refused = [], []
     for number, item in enumerate(value):
-        wrong = [(("waivers", str(number), *key), words) for key, words in _wrong(item)]
+        wrong = [(("waivers", str(number), *key), words) for key, words in _wrong(item, ids)]
         refused += wrong
         if not wrong:
             waivers.append(_waiver(item))
     return tuple(waivers), refused
 
 
-def _parse(value: object) -> tuple[Waiver, ...]:
-    waivers, refused = read_waivers(value)
-    if refused:
-        raise NotAllowed(refused[0][1])
-    return waivers
+def kind_of_waivers(ids: CheckIds) -> Kind:
+    """The kind of the key `waivers`."""
+
+    def parse(value: object) -> tuple[Waiver, ...]:
+        waivers, refused = read_waivers(value, ids)
+        if refused:
+            raise NotAllowed(refused[0][1])
+        return waivers
+
+    return Kind("tables, each [[waivers]]", parse)
 
 
-WAIVERS = Kind("tables, each [[waivers]]", _parse)
-
-
-def _wrong(item: dict[str, Any]) -> list[tuple[KeyPath, str]]:
+def _wrong(item: dict[str, Any], known: CheckIds) -> list[tuple[KeyPath, str]]:
     found: list[tuple[KeyPath, str]] = [
         ((key,), unknown_key("waivers", key, _KEYS)) for key in item if key not in _KEYS
     ]
@@ -66,9 +73,9 @@ def _wrong(item: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     if ("container" in item) == ("host" in item):
         found.append(((), "waivers: a waiver needs one of container and host"))
     found += [((), f"waivers: a waiver needs a {key}") for key in ("check", "reason") if key not in item]
-    ids = _ids_of(item)
+    ids = _ids_of(item, known)
     if "check" in item and not (_is_text(item["check"]) and any(fnmatchcase(one, item["check"]) for one in ids)):
-        refuse("check", _known(item["check"], ids, of_host=ids is _HOST_IDS))
+        refuse("check", _known(item["check"], ids, of_host=ids is known.host))
     if "reason" in item and not _is_text(item["reason"]):
         refuse("reason", f"a text of 1 to {_LONGEST_TEXT} characters")
     if "until" in item and type(item["until"]) is not dt.date:  # a datetime is a date to Python
@@ -76,11 +83,11 @@ def _wrong(item: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     return found
 
 
-def _ids_of(item: dict[str, Any]) -> tuple[str, ...]:
+def _ids_of(item: dict[str, Any], known: CheckIds) -> tuple[str, ...]:
     """What can be waived: all, while it is not plain whether the host or a container is meant."""
     if item.get("host") is True and "container" not in item:
-        return _HOST_IDS
-    return _IDS if item.get("container") and "host" not in item else _IDS + _HOST_IDS
+        return known.host
+    return known.container if item.get("container") and "host" not in item else known.container + known.host
 
 
 def _known(check: object, ids: tuple[str, ...], *, of_host: bool) -> str:

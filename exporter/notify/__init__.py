@@ -8,12 +8,3 @@ one of both. Watch and entries are kept in the state directory (store.py), so ne
 agent loses an alert; outbox.py is the one place where they change, notifier.py has it look,
 couriers.py are the threads that send.
 """
-
-from exporter.notify.alert import Origin
-from exporter.notify.couriers import Couriers
-from exporter.notify.delivery import trial
-from exporter.notify.notifier import Notifier, OutgoingNow
-from exporter.notify.outbox import Outbox
-from exporter.notify.store import Store
-
-__all__ = ["Couriers", "Notifier", "Origin", "Outbox", "OutgoingNow", "Store", "trial"]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from exporter.config import Alertmanager
-from exporter.notify.delivery import Posting
 from exporter.notify.post import Answer, Result, post
+from exporter.notify.posting import Posting
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 30.0

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.notify.alert import Alert, Origin, trial_labels
+from exporter.notify.posting import Posting
 from exporter.notify.watch import LOOK_BACK_SECONDS
 
 RESOLVED_SECONDS = 900.0
@@ -52,19 +53,6 @@ class Entry:
     latest_seconds: float = 0.0  # of its latest event, another kill
     over_seconds: float | None = None  # None: it holds
     peers: Mapping[str, Progress] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """One alert as it is to be posted to one peer now."""
-
-    key: str
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    starts_seconds: float
-    ends_seconds: float
-    fires: bool
-    latest_seconds: float = 0.0
 
 
 def updated(

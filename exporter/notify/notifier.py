@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from exporter.facts.counts import Totals
-from exporter.notify.delivery import Posting
 from exporter.notify.outbox import Outbox
+from exporter.notify.posting import Posting
 from exporter.report.host import Report
 from exporter.report.notifications import Notifications
 

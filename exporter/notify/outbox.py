@@ -9,15 +9,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.counts import Totals
 from exporter.notify import delivery
 from exporter.notify.alert import Origin
-from exporter.notify.delivery import Entry, Posting
+from exporter.notify.delivery import Entry
+from exporter.notify.posting import Posting
 from exporter.notify.store import Store
 from exporter.notify.watch import Watch, after_report, after_totals, holding, joined
 from exporter.report.host import Report
 from exporter.report.notifications import DeliveryCount, LatencyHistogram, Notifications
+from exporter.report.thresholds import Thresholds
 
 _PATIENCE_SECONDS = 0.1
 RESULTS = ("accepted", "rejected", "failed")

@@ -26,7 +26,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from exporter import __version__
 from exporter.config import Alertmanager
-from exporter.notify.delivery import Posting
+from exporter.notify.posting import Posting
 from exporter.present.untrusted import printable
 
 _LONGEST_ANSWER = 2_000

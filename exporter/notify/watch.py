@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 
 from exporter.assess.checks.container import limits_applied
 from exporter.assess.kernel_counts import restarts_in_window
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.counts import Counts, Totals
 from exporter.notify import alert
 from exporter.notify.alert import Alert, Origin
@@ -28,6 +27,7 @@ from exporter.present.untrusted import bounded
 from exporter.report.container import ContainerReport, Drift
 from exporter.report.findings import Severity, Verdict
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
 
 LOOK_BACK_SECONDS = 540  # the rule looks back 600, and its last sample may be of a minute before
 # Kills of a container that is seen for the first time are news only if the agent ran before it, as in the rule.

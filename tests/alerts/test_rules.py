@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.assess.thresholds import Thresholds
+from exporter.report.thresholds import Thresholds
 from tests.promql import RULE_FILES, unknown_names
 
 ROOT = Path(__file__).parents[2]

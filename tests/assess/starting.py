@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from exporter.assess.assessment import Build, assess
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.container import IdRange
 from exporter.facts.process import Conmon, ContainerProcesses, ProcessTable
 from exporter.facts.reading import Read
@@ -14,6 +13,7 @@ from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Storage
 from exporter.report.container import ContainerReport
 from exporter.report.findings import Verdict
+from exporter.report.thresholds import Thresholds
 from tests.assess.secure import (
     CGROUPS,
     CONTAINER,

@@ -6,7 +6,6 @@ import pytest
 
 from exporter.assess.assessment import Build, assess
 from exporter.assess.checks.container import CHECKS
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.cgroup import MemoryEvents
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Read
@@ -14,6 +13,7 @@ from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Dataset, Storage
 from exporter.report.findings import Verdict
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
 from tests.assess.secure import CGROUPS, CONTAINER, DATASET, PROCESSES
 from tests.assess.snapshots import NOW, SNAPSHOT, answered, silent
 

@@ -7,13 +7,13 @@ import pytest
 from exporter.assess.assessment import Build, assess
 from exporter.assess.audit import audited
 from exporter.assess.checks.container import CHECKS
-from exporter.assess.thresholds import Thresholds
-from exporter.assess.waivers import Waiver
 from exporter.facts.reading import Absent, Read
 from exporter.facts.snapshot import Snapshot
 from exporter.report.examination import SubjectKind
 from exporter.report.findings import Verdict, WaiverState
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
+from exporter.report.waiver import Waiver
 from tests.assess.secure import CONTAINER
 from tests.assess.snapshots import NOW, SNAPSHOT, WITHOUT_ZFS, answered, silent
 from tests.assess.starting import RUNTIME, after, asked, table

@@ -3,12 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.assessment import Build, assess
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.container import Container
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.report.collectors import CollectorReport
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
 from tests.assess.secure import CONTAINER
 from tests.assess.snapshots import NOW, SNAPSHOT, WITHOUT_ZFS, answered, silent
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from exporter.app.lives import following_lives
 from exporter.assess.assessment import Build, assess
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.container import Container
 from exporter.facts.life import START_SECONDS_MAX
 from exporter.facts.reading import NOT_YET, Failed, Read, latest
 from exporter.facts.snapshot import Snapshot
 from exporter.report.container import ContainerReport
 from exporter.report.findings import Verdict
+from exporter.report.thresholds import Thresholds
 from tests.assess.secure import CGROUPS, CONTAINER, PROCESS, PROCESSES, UNIT, VOLUME
 from tests.assess.snapshots import NOW, SNAPSHOT
 from tests.assess.starting import (

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.assessment import Build, assess
-from exporter.assess.thresholds import Thresholds
-from exporter.assess.waivers import Waiver, with_waivers
+from exporter.assess.waivers import with_waivers
 from exporter.facts.snapshot import Snapshot
 from exporter.report.findings import Finding, Outcome, Severity, Verdict, WaiverState
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
+from exporter.report.waiver import Waiver
 from tests.assess.secure import CONTAINER, HOST
 from tests.assess.snapshots import NOW, SNAPSHOT, answered, silent
 

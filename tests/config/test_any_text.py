@@ -16,7 +16,7 @@ from exporter.config import (
 from exporter.config.settings import schema
 from exporter.config.statements import lines_of_keys
 from exporter.config.values import shown
-from tests.config.loaded import CLOCKS
+from tests.config.loaded import WORDS
 
 
 @given(st.text())
@@ -24,10 +24,10 @@ def test_any_text_is_a_configuration_or_a_config_error(tmp_path_factory: pytest.
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_bytes(text.encode(errors="surrogatepass"))
     with suppress(ConfigError):
-        load(path, clocks=CLOCKS)
+        load(path, words=WORDS)
 
 
-KEYS = st.sampled_from([*(".".join(path) for path in schema(CLOCKS).kinds), "clocks", "log", "x", "'a.b'.c"])
+KEYS = st.sampled_from([*(".".join(path) for path in schema(WORDS).kinds), "clocks", "log", "x", "'a.b'.c"])
 VALUES = st.recursive(
     st.one_of(
         st.booleans().map(lambda flag: str(flag).lower()),
@@ -54,7 +54,7 @@ def test_any_toml_of_known_keys_is_a_configuration_or_a_config_error(
     path.write_text("\n".join(f"{key} = {value}" for key, value in pairs))
     told: tuple[Problem, ...] = ()
     try:
-        load(path, clocks=CLOCKS)
+        load(path, words=WORDS)
     except ConfigError as error:
         told = error.problems
     assert all(len(problem.message) < 1000 and problem.line for problem in told)

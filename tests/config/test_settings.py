@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from exporter.assess.thresholds import Thresholds
 from exporter.config import (
     Config,
     ConfigError,
@@ -16,11 +15,12 @@ from exporter.config import (
 from exporter.config.settings import KINDS, schema
 from exporter.config.values import NotAllowed, podman_socket
 from exporter.facts.podman import PodmanSocket
-from tests.config.loaded import CLOCKS, config_of, problems_of
+from exporter.report.thresholds import Thresholds
+from tests.config.loaded import WORDS, config_of, problems_of
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
-    config = load(default=tmp_path / "none.toml", clocks=CLOCKS)
+    config = load(default=tmp_path / "none.toml", words=WORDS)
     assert config == Config()
     assert config.listen == ":9946"
     assert config.podman_sockets == (PodmanSocket("unix:///run/podman/podman.sock", ""),)
@@ -29,18 +29,18 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 def test_the_default_file_is_read_if_it_exists(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('listen = "127.0.0.1:1"')
-    assert load(default=path, clocks=CLOCKS).listen == "127.0.0.1:1"
-    assert load(default=path, clocks=CLOCKS).read_from == path
+    assert load(default=path, words=WORDS).listen == "127.0.0.1:1"
+    assert load(default=path, words=WORDS).read_from == path
 
 
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml: there is no such file: write it, or leave --config out"):
-        load(tmp_path / "none.toml", clocks=CLOCKS)
+        load(tmp_path / "none.toml", words=WORDS)
 
 
 def test_a_directory_is_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
-        load(tmp_path, clocks=CLOCKS)
+        load(tmp_path, words=WORDS)
 
 
 def test_every_setting_can_be_set(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_path_may_hold_an_equals_sign() -> None:
 
 
 def test_the_defaults_pass_every_rule() -> None:
-    config, known = Config(), schema(CLOCKS)
+    config, known = Config(), schema(WORDS)
     for lower, upper in known.ascending:
         assert known.defaults[lower] < known.defaults[upper]
     for path in KINDS:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from exporter.assess.assessment import Build, assess
-from exporter.assess.thresholds import Thresholds
-from exporter.assess.waivers import Waiver
 from exporter.present.metrics.exposition import render
+from exporter.report.thresholds import Thresholds
+from exporter.report.waiver import Waiver
 from exporter.sources.example import ExampleHost, load_recording
 
 ROOT = Path(__file__).parents[2]

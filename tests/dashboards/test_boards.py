@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.build import BOARDS, DIRECTORY, Board, path_of, rendered
 from dashboards.terms import RUNBOOKS
-from exporter.assess.thresholds import Thresholds
+from exporter.report.thresholds import Thresholds
 from tests.dashboards.boards import BY_NAME, QUERIES, panels
 from tests.promql import unknown_names
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.assess.thresholds import Thresholds
+from exporter.report.thresholds import Thresholds
 from tests.dashboards.boards import QUERIES, Query
 from tests.dashboards.example_prometheus import HOSTS, Prometheus
 from tests.dashboards.maybe_empty import ON_THE_EXAMPLE_HOST

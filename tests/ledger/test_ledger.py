@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from exporter.assess.kernel_counts import restart_loop
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.evidence import KillCount, KillCounts, RestartScheduled
 from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount, Store
+from exporter.report.thresholds import Thresholds
 
 UNIT, SLICE = "web.service", "/services.slice/services-web.slice"
 IDENTITIES = Identities({"a" * 64: "web"}, {UNIT: "web"}, {SLICE: frozenset({"web"})})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter.assess.thresholds import Thresholds
-from exporter.notify.delivery import Posting
 from exporter.notify.outbox import Outbox
+from exporter.notify.posting import Posting
 from exporter.notify.store import Store
+from exporter.report.thresholds import Thresholds
 from tests.notify.totals import NOW, ORIGIN, totals
 
 RESEND = 60.0

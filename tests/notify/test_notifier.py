@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter.assess.thresholds import Thresholds
 from exporter.config import Alertmanager
-from exporter.notify import Couriers, Notifier, Outbox, OutgoingNow, Store, couriers
-from exporter.notify.couriers import LONGEST_RETRY_SECONDS, Post, backoff_seconds
-from exporter.notify.delivery import Posting
+from exporter.notify import couriers
+from exporter.notify.couriers import LONGEST_RETRY_SECONDS, Couriers, Post, backoff_seconds
+from exporter.notify.notifier import Notifier, OutgoingNow
+from exporter.notify.outbox import Outbox
 from exporter.notify.post import Answer, post
+from exporter.notify.posting import Posting
+from exporter.notify.store import Store
+from exporter.report.thresholds import Thresholds
 from tests.notify.alertmanager import (
     Behaviour,
     FakeAlertmanager,
@@ -165,9 +168,12 @@ def test_waits_grow_up_to_a_bound_and_are_random(monkeypatch: pytest.MonkeyPatch
 AGENT = """
 import sys, threading
 from pathlib import Path
-from exporter.assess.thresholds import Thresholds
+from exporter.report.thresholds import Thresholds
 from exporter.config import Alertmanager
-from exporter.notify import Couriers, Notifier, OutgoingNow, Outbox, Store
+from exporter.notify.couriers import Couriers
+from exporter.notify.notifier import Notifier, OutgoingNow
+from exporter.notify.outbox import Outbox
+from exporter.notify.store import Store
 from tests.notify.totals import ORIGIN, totals
 url = sys.argv[2]
 outbox = Outbox(Store(Path(sys.argv[1])), ORIGIN, Thresholds(), (url,))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config import Alertmanager
-from exporter.notify import trial
+from exporter.notify.delivery import trial
 from exporter.notify.post import Answer, Result, post
 from tests.notify.alertmanager import Behaviour, accepts, alertmanager, answers, closes, wedged
 from tests.notify.totals import NOW, ORIGIN

@@ -15,9 +15,10 @@ import pytest
 
 from exporter.cli import main
 from exporter.config import Alertmanager
-from exporter.notify import Origin, alert
-from exporter.notify.delivery import Posting
+from exporter.notify import alert
+from exporter.notify.alert import Origin
 from exporter.notify.post import Result, post
+from exporter.notify.posting import Posting
 from tests.real_programs import alertmanager, asked, eventually, free_port, program
 
 ALERTMANAGER, PROMETHEUS = "prometheus-alertmanager", "prometheus"

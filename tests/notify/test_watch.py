@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.counts import Counts, Totals
 from exporter.notify.watch import Watch, after_report, after_totals, holding, joined
 from exporter.report.container import ContainerReport, Drift, LimitDrift
 from exporter.report.findings import Finding, Outcome, Severity, Verdict
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
 from tests.notify.totals import NOW, ORIGIN, judged, restarted, totals, with_unit
 
 LIMITS = Thresholds()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.limits.resources import limits_in_force
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -28,6 +27,7 @@ from exporter.report.container import (
 from exporter.report.findings import Verdict, WaiverReport, WaiverState
 from exporter.report.host import IdUse, NetworkReport, PoolUse, Report
 from exporter.report.notifications import DeliveryCount, LatencyHistogram, Notifications
+from exporter.report.thresholds import Thresholds
 from tests.present.checks import CAPABILITIES, CLOCK, DMESG, LOCKDOWN, PTRACE, READ_ONLY, ROOTFUL, SELINUX, finding
 
 MIB = 1024 * 1024

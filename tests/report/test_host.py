@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from exporter.assess.assessment import Build, assess
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.snapshot import Snapshot
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
 from tests.assess.snapshots import SNAPSHOT, WITHOUT_ZFS
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.assess.storage.volumes import MountedVolume, Sharer
-from exporter.assess.waivers import Waiver
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.host import Firewall, Host
@@ -14,6 +13,7 @@ from exporter.facts.process import ContainerProcesses, MountPoint
 from exporter.facts.reading import Reading
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
+from exporter.report.waiver import Waiver
 
 
 @dataclass(frozen=True, slots=True)

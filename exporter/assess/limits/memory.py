@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.report.container import MemoryJudgement
+from exporter.report.thresholds import Thresholds
 
 
 def working_set_bytes(level: CgroupLevel) -> int | None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.assess.limits.memory import judge_memory, working_set_bytes
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, PayloadUse
 from exporter.report.container import MemoryJudgement
+from exporter.report.thresholds import Thresholds
 from tests.assess.secure import CGROUPS, PAYLOAD_LEVEL, SERVICE_LEVEL, SLICE_LEVEL, with_level
 
 LIMITS = Thresholds()

@@ -7,13 +7,13 @@ import pytest
 
 from exporter.assess.assessment import Build, assess
 from exporter.assess.storage.volumes import AskedSources, MountedSources, VolumeHolder, holder_of, volumes_of
-from exporter.assess.thresholds import Thresholds
 from exporter.facts.container import Container, DeclaredMount
 from exporter.facts.process import ContainerProcesses, MountPoint, Process, ProcessTable
 from exporter.facts.reading import Absent
 from exporter.facts.snapshot import Snapshot
 from exporter.report.container import ContainerReport, LabelKind, VolumeReport
 from exporter.report.findings import Verdict
+from exporter.report.thresholds import Thresholds
 from tests.assess.secure import CONTAINER, DATA, ID, PROCESS, PROCESSES, ROOT, VOLUME
 from tests.assess.snapshots import SNAPSHOT, answered, silent
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from exporter.assess.assessment import Build, assess
 from exporter.assess.storage.datasets import quota_ratio
-from exporter.assess.thresholds import Thresholds
 from exporter.report.container import ContainerReport, LabelKind
 from exporter.report.findings import Verdict
 from exporter.report.host import Report
+from exporter.report.thresholds import Thresholds
 from exporter.sources.example import ExampleHost, load_recording
 from exporter.sources.example.script import FILLING, INTRUDED, KILLED, LOOPING
 from tests.effort import examples

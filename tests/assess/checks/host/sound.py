@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from exporter.assess.checks.host import HOST_CHECKS
 from exporter.assess.checks.subject import HostSubject
-from exporter.assess.waivers import Waiver
 from exporter.facts.host import Firewall, InputChain, SubIds, Updates
 from exporter.facts.reading import Failed
 from exporter.facts.storage import Pool, Storage
 from exporter.report.findings import Verdict
+from exporter.report.waiver import Waiver
 from tests.assess.secure import HOST
 from tests.assess.snapshots import NOW, answered
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.assess.waivers import Waiver
 from exporter.facts.host import Firewall, InputChain, SubIds, Updates
 from exporter.facts.reading import Absent, Failed
 from exporter.facts.storage import DeviceErrors, Pool, PoolStatus, Storage
 from exporter.report.findings import Verdict
+from exporter.report.waiver import Waiver
 from tests.assess.checks.host.sound import INPUT, SOUND, turned, with_host
 from tests.assess.snapshots import NOW, answered
 
