@@ -23,6 +23,7 @@ from exporter import __version__
 from exporter.app.collectors import COLLECTORS, Sources
 from exporter.app.diagnosis import Answers, Finding, State, finding_of
 from exporter.app.one_shot import DEADLINE_SECONDS, asked
+from exporter.app.pages import RenderedPages
 from exporter.config import Config, listen_address
 from exporter.facts.reading import Reading, SourceError
 from exporter.http import ServeError, Server
@@ -82,7 +83,7 @@ def state_directory_finding(path: Path) -> Finding:
 def listen_finding(listen: str) -> Finding:
     """Whether the agent could listen there, or does so already. The port is given back at once."""
     try:
-        Server(listen, report=_no_report, ready=lambda: False).close()
+        Server(listen, RenderedPages(_no_report, lambda: False)).close()
     except ServeError as error:
         if _bulkhead_answers(listen):
             return Finding("listen", State.OK, f"Bulkhead serves on {listen} already")

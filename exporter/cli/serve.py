@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     from exporter.app.collectors import build_sources  # noqa: PLC0415 - see above
     from exporter.app.doctor import has_containers  # noqa: PLC0415 - see above
     from exporter.app.example import build_example_agent  # noqa: PLC0415 - see above
+    from exporter.app.pages import RenderedPages  # noqa: PLC0415 - see above
     from exporter.http import ServeError, Server  # noqa: PLC0415 - see above
 
     logs.start(config.log.level)
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         example = True
     agent = build_example_agent(config) if example else build_agent(config)
     try:
-        server = Server(config.listen, agent.report, agent.ready, max_series=config.series.max_series)
+        server = Server(config.listen, RenderedPages(agent.report, agent.ready, config.series.max_series))
     except ServeError as error:
         complain(str(error))
         return FAILED

@@ -47,11 +47,11 @@ def load(
     flags: Mapping[str, object] | None = None,
     default: Path = DEFAULT_PATH,
     *,
-    words: Vocabulary,
+    words: Vocabulary | None,
 ) -> Config:
     """The settings of `path` (or of `default`, if it exists) under those of the flags.
 
-    `words` are the clocks and checks that the file may name. `flags` has
+    `words` are the clocks and checks that the file may name; None: what names them is passed over. `flags` has
     top keys of the file (listen, state_dir, podman_sockets); a flag that is None was not given. Raises ConfigError with
     every problem there is.
     """
@@ -131,6 +131,8 @@ def _judge(document: Mapping[str, object], known: Schema) -> tuple[dict[KeyPath,
     values: dict[KeyPath, Any] = {}
     wrong: list[_Wrong] = []
     for path, value in _settings(document, known):
+        if path[0] in known.passed_over:
+            continue
         kind = known.kinds.get(path)
         name = _dotted(path)
         if path[0] in known.tables and len(path) == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -165,10 +165,13 @@ class Schema:
     arrays: Mapping[KeyPath, ReadArray]  # of tables, each with problems of its own
     ascending: tuple[tuple[KeyPath, KeyPath], ...]
     defaults: Mapping[KeyPath, Any]  # of the keys in tables
+    passed_over: frozenset[str] = frozenset()  # top keys that another process judges
 
 
-def schema(words: Vocabulary) -> Schema:
-    """The schema, with a key in [clocks] for each clock, and waivers of these checks."""
+def schema(words: Vocabulary | None) -> Schema:
+    """The schema, with a key in [clocks] for each clock, and waivers of these checks; None: others judge both."""
+    if words is None:
+        return replace(schema(Vocabulary({}, CheckIds((), ()))), passed_over=frozenset({"clocks", "waivers"}))
     keys: dict[KeyPath, float] = {("clocks", f"{name}_seconds"): seconds for name, seconds in words.clocks.items()}
     return Schema(
         tables=("clocks", *TABLES),

@@ -1,29 +1,12 @@
-"""What each path answers. Reads nothing but the report it is given.
-
-A page is made once for all who ask at one moment: what was begun less than half a second before the question is the
-answer to it, plain and compressed. So a hundred scrapers cost what two of them cost.
-"""
+"""What is asked of whoever makes the pages: this process, or the collector at the other end of the link."""
 
 from __future__ import annotations
 
-import gzip
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
+from typing import Protocol
 
-from exporter.present.metrics.exposition import Exposition
-from exporter.present.negotiation import accepts_gzip, accepts_openmetrics
-from exporter.present.page import landing_page
-from exporter.report.host import Report
-
-_TEXT = "text/plain; charset=utf-8"
-_HTML = "text/html; charset=utf-8"
-_GZIP_LEVEL = 6  # level 9 takes four times as long for a few per cent
-_GZIP_FROM_BYTES = 1024
-_MOMENT_SECONDS = 0.5  # less than anybody scrapes again after
+TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,87 +14,17 @@ class Answer:
     """One answer, as it is sent."""
 
     body: bytes
-    content_type: str = _TEXT
+    content_type: str = TEXT
     status: HTTPStatus = HTTPStatus.OK
     varies: bool = False  # depends on what the client accepts
     is_gzip: bool = False
 
 
-class _Page:
-    """The page of one kind, as it was made last."""
-
-    def __init__(self, make: Callable[[], tuple[bytes, str]], clock: Callable[[], float]) -> None:
-        self._make = make
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._begun_at_seconds = float("-inf")
-        self._body = b""
-        self._content_type = ""
-        self._compressed: bytes | None = None
-
-    def answer(self, *, is_gzip: bool) -> Answer:
-        asked_at_seconds = self._clock()
-        with self._lock:
-            if asked_at_seconds - self._begun_at_seconds >= _MOMENT_SECONDS:
-                begun_at_seconds = self._clock()
-                self._body, self._content_type = self._make()
-                self._begun_at_seconds, self._compressed = begun_at_seconds, None
-            if not is_gzip or len(self._body) < _GZIP_FROM_BYTES:
-                return Answer(self._body, self._content_type, varies=True)
-            if self._compressed is None:
-                self._compressed = gzip.compress(self._body, _GZIP_LEVEL, mtime=0)
-            return Answer(self._compressed, self._content_type, varies=True, is_gzip=True)
-
-
-class Pages:
-    """What each path answers. Safe to use from several threads."""
-
-    def __init__(
-        self,
-        report: Callable[[], Report],
-        ready: Callable[[], bool],
-        exposition: Exposition,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._report = report
-        self._ready = ready
-        self._exposition = exposition
-        self._one_at_a_time = threading.Lock()  # the exposition has a memory
-        self._text = _Page(partial(self._metrics, None), clock)
-        self._openmetrics = _Page(partial(self._metrics, "application/openmetrics-text"), clock)
-        self._landing = _Page(self._landing_page, clock)
+class Pages(Protocol):
+    """What each path answers. Asked from several threads."""
 
     def answer(self, path: str, accept: str | None, accept_encoding: str | None) -> Answer:
-        """The page of a path. May raise anything that the report or a family raises."""
-        is_gzip = accepts_gzip(accept_encoding)
-        match path:
-            case "/metrics" if accepts_openmetrics(accept):
-                return self._openmetrics.answer(is_gzip=is_gzip)
-            case "/metrics":
-                return self._text.answer(is_gzip=is_gzip)
-            case "/":
-                return self._landing.answer(is_gzip=is_gzip)
-            case _:
-                words = b"not found: there are /, /metrics, /-/healthy and /-/ready\n"
-                return Answer(words, status=HTTPStatus.NOT_FOUND)
+        """The page of a path, for a client that takes this. May raise anything: that is 500."""
 
     def state(self, path: str) -> Answer:
-        """How the agent is: made at once, whatever becomes of pages."""
-        match path:
-            case "/-/healthy":
-                return Answer(b"healthy\n")
-            case "/-/ready" if self._ready():
-                return Answer(b"ready\n")
-            case "/-/ready":
-                words = b"not ready: some source has not been read for the first time yet\n"
-                return Answer(words, status=HTTPStatus.SERVICE_UNAVAILABLE)
-            case _:
-                return self.answer(path, None, None)
-
-    def _metrics(self, accept: str | None) -> tuple[bytes, str]:
-        report = self._report()
-        with self._one_at_a_time:
-            return self._exposition.render(report, accept)
-
-    def _landing_page(self) -> tuple[bytes, str]:
-        return landing_page(self._report()).encode("utf-8", "replace"), _HTML
+        """How the agent is, at a path below /-/: at once, whatever becomes of pages."""

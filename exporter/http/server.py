@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from exporter.http.connections import HttpServer, Patience
 from exporter.http.listen import resolved, unusable
 from exporter.http.pages import Pages
-from exporter.present.metrics.exposition import Exposition
-from exporter.present.metrics.guard import Bounds
-from exporter.report.host import Report
 
-_BOUNDS = Bounds()
 _PATIENCE = Patience()
 
 
@@ -22,14 +17,10 @@ class Server:
     def __init__(
         self,
         listen: str,
-        report: Callable[[], Report],
-        ready: Callable[[], bool],
-        *,
-        max_series: int = _BOUNDS.max_series,
+        pages: Pages,
         patience: Patience = _PATIENCE,
     ) -> None:
         family, host, port = resolved(listen)
-        pages = Pages(report, ready, Exposition(Bounds(max_series=max_series)))
         try:
             self._http = HttpServer((host, port), family, pages, patience)
         except OSError as error:

@@ -20,6 +20,7 @@ from exporter.app.doctor import (
     opening,
     state_directory_finding,
 )
+from exporter.app.pages import RenderedPages
 from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups, PayloadUse
 from exporter.facts.host import Host
@@ -155,7 +156,7 @@ def test_a_free_address_is_given_back() -> None:
 
 
 def test_bulkhead_itself_on_the_address_is_no_fault() -> None:
-    server = Server("127.0.0.1:0", cast("Any", None), lambda: False)
+    server = Server("127.0.0.1:0", RenderedPages(cast("Any", None), lambda: False))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     listen = f"127.0.0.1:{server.address[1]}"

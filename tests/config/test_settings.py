@@ -209,3 +209,14 @@ def test_the_defaults_pass_every_rule() -> None:
 def test_every_threshold_can_be_set() -> None:
     settable = {key for table, key in (path for path in KINDS if len(path) > 1) if table == "thresholds"}
     assert settable == {field.name for field in fields(Thresholds)}
+
+
+def test_a_process_that_knows_no_clock_and_no_check_passes_over_what_names_them(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    waiver = '[[waivers]]\ncontainer = "*"\ncheck = "x"\nreason = "y"\n'
+    path.write_text(f'listen = ":1"\n[clocks]\nzfs_seconds = 300\n{waiver}')
+    config = load(path, words=None)
+    assert (config.listen, config.clocks, config.waivers) == (":1", {}, ())
+    path.write_text("listn = 1\n")
+    with pytest.raises(ConfigError, match="did you mean listen"):
+        load(path, words=None)

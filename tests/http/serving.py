@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from exporter.app.pages import RenderedPages
 from exporter.http import Patience, Server
 from exporter.report.host import Report
 from tests.present.reports import rich_report
@@ -23,7 +24,7 @@ def running(
     patience: Patience = _PATIENCE,
     max_series: int = 50_000,
 ) -> Iterator[Server]:
-    server = Server(listen, report, ready, patience=patience, max_series=max_series)
+    server = Server(listen, RenderedPages(report, ready, max_series), patience)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from exporter.app.pages import RenderedPages
 from exporter.http import Patience, ServeError, Server
 from exporter.present.style import CONTENT_SECURITY_POLICY
 from exporter.report.host import Report
@@ -213,7 +214,7 @@ def test_a_closed_server_gives_its_port_back_and_may_be_closed_again() -> None:
 
 
 def test_a_server_that_never_served_can_be_closed() -> None:
-    server = Server("127.0.0.1:0", rich_report, lambda: True)
+    server = Server("127.0.0.1:0", RenderedPages(rich_report, lambda: True))
     server.close()
     server.serve_forever()
 
@@ -239,7 +240,7 @@ def test_an_address_in_use_is_told_in_one_sentence() -> None:
     with running() as server:
         host, port = server.address
         with pytest.raises(ServeError, match=rf"^cannot listen on {host}:{port}: the address is in use; .*ss -ltnp"):
-            Server(f"{host}:{port}", rich_report, lambda: True)
+            Server(f"{host}:{port}", RenderedPages(rich_report, lambda: True))
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_an_address_in_use_is_told_in_one_sentence() -> None:
 )
 def test_an_address_that_cannot_be_is_told_in_one_sentence(listen: str, words: str) -> None:
     with pytest.raises(ServeError, match=words) as caught:
-        Server(listen, rich_report, lambda: True)
+        Server(listen, RenderedPages(rich_report, lambda: True))
     assert "\n" not in str(caught.value)
 
 
@@ -268,7 +269,7 @@ def test_a_name_that_is_not_known_is_told_in_one_sentence(monkeypatch: pytest.Mo
     with pytest.raises(
         ServeError, match=r"^cannot listen on nowhere:9946: .*Name or service not known; give an address"
     ):
-        Server("nowhere:9946", rich_report, lambda: True)
+        Server("nowhere:9946", RenderedPages(rich_report, lambda: True))
 
 
 def test_a_port_that_is_denied_tells_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,4 +278,4 @@ def test_a_port_that_is_denied_tells_what_is_needed(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("socketserver.TCPServer.server_bind", denied)
     with pytest.raises(ServeError, match="ports below 1024 need root or CAP_NET_BIND_SERVICE"):
-        Server("127.0.0.1:80", rich_report, lambda: True)
+        Server("127.0.0.1:80", RenderedPages(rich_report, lambda: True))

@@ -1,0 +1,99 @@
+"""What the collector answers to the front: finished pages, and alerts that are due. Nothing else can be asked.
+
+Whatever the front says of alerts is believed only of those that it was given, and of each once: a front that is taken
+over can leave alerts unsent, as whoever has the network could, and can neither make an alert nor count one twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from typing import assert_never
+
+from exporter.http.pages import Pages
+from exporter.link.messages import (
+    KEYS_MAX,
+    Accepted,
+    Answer,
+    Done,
+    Due,
+    DueAnswer,
+    Failed,
+    News,
+    NewsAnswer,
+    Page,
+    PageAnswer,
+    Refused,
+    Rejected,
+    Request,
+    State,
+)
+from exporter.notify.couriers import Outgoing
+from exporter.notify.posting import Posting
+
+NEWS_SECONDS_MAX = 30.0
+"""How long a request for news may wait: it holds a connection."""
+
+
+class Answering:
+    """Answers each request. Called from several threads. `peers` are the Alertmanagers of the configuration."""
+
+    def __init__(self, pages: Pages, outgoing: Outgoing | None, peers: Collection[str]) -> None:
+        self._pages = pages
+        self._outgoing = outgoing
+        self._peers = frozenset(peers)
+        self._lock = threading.Lock()
+        self._given: dict[str, dict[str, Posting]] = {}  # by peer and key: what the front was given last
+        self._new = threading.Event()
+
+    def wake(self) -> None:
+        """There is something new to send."""
+        self._new.set()
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request of the front."""
+        match request:
+            case Page():
+                made = self._pages.answer(request.path, request.accept, request.accept_encoding)
+                return PageAnswer(made.status, made.content_type, made.body, made.varies, made.is_gzip)
+            case State():
+                made = self._pages.state(request.path)
+                return PageAnswer(made.status, made.content_type, made.body, made.varies, made.is_gzip)
+            case News():
+                is_new = self._new.wait(min(max(request.seconds, 0.0), NEWS_SECONDS_MAX))
+                self._new.clear()
+                return NewsAnswer(is_new)
+            case Due() | Accepted() | Rejected() | Failed():
+                return self._about_alerts(request)
+            case _:
+                assert_never(request)
+
+    def _about_alerts(self, request: Due | Accepted | Rejected | Failed) -> Answer:
+        peer = request.peer
+        if self._outgoing is None or peer not in self._peers:
+            return Refused("no such Alertmanager is configured here: restart both services after a change")
+        match request:
+            case Due():
+                postings = self._outgoing.postings(peer, min(max(request.most, 0), KEYS_MAX))
+                with self._lock:
+                    self._given[peer] = {posting.key: posting for posting in postings}
+                return DueAnswer(postings)
+            case Accepted():
+                if sent := self._taken_back(peer, request.keys):
+                    self._outgoing.note_accepted(peer, sent)
+            case Rejected():
+                for posting in self._taken_back(peer, (request.key,)):
+                    self._outgoing.note_rejected(peer, posting)
+            case Failed():
+                with self._lock:
+                    count = min(max(request.count, 0), len(self._given.pop(peer, {})))
+                if count:
+                    self._outgoing.note_failed(peer, count)
+            case _:
+                assert_never(request)
+        return Done()
+
+    def _taken_back(self, peer: str, keys: tuple[str, ...]) -> tuple[Posting, ...]:
+        with self._lock:
+            given = self._given.get(peer, {})
+            return tuple(given.pop(key) for key in dict.fromkeys(keys) if key in given)

@@ -1,0 +1,113 @@
+"""The front: pages and alerts that the collector has finished, at the other end of the link.
+
+It sees nothing of the host. While the collector does not answer, a page is an honest 503 that says why: the last page
+would show a host that may be gone. Alerts wait in the collector's outbox; whatever the front could not confirm is given
+to it again, and Alertmanager makes one of both.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from http import HTTPStatus
+from typing import TypeVar
+
+from exporter.http.pages import Answer
+from exporter.link.client import Link, NoAnswer
+from exporter.link.messages import (
+    Accepted,
+    Done,
+    Due,
+    DueAnswer,
+    Failed,
+    News,
+    NewsAnswer,
+    Page,
+    PageAnswer,
+    Rejected,
+    Request,
+    State,
+)
+from exporter.link.messages import Answer as LinkAnswer
+from exporter.notify.couriers import Couriers
+from exporter.notify.posting import Posting
+
+A = TypeVar("A", bound=LinkAnswer)
+
+NEWS_SECONDS = 20.0
+_PAUSE_SECONDS = 1.0
+log = logging.getLogger("bulkhead")
+
+
+class RemotePages:
+    """The pages of the collector."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def answer(self, path: str, accept: str | None, accept_encoding: str | None) -> Answer:
+        """The page of a path as the collector has made it; 503 while it does not answer."""
+        return self._asked(Page(path, accept, accept_encoding))
+
+    def state(self, path: str) -> Answer:
+        """Healthy is the front itself; ready is the collector."""
+        if path == "/-/healthy":
+            return Answer(b"healthy\n")
+        return self._asked(State(path))
+
+    def _asked(self, request: Page | State) -> Answer:
+        try:
+            made = self._link.ask(request, PageAnswer)
+        except NoAnswer as error:
+            return Answer(f"{error}\n".encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return Answer(made.body, made.content_type, HTTPStatus(made.status), made.varies, made.is_gzip)
+
+
+class RemoteOutgoing:
+    """What is due of the collector's outbox. While the collector does not answer, nothing is due."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._trouble = ""
+
+    def postings(self, peer: str, most: int) -> tuple[Posting, ...]:
+        """What this peer is to be sent now: first what is new to it."""
+        answer = self._asked(Due(peer, most), DueAnswer)
+        return answer.postings if answer else ()
+
+    def note_accepted(self, peer: str, sent: tuple[Posting, ...]) -> None:
+        """The peer has taken these."""
+        self._asked(Accepted(peer, tuple(posting.key for posting in sent)), Done)
+
+    def note_rejected(self, peer: str, sent: Posting) -> None:
+        """The peer does not take this one."""
+        self._asked(Rejected(peer, sent.key), Done)
+
+    def note_failed(self, peer: str, count: int) -> None:
+        """The peer did not take them this time."""
+        self._asked(Failed(peer, count), Done)
+
+    def _asked(self, request: Request, kind: type[A]) -> A | None:
+        try:
+            answer = self._link.ask(request, kind)
+        except NoAnswer as error:
+            if not self._trouble:
+                log.warning("the collector gives no alerts: they wait in it", extra={"reason": str(error)})
+            self._trouble = str(error)
+            return None
+        if self._trouble:
+            log.info("the collector gives alerts again")
+            self._trouble = ""
+        return answer
+
+
+def following_news(link: Link, couriers: Couriers, stop: threading.Event) -> None:
+    """Wake the couriers whenever the collector has something new to send, until `stop` is set."""
+    while not stop.is_set():
+        try:
+            is_new = link.ask(News(NEWS_SECONDS), NewsAnswer, more_seconds=NEWS_SECONDS).is_new
+        except NoAnswer:
+            stop.wait(_PAUSE_SECONDS)
+            is_new = True  # whatever came meanwhile
+        if is_new:
+            couriers.wake()

@@ -1,0 +1,121 @@
+"""What the front may ask of the collector, and what it gets: a fixed set, and data alone.
+
+MessagePack by msgspec, strictly: a field of another type or an unknown request is refused before anything is done. The
+front names alerts by their keys, which the collector has given it: it cannot make an alert.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from exporter.notify.posting import Posting
+
+KEYS_MAX = 64
+"""How many alerts one request may be about."""
+
+
+class Page(msgspec.Struct, frozen=True, tag=True):
+    """The page of a path, for a client that takes this."""
+
+    path: str
+    accept: str | None = None
+    accept_encoding: str | None = None
+
+
+class State(msgspec.Struct, frozen=True, tag=True):
+    """How the agent is: /-/healthy or /-/ready."""
+
+    path: str
+
+
+class Due(msgspec.Struct, frozen=True, tag=True):
+    """The alerts that are due to an Alertmanager, by its URL."""
+
+    peer: str
+    most: int
+
+
+class News(msgspec.Struct, frozen=True, tag=True):
+    """Wait until there is something new to send, for so long at most."""
+
+    seconds: float
+
+
+class Accepted(msgspec.Struct, frozen=True, tag=True):
+    """This Alertmanager has taken these alerts."""
+
+    peer: str
+    keys: tuple[str, ...]
+
+
+class Rejected(msgspec.Struct, frozen=True, tag=True):
+    """This Alertmanager does not take this alert."""
+
+    peer: str
+    key: str
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """This Alertmanager did not take so many alerts this time."""
+
+    peer: str
+    count: int
+
+
+class PageAnswer(msgspec.Struct, frozen=True, tag=True):
+    """A page, ready to be sent."""
+
+    status: int
+    content_type: str
+    body: bytes
+    varies: bool = False
+    is_gzip: bool = False
+
+
+class DueAnswer(msgspec.Struct, frozen=True, tag=True):
+    """Alerts, ready to be sent."""
+
+    postings: tuple[Posting, ...]
+
+
+class NewsAnswer(msgspec.Struct, frozen=True, tag=True):
+    """Whether there is something new to send."""
+
+    is_new: bool
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """It was noted."""
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """It was not done."""
+
+    reason: str
+
+
+Request: TypeAlias = Page | State | Due | News | Accepted | Rejected | Failed
+Answer: TypeAlias = PageAnswer | DueAnswer | NewsAnswer | Done | Refused
+
+_requests = msgspec.msgpack.Decoder(Request)
+_answers = msgspec.msgpack.Decoder(Answer)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encoded(message: Request | Answer) -> bytes:
+    """The body of a frame."""
+    return _encoder.encode(message)
+
+
+def request_of(body: bytes) -> Request:
+    """The request in a frame. Raises ValueError: it is no request."""
+    request: Request = _requests.decode(body)
+    return request
+
+
+def answer_of(body: bytes) -> Answer:
+    """The answer in a frame. Raises ValueError: it is no answer."""
+    answer: Answer = _answers.decode(body)
+    return answer

@@ -1,0 +1,153 @@
+"""The collector's end of the link: answers the front's requests, one a connection, each within its deadline.
+
+The kernel says who the peer is (SO_PEERCRED, unix(7)): only accounts that are allowed are answered. The number of
+connections is bounded; a front that floods, stalls or sends garbage costs itself, and no more of the collector than
+that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.link.framing import FrameError, receive_frame, send_frame
+from exporter.link.messages import Answer, Refused, Request, encoded, request_of
+from exporter.link.peer import peer_uid
+
+_REQUEST_BYTES_MAX = 64 * 1024
+_LOOK_SECONDS = 0.5
+log = logging.getLogger("bulkhead")
+
+
+class LinkError(Exception):
+    """The link cannot be made. The message is one sentence: what, where, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much the collector takes from the front."""
+
+    connections: int = 64  # at once
+    request_seconds: float = 5  # for a whole request to arrive
+    answer_seconds: float = 10  # for an answer to leave
+
+
+_BOUNDS = Bounds()
+
+
+def listening(path: Path, group_id: int = -1) -> socket.socket:
+    """A socket that listens at `path`, which accounts of that group may connect to. Raises LinkError.
+
+    What a collector that was killed has left there is replaced; where another collector listens, nothing is touched.
+    """
+    try:
+        _remove_stale(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o660)
+        if group_id >= 0:
+            os.chown(path, -1, group_id)
+        listener.listen(_BOUNDS.connections)
+    except OSError as error:
+        listener.close()
+        raise _unusable(path, error) from error
+    return listener
+
+
+def _unusable(path: Path, error: OSError) -> LinkError:
+    reason = error.strerror or str(error)
+    return LinkError(f"cannot listen at {path}: {reason}; its directory has to be there and writable")
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        is_socket = stat.S_ISSOCK(path.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if not is_socket:
+        raise LinkError(f"{path} is no socket: move it away")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        knock.settimeout(1)
+        with contextlib.suppress(ConnectionRefusedError):
+            knock.connect(str(path))
+            raise LinkError(f"a collector listens at {path} already: stop it first")
+    path.unlink()
+
+
+class LinkServer:
+    """Answers on a listening socket until it is told to stop."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        uids: frozenset[int],
+        answer: Callable[[Request], Answer],
+        bounds: Bounds = _BOUNDS,
+    ) -> None:
+        self._listener = listener
+        self._uids = uids
+        self._answer = answer
+        self._bounds = bounds
+        self._free = threading.BoundedSemaphore(bounds.connections)
+        self._strangers: set[int] = set()  # accounts that were refused, and logged
+
+    def run(self, stop: threading.Event) -> None:
+        """Answer until `stop` is set, each connection in a thread of its own."""
+        self._listener.settimeout(_LOOK_SECONDS)
+        with self._listener:
+            while not stop.is_set():
+                try:
+                    connection, _ = self._listener.accept()
+                except TimeoutError:
+                    continue
+                except OSError as error:  # out of files: the connection stays in the queue
+                    log.debug("no connection of the front was taken", extra={"reason": str(error)})
+                    stop.wait(_LOOK_SECONDS)
+                    continue
+                self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
+        uid = peer_uid(connection)
+        if uid not in self._uids:
+            if uid not in self._strangers and len(self._strangers) < self._bounds.connections:
+                self._strangers.add(uid)
+                log.warning("an account that is not the front's asked the collector: refused", extra={"uid": uid})
+            connection.close()
+        elif not self._free.acquire(blocking=False):
+            connection.close()
+        else:
+            try:
+                threading.Thread(target=self._serve, args=(connection,), name="link", daemon=True).start()
+            except RuntimeError:  # no thread can be started
+                self._free.release()
+                connection.close()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                ends_at = time.monotonic() + self._bounds.request_seconds
+                request = request_of(receive_frame(connection, _REQUEST_BYTES_MAX, ends_at))
+                answer = self._answered(request)
+                send_frame(connection, encoded(answer), time.monotonic() + self._bounds.answer_seconds)
+        except (FrameError, ValueError, OSError) as error:
+            log.debug("a request of the front was not answered", extra={"reason": str(error)})
+        finally:
+            self._free.release()
+
+    def _answered(self, request: Request) -> Answer:
+        try:
+            return self._answer(request)
+        except Exception:  # a bug in one answer must be seen, and must not end the collector
+            log.exception("a request of the front could not be answered", extra={"request": type(request).__name__})
+            return Refused("internal error: the log of the collector has the details")

@@ -1,0 +1,149 @@
+"""The front and the collector over a real socket: pages, alerts, and each without the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exporter.app.collector import Answering
+from exporter.app.front import RemoteOutgoing, RemotePages, following_news
+from exporter.app.pages import RenderedPages
+from exporter.config import Alertmanager
+from exporter.link.client import Link
+from exporter.link.server import Bounds, LinkServer, listening
+from exporter.notify.couriers import Couriers
+from exporter.notify.notifier import Notifier, OutgoingNow
+from exporter.notify.outbox import Outbox
+from exporter.notify.store import Store
+from exporter.report.thresholds import Thresholds
+from tests.notify.alertmanager import Behaviour, accepts, alertmanager, answers, wedged
+from tests.notify.totals import ORIGIN, totals
+from tests.present.reports import rich_report
+
+PATIENCE_SECONDS = 20
+OWN = frozenset({os.getuid()})
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    ends_at = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        if time.monotonic() > ends_at:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@dataclass(frozen=True)
+class Collector:
+    notifier: Notifier
+    outbox: Outbox
+
+
+@contextlib.contextmanager
+def collecting(directory: Path, url: str = "") -> Iterator[Collector]:
+    """A collector with an outbox on disk, as long as it lives."""
+    peers = (url,) if url else ()
+    outbox = Outbox(Store(directory), ORIGIN, Thresholds(), peers)
+    outgoing = OutgoingNow(outbox) if url else None
+    answering = Answering(RenderedPages(rich_report, lambda: True), outgoing, peers)
+    stop = threading.Event()
+    server = LinkServer(listening(directory / "c.sock"), OWN, answering.answer, Bounds(request_seconds=30))
+    thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield Collector(Notifier(outbox, answering.wake), outbox)
+    finally:
+        stop.set()
+        thread.join(PATIENCE_SECONDS)
+        outbox.close()
+
+
+@contextlib.contextmanager
+def fronting(directory: Path, url: str) -> Iterator[None]:
+    """A front that sends alerts, as long as it lives."""
+    link = Link(directory / "c.sock", PATIENCE_SECONDS, OWN)
+    couriers = Couriers(RemoteOutgoing(link), (Alertmanager(url, timeout_seconds=0.3),), 60.0)
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=couriers.run, args=(stop,), daemon=True),
+        threading.Thread(target=following_news, args=(link, couriers, stop), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        threads[0].join(PATIENCE_SECONDS)
+
+
+def kill(collector: Collector) -> None:
+    collector.notifier.see_totals(totals(web=0))
+    collector.notifier.see_totals(totals(web=1))
+
+
+def test_pages_of_the_front_are_those_of_the_collector(tmp_path: Path) -> None:
+    here = RenderedPages(rich_report, lambda: True)
+    with collecting(tmp_path):
+        pages = RemotePages(Link(tmp_path / "c.sock", PATIENCE_SECONDS, OWN))
+        for path, accept, encoding in (
+            ("/metrics", None, None),
+            ("/metrics", "application/openmetrics-text", "gzip"),
+            ("/", None, "gzip"),
+            ("/nowhere", None, None),
+        ):
+            assert pages.answer(path, accept, encoding) == here.answer(path, accept, encoding)
+        assert pages.state("/-/ready") == here.state("/-/ready")
+
+
+def test_without_a_collector_a_page_is_503_that_says_why_and_the_front_is_healthy_and_not_ready(tmp_path: Path) -> None:
+    pages = RemotePages(Link(tmp_path / "c.sock", 1, OWN))
+    answer = pages.answer("/metrics", None, None)
+    assert answer.status == 503
+    assert b"systemctl status bulkhead-collector" in answer.body
+    assert pages.state("/-/ready").status == 503
+    assert pages.state("/-/healthy").status == 200
+
+
+def test_a_kill_reaches_alertmanager_through_the_front_at_once_and_once(tmp_path: Path) -> None:
+    with alertmanager() as fake, collecting(tmp_path, fake.url) as collector, fronting(tmp_path, fake.url):
+        began = time.monotonic()
+        kill(collector)
+        assert fake.came.acquire(timeout=PATIENCE_SECONDS)
+        assert time.monotonic() - began < 10
+        assert eventually(lambda: collector.notifier.notifications().queued == 0)
+        assert fake.names() == ["web"]
+
+
+@pytest.mark.parametrize("ill", [wedged, answers(500)])
+def test_what_no_alertmanager_took_waits_in_the_collector(tmp_path: Path, ill: Behaviour) -> None:
+    with alertmanager(ill) as fake, collecting(tmp_path, fake.url) as collector:
+        kill(collector)
+        with fronting(tmp_path, fake.url):
+            assert eventually(lambda: len(fake.requests) > 0)
+        # The front has died; another one finds the collector's word.
+        fake.behaviour = accepts
+        assert collector.notifier.notifications().queued == 1
+        with fronting(tmp_path, fake.url):
+            assert eventually(lambda: fake.names() == ["web"])
+            assert eventually(lambda: collector.notifier.notifications().queued == 0)
+
+
+def test_a_collector_that_restarts_loses_and_repeats_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with alertmanager() as fake, fronting(tmp_path, fake.url):
+        with collecting(tmp_path, fake.url) as collector:
+            kill(collector)
+            assert eventually(lambda: fake.names() == ["web"])
+            assert eventually(lambda: collector.notifier.notifications().queued == 0)
+        with collecting(tmp_path, fake.url) as again:
+            again.notifier.see_totals(totals(web=1, db=0))
+            again.notifier.see_totals(totals(web=1, db=1))
+            assert eventually(lambda: sorted(fake.names()) == ["db", "web"])
+    assert "the collector gives no alerts: they wait in it" in caplog.text
