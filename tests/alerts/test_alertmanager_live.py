@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import inspect
 import json
 import re
 import shutil
@@ -19,10 +20,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
+from exporter.notify import alert
+from exporter.notify.alert import Origin
 from tests.alerts.test_alertmanager import ALERTS, CONFIG, uncommented
 from tests.real_programs import alertmanager, asked, eventually
 
@@ -44,7 +47,7 @@ MUTES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "a dead agent the rest of its host": (
         {"alertname": "BulkheadAgentDown", "severity": "critical", "condition": "unreachable", **HOST},
-        {"alertname": "BulkheadOomKill", "severity": "critical", **WEB},
+        {"alertname": "BulkheadOomKillUnattributed", "severity": "critical", **HOST},
     ),
     "a loop that the container is missing": (
         {"alertname": "BulkheadRestartLoop", "severity": "critical", "condition": "looping", **WEB},
@@ -80,13 +83,23 @@ MUTES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"alertname": "BulkheadIdsOverlap", "severity": "critical", "kind": "uid", **HOST},
     ),
 }
-# What nobody may mute: the same trouble elsewhere, and the watchdog.
+# What the agent sends itself, of this very host: a dead agent sends nothing, so these are news whatever scrapes say.
+OWN = HOST | {"container": "own"}
+SENT_BY_THE_AGENT = [
+    {"alertname": "BulkheadOomKill", "severity": "critical", **OWN},
+    {"alertname": "BulkheadRestartLoop", "severity": "critical", "condition": "looping", **OWN},
+    {"alertname": "BulkheadRestartLoop", "severity": "critical", "condition": "gave_up", "state": "failed", **OWN},
+    {"alertname": "BulkheadCriticalCheckFailing", "severity": "critical", "check": "not_privileged", **OWN},
+    {"alertname": "BulkheadLimitNotApplied", "severity": "critical", "resource": "pids", **OWN},
+]
+# What nobody may mute: the same trouble elsewhere, what the agent sends itself, and the watchdog.
 WATCHDOG = {"alertname": "BulkheadWatchdog", "severity": "none"}
 LOUD = [
     WATCHDOG,
     {"alertname": "BulkheadWatchdog", "severity": "none", **HOST},
     {"alertname": "BulkheadOomKill", "severity": "critical", **WEB, "instance": "host2"},
     {"alertname": "BulkheadMemoryNearLimit", "severity": "warning", **HOST, "instance": "host3", "container": "db"},
+    *SENT_BY_THE_AGENT,
 ]
 
 
@@ -201,6 +214,24 @@ def test_an_alert_that_says_more_mutes_the_other_while_it_fires(shipped: tuple[s
         tell(url, source, over=True)
     assert eventually(lambda: muted(url) == [])
     tell(url, target, over=True)
+
+
+def test_what_the_agent_sends_itself_is_known_in_full() -> None:
+    origin = Origin("host1", "bulkhead")
+    sent = (
+        alert.oom_kill(origin, "own", 1, 0.0),
+        alert.looping(origin, "own", 5, 0.0),
+        alert.gave_up(origin, "own", 0.0),
+        alert.wall_lost(origin, "own", "not_privileged", "", 0.0),
+        alert.limit_not_applied(origin, "own", "pids", 0.0),
+    )
+    names = {one.labels["alertname"] for one in sent}
+    assert names == {labels["alertname"] for labels in SENT_BY_THE_AGENT}
+    assert len(sent) == len([name for name, _ in inspect.getmembers(alert, inspect.isfunction) if _makes_alerts(name)])
+
+
+def _makes_alerts(name: str) -> bool:
+    return get_type_hints(getattr(alert, name)).get("return") is alert.Alert and not name.startswith("_")
 
 
 def test_each_severity_reaches_its_receiver_and_a_muted_alert_none(shipped: tuple[str, Heard]) -> None:
