@@ -74,15 +74,17 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build, config.waivers))
     make_report = logging_waivers(judged)
     followers = [*_event_followers(sources, pollers), *books.followers]
+    proofs = {"keeper": books.silence}
     if notifier is None or couriers is None:
         listeners |= _listeners(sources.context, pollers, {})
-        return Agent(tuple(pollers.values()), tuple(followers), make_report)
+        return Agent(tuple(pollers.values()), tuple(followers), make_report, proofs)
     alerts = HostAlerts(config, notifier, make_report)
     listeners |= _listeners(sources.context, pollers, dict.fromkeys(WATCHED, alerts.poke))
     agent = Agent(
         tuple(pollers.values()),
         (*followers, couriers.run, lambda stop: alerts.follow(agent, stop)),
         alerts.make_report,
+        proofs,
     )
     return agent
 

@@ -144,12 +144,16 @@ class HostLedger:
 
     def ledger_reading(self) -> Reading[None]:
         """Whether the totals are kept on disk, and when they were last settled."""
-        silent_seconds = self.keeper.silent_seconds
-        settled: Read[None] = Read(None, time.time() - silent_seconds, 0.0)
-        problem = self.ledger.totals().problem
-        if silent_seconds > _SILENCE_SECONDS:
-            problem = f"nothing was counted for {silent_seconds:.0f} s; see the log, and report it"
+        settled: Read[None] = Read(None, time.time() - self.keeper.silent_seconds, 0.0)
+        problem = self.silence() or self.ledger.totals().problem
         return Failed(problem, 0.0, settled) if problem else settled
+
+    def silence(self) -> str:
+        """That nothing is counted, in words; "" while the keeper settles."""
+        silent_seconds = self.keeper.silent_seconds
+        if silent_seconds <= _SILENCE_SECONDS:
+            return ""
+        return f"nothing was counted for {silent_seconds:.0f} s; see the log, and report it"
 
     def event_counts(self) -> tuple[EventCount, ...]:
         """What came over the two streams."""

@@ -74,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from exporter.app.doctor import has_containers  # noqa: PLC0415 - see above
     from exporter.app.example import build_example_agent  # noqa: PLC0415 - see above
     from exporter.app.pages import RenderedPages  # noqa: PLC0415 - see above
+    from exporter.app.proofs import proofs_of  # noqa: PLC0415 - see above
     from exporter.http import ServeError, Server  # noqa: PLC0415 - see above
 
     logs.start(config.log.level)
@@ -90,7 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     process.raise_open_files_limit()
     if not example:
         process.tell_what_root_would_add()
-    ended_as_asked = process.run(agent, server, "the example host" if example else "this host")
+    if example:
+        ended_as_asked = process.run(agent, server, "the example host")
+    else:
+        ended_as_asked = process.run(agent, server, "this host", proofs_of(agent, server))
     return OK if ended_as_asked else FAILED
 
 

@@ -79,7 +79,13 @@ class HttpServer(ThreadingHTTPServer):
         self.crowd: Crowd[socket.socket] = Crowd(
             patience.connections, patience.connections_per_client, patience.stalled_seconds
         )
+        self.turned_at_seconds = time.monotonic()
+        """When the accepting loop last came round, by the monotonic clock."""
         super().__init__(address, _Handler)
+
+    def service_actions(self) -> None:
+        """Note that the accepting loop turns; called at each turn."""
+        self.turned_at_seconds = time.monotonic()
 
     def server_bind(self) -> None:
         """Bind: one socket for IPv4 and IPv6 where every address is asked for."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from exporter.http.connections import HttpServer, Patience
 from exporter.http.listen import resolved, unusable
 from exporter.http.pages import Pages
 
 _PATIENCE = Patience()
+# The loop turns ten times a second; a host that is starved may stand still for seconds.
+_TURN_SECONDS = 30.0
 
 
 class Server:
@@ -21,8 +24,9 @@ class Server:
         patience: Patience = _PATIENCE,
     ) -> None:
         family, host, port = resolved(listen)
+        self._pages = pages
         try:
-            self._http = HttpServer((host, port), family, pages, patience)
+            self._http = HttpServer((host, port), family, self._pages, patience)
         except OSError as error:
             raise unusable(listen, error) from error
         self._state = threading.Lock()
@@ -41,6 +45,15 @@ class Server:
                 return
             self._serving = True
         self._http.serve_forever(poll_interval=0.1)
+
+    def make_page(self) -> None:
+        """Make the page of metrics as for a scrape. Returns when it is made; raises what made it fail."""
+        self._pages.answer("/metrics", None, None)
+
+    def stall(self) -> str:
+        """That no connection is accepted, in words; "" while the accepting loop turns."""
+        seconds = time.monotonic() - self._http.turned_at_seconds
+        return f"the accepting loop has stood still for {seconds:.0f} s" if seconds > _TURN_SECONDS else ""
 
     def close(self) -> None:
         """Take no new connection, let running answers finish, give the port back. May be called again."""

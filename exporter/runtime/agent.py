@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from exporter.report.host import Report
 from exporter.runtime.poller import Poller
+from exporter.runtime.watchdog import Proof
 
 
 class Agent:
-    """Pollers, event followers, and the report that is made of them when it is asked for."""
+    """Pollers, event followers, and the report that is made of them when it is asked for.
+
+    `proofs` show that the followers do their work.
+    """
 
     def __init__(
         self,
         pollers: tuple[Poller[Any], ...],
         followers: tuple[Callable[[threading.Event], None], ...],
         make_report: Callable[[], Report],
+        proofs: Mapping[str, Proof] | None = None,
     ) -> None:
+        self.proofs = proofs or {}
         self._pollers = pollers
         self._followers = followers
         self._make_report = make_report

@@ -6,6 +6,7 @@ handler, so nothing can be interrupted halfway. `SimpleQueue.put` is made to be 
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import queue
@@ -13,11 +14,13 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Protocol
 
 from exporter import __version__
 from exporter.runtime.agent import Agent
 from exporter.runtime.sdnotify import notify, watchdog_seconds
+from exporter.runtime.watchdog import Proof, Watchdog
 
 log = logging.getLogger("bulkhead")
 
@@ -42,10 +45,11 @@ class HttpServer(Protocol):
         """End `serve_forever` and give the port back."""
 
 
-def run(agent: Agent, server: HttpServer, subject: str) -> bool:
+def run(agent: Agent, server: HttpServer, subject: str, proofs: Mapping[str, Proof] | None = None) -> bool:
     """Serve until told to stop. False: the server ended without being told.
 
-    `subject` is what is served, in words: this host, the example host.
+    `subject` is what is served, in words: this host, the example host. Where systemd has a watchdog it is pinged while
+    all of `proofs` hold; without a watchdog none of them is asked.
     """
     url = url_to_open(*server.address)
     happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
@@ -57,7 +61,7 @@ def run(agent: Agent, server: HttpServer, subject: str) -> bool:
     if sys.stdout.isatty():
         print(f"Bulkhead serves {subject}: open {url} (Ctrl-C ends it)", file=sys.stderr)
     try:
-        return _wait(happenings)
+        return _wait(happenings, _watchdog(proofs or {}))
     finally:
         notify("STOPPING=1")
         agent.stop()
@@ -104,12 +108,20 @@ def _serve(server: HttpServer, happenings: queue.SimpleQueue[Happening]) -> None
         happenings.put(None)
 
 
-def _wait(happenings: queue.SimpleQueue[Happening]) -> bool:
+def _watchdog(proofs: Mapping[str, Proof]) -> Watchdog | None:
+    if not watchdog_seconds():
+        return None
+    faulthandler.enable()  # systemd's SIGABRT then has the journal get where each thread stood
+    return Watchdog(proofs)
+
+
+def _wait(happenings: queue.SimpleQueue[Happening], watchdog: Watchdog | None = None) -> bool:
     while True:
+        if watchdog is not None:
+            watchdog.look()
         try:
             happening = happenings.get(timeout=min(watchdog_seconds() or _WAKE_SECONDS, _WAKE_SECONDS))
         except queue.Empty:
-            notify("WATCHDOG=1")
             continue
         if happening is signal.SIGHUP and not sys.stdin.isatty():
             log.info("SIGHUP changes nothing: the configuration is read at the start only, so restart to apply it")

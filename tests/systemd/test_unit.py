@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.app import ledger as app_ledger
+from exporter.app import proofs
 from exporter.config import Config, listen_address
+from exporter.http import server as http_server
 
 UNIT = Path(__file__).parents[2] / "systemd" / "bulkhead.service"
 
@@ -42,7 +45,16 @@ def test_it_keeps_six_capabilities_and_no_more(service: dict[str, list[str]]) ->
 
 def test_what_systemd_waits_for_is_what_the_agent_says(service: dict[str, list[str]]) -> None:
     assert service["Type"] == ["notify"]
-    assert "WatchdogSec" in service
+    assert service["WatchdogSec"] == ["60s"]
+
+
+def test_the_unit_says_what_the_watchdog_proves_and_how_long_each_proof_may_take() -> None:
+    comment = UNIT.read_text().partition("TimeoutStartSec")[0].partition("RestartSec")[2]
+    assert app_ledger._SILENCE_SECONDS == 90
+    assert (proofs._PAGE_SECONDS, proofs._PAUSE_SECONDS) == (30, 15)
+    assert http_server._TURN_SECONDS == 30
+    for words in ("in the last 90 s", "within 30 s", "15 s after the other", "turned in the last 30 s"):
+        assert words in comment
 
 
 def test_the_state_of_the_clock_can_be_read_and_nothing_can_set_it(service: dict[str, list[str]]) -> None:
