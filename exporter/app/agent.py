@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,18 @@ from exporter.app.alerts import WATCHED, HostAlerts, delivery_of
 from exporter.app.build import build_of
 from exporter.app.collectors import COLLECTORS, Collector, Sources, build_sources, clock_seconds, problems_of
 from exporter.app.context import Context
+from exporter.app.figures import FigureReader
 from exporter.app.ledger import AnsweringPollers, HostLedger, open_ledger
 from exporter.app.lives import following_lives
 from exporter.app.report_log import logging_overdue_starts, logging_waivers
 from exporter.assess.assessment import assess
 from exporter.config import Config
-from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.evidence import ContainerEvent
-from exporter.facts.reading import NOT_YET, Failed, Read, Reading
+from exporter.facts.reading import Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.ledger.keeper import nothing_more
 from exporter.runtime.agent import Agent
-from exporter.runtime.poller import Clock, Poller, no_problems, read_once
+from exporter.runtime.poller import Clock, Poller
 
 Pollers = dict[str, Poller[Any]]
 Listener = Callable[[], None]
@@ -69,7 +68,8 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         AnsweringPollers.of(pollers),
         on_totals=notifier.see_totals if notifier else nothing_more,
     )
-    taken = following_lives(partial(_snapshot, sources, books, pollers, _figures(sources, pollers["cgroup"])))
+    figures = FigureReader(sources.ground.cgroup, sources.slices, pollers["cgroup"])
+    taken = following_lives(partial(_snapshot, sources, books, pollers, figures))
     build = build_of(config)
     judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build, config.waivers))
     make_report = logging_waivers(judged)
@@ -133,26 +133,13 @@ def _event_followers(sources: Sources, pollers: Pollers) -> tuple[Callable[[thre
     return tuple(follower(collector) for collector in COLLECTORS if collector.wakes)
 
 
-def _figures(sources: Sources, walk: Poller[None]) -> Callable[[], Reading[tuple[ContainerCgroups, ...]]]:
-    """The figures of cgroups, read for each report; the clock of their collector walks to new containers."""
-    before: Reading[tuple[ContainerCgroups, ...]] = NOT_YET
-
-    def read() -> Reading[tuple[ContainerCgroups, ...]]:
-        nonlocal before
-        before = read_once(sources.ground.cgroup.read, no_problems, before)
-        before = _with_problems(before, (*_trouble_of_walks(walk), *sources.slices.problems))
-        return before
-
-    return read
-
-
 def _snapshot(
     sources: Sources,
     books: HostLedger,
     pollers: Pollers,
-    read_figures: Callable[[], Reading[tuple[ContainerCgroups, ...]]],
+    reader: FigureReader,
 ) -> Snapshot:
-    empty_slices, figures = sources.slices.read(), read_figures()
+    empty_slices, figures = reader.read()
     readings: dict[str, Any] = {name: poller.reading() for name, poller in pollers.items()} | {"cgroup": figures}
     streams: dict[str, Any] = {one.name: sources.by_name[one.name] for one in COLLECTORS if one.wakes}
     return Snapshot(
@@ -169,24 +156,6 @@ def _snapshot(
         ledger=books.ledger_reading(),
         **readings,
     )
-
-
-def _trouble_of_walks(walk: Poller[None]) -> tuple[str, ...]:
-    """Why new containers may not be among those that are read: their files answer, and nobody finds more of them."""
-    match walk.reading():
-        case Failed(reason=reason) if walk.answered():
-            return (f"new containers are not found: {reason}",)
-        case _:
-            return ()
-
-
-def _with_problems(
-    reading: Reading[tuple[ContainerCgroups, ...]], others: tuple[str, ...]
-) -> Reading[tuple[ContainerCgroups, ...]]:
-    if not isinstance(reading, Read):
-        return reading
-    of_files = tuple(reason for tree in reading.value for reason in tree.unreadable)
-    return replace(reading, problems=(*others, *of_files)[:5])
 
 
 def poking_when_new(poller: Poller[Any], known: Callable[[], frozenset[object]]) -> Callable[[], None]:

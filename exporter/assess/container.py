@@ -83,7 +83,7 @@ def _subject(known: KnownContainer, overview: Overview, volumes: tuple[MountedVo
         user=known.user,
         container=known.container if podman_now else None,
         processes=known.processes if processes_now else None,
-        cgroups=known.cgroups,
+        cgroups=known.cgroups if isinstance(snapshot.cgroup, Read) else None,
         unit=known.unit if isinstance(snapshot.systemd, Read) else None,
         host=fresh(snapshot.host),
         running=known.state in AWAKE_STATES,

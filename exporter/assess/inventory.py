@@ -13,7 +13,7 @@ from exporter.facts.cgroup import ContainerCgroups, unit_of
 from exporter.facts.container import Container, full_name
 from exporter.facts.naming import own_name, user_of
 from exporter.facts.process import Conmon, ContainerProcesses
-from exporter.facts.reading import Read, fresh, latest
+from exporter.facts.reading import Read, latest
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.unit import Quadlet, Unit
 
@@ -49,7 +49,7 @@ class KnownContainer:
 
 def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     """Every container of the host, by name."""
-    cgroups = {one.container_id: one for one in fresh(snapshot.cgroup) or ()}
+    cgroups = {one.container_id: one for one in latest(snapshot.cgroup) or ()}
     table = latest(snapshot.process)
     processes = {one.container_id: one for one in table.containers} if table else {}
     conmons = {one.container_id: one for one in table.conmons} if table else {}

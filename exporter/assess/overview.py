@@ -73,7 +73,7 @@ def overview_of(
         snapshot,
         thresholds,
         waivers,
-        occupants=occupants_by_path(fresh(snapshot.cgroup) or ()),
+        occupants=occupants_by_path(latest(snapshot.cgroup) or ()),
         names={one.id: one.name for one in containers},
         counts={counts.name: counts for counts in snapshot.totals.containers} if snapshot.totals else {},
         units={unit.name: unit for unit in fresh(snapshot.systemd) or ()},

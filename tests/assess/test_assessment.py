@@ -46,6 +46,19 @@ def test_a_silent_proc_never_passes_a_check_on_its_last_answer() -> None:
     assert report.containers[0].datasets, "which dataset is whose is still shown"
 
 
+def test_cgroups_that_hang_show_their_last_figures_and_pass_no_check_on_them() -> None:
+    report = report_of(replace(SNAPSHOT, cgroup=silent(answered((CGROUPS,)))))
+    whole = report_of(SNAPSHOT).containers[0]
+    shown = report.containers[0]
+    assert (shown.cgroups, shown.memory, shown.limits_in_force) == (CGROUPS, whole.memory, whole.limits_in_force)
+    assert {name for name, verdict in verdicts(report).items() if verdict is Verdict.UNKNOWN} >= {
+        *("memory_limited", "cpu_limited", "pids_limited", "own_slice", "rootful", "limits_applied"),
+    }
+    assert not any(drift.holds for drift in shown.limit_drifts)
+    (cgroup,) = (one for one in report.collectors if one.name == "cgroup")
+    assert (cgroup.success, cgroup.age_seconds) == (False, 5)
+
+
 def test_a_missing_container_is_not_judged() -> None:
     report = report_of(replace(SNAPSHOT, podman=answered(()), cgroup=answered(())))
     assert report.containers[0].state == "missing"
