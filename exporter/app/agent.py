@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from exporter.app.alerts import WATCHED, HostAlerts, delivery_of
+from exporter.app.alerts import WATCHED, Delivery, HostAlerts, delivery_of
 from exporter.app.build import build_of
 from exporter.app.collectors import COLLECTORS, Collector, Sources, build_sources, clock_seconds, problems_of
 from exporter.app.context import Context
@@ -35,7 +35,11 @@ Pollers = dict[str, Poller[Any]]
 Listener = Callable[[], None]
 
 
-def build_agent(config: Config, root: Path = Path("/")) -> Agent:
+def build_agent(
+    config: Config,
+    root: Path = Path("/"),
+    make_delivery: Callable[[Config], Delivery | None] = delivery_of,
+) -> Agent:
     """The agent of this host, ready to start."""
     opened = open_ledger(config, root)
 
@@ -48,7 +52,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         remembered_units=lambda: opened.ledger.units().values(),
         hear=hear_podman,
     )
-    notifier, couriers = delivery_of(config) if config.alertmanagers else (None, None)
+    delivery = make_delivery(config)
 
     listeners: dict[str, tuple[Listener, ...]] = {}
 
@@ -66,7 +70,7 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
         root,
         sources.ground,
         AnsweringPollers.of(pollers),
-        on_totals=notifier.see_totals if notifier else nothing_more,
+        on_totals=delivery.notifier.see_totals if delivery else nothing_more,
     )
     figures = FigureReader(sources.ground.cgroup, sources.slices, pollers["cgroup"])
     taken = following_lives(partial(_snapshot, sources, books, pollers, figures))
@@ -75,14 +79,14 @@ def build_agent(config: Config, root: Path = Path("/")) -> Agent:
     make_report = logging_waivers(judged)
     followers = [*_event_followers(sources, pollers), *books.followers]
     proofs = {"keeper": books.silence}
-    if notifier is None or couriers is None:
+    if delivery is None:
         listeners |= _listeners(sources.context, pollers, {})
         return Agent(tuple(pollers.values()), tuple(followers), make_report, proofs)
-    alerts = HostAlerts(config, notifier, make_report)
+    alerts = HostAlerts(config, delivery.notifier, make_report)
     listeners |= _listeners(sources.context, pollers, dict.fromkeys(WATCHED, alerts.poke))
     agent = Agent(
         tuple(pollers.values()),
-        (*followers, couriers.run, lambda stop: alerts.follow(agent, stop)),
+        (*followers, *filter(None, (delivery.run,)), lambda stop: alerts.follow(agent, stop)),
         alerts.make_report,
         proofs,
     )

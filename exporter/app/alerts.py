@@ -6,7 +6,7 @@ import logging
 import platform
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from exporter.app.collectors import COLLECTORS, clock_seconds
 from exporter.config import Config, listen_address
@@ -33,22 +33,37 @@ def origin_of(config: Config) -> Origin:
     return Origin(instance, config.alerts.job, config.alerts.external_labels)
 
 
-def delivery_of(config: Config) -> tuple[Notifier, Couriers]:
-    """The notifier of this host, with what it remembers of alerts that it has sent, and its couriers."""
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How alerts leave: what takes them in, and what sends them until it is told to stop."""
+
+    notifier: Notifier
+    run: Callable[[threading.Event], None] | None  # None: another process sends them
+
+
+def delivery_of(config: Config) -> Delivery | None:
+    """Delivery by this process; None where no Alertmanager is configured."""
+    if not config.alertmanagers:
+        return None
+    outbox = outbox_of(config)
+    couriers = Couriers(OutgoingNow(outbox), config.alertmanagers, config.alerts.resend_seconds)
+    return Delivery(Notifier(outbox, couriers.wake), couriers.run)
+
+
+def outbox_of(config: Config) -> Outbox:
+    """The outbox of this host, with what it remembers of alerts that were sent."""
     resend_seconds = config.alerts.resend_seconds
     peers = config.alertmanagers
     for peer in peers:
         if peer.insecure_skip_verify:
             log.warning("the certificate of an Alertmanager is not checked", extra={"alertmanager": peer.url})
-    outbox = Outbox(
+    return Outbox(
         Store(config.state_dir),
         origin_of(config),
         config.thresholds,
         tuple(peer.url for peer in peers),
         resend_seconds,
     )
-    couriers = Couriers(OutgoingNow(outbox), peers, resend_seconds)
-    return Notifier(outbox, couriers.wake), couriers
 
 
 class HostAlerts:

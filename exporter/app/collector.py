@@ -6,10 +6,18 @@ over can leave alerts unsent, as whoever has the network could, and can neither 
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import assert_never
 
+from exporter.app.agent import build_agent
+from exporter.app.alerts import Delivery, outbox_of
+from exporter.app.example import build_example_agent
+from exporter.app.pages import RenderedPages
+from exporter.app.proofs import proofs_of
+from exporter.config import Config
 from exporter.http.pages import Pages
 from exporter.link.messages import (
     KEYS_MAX,
@@ -28,27 +36,30 @@ from exporter.link.messages import (
     Request,
     State,
 )
+from exporter.link.server import LinkServer, listening
 from exporter.notify.couriers import Outgoing
+from exporter.notify.notifier import Notifier, OutgoingNow
 from exporter.notify.posting import Posting
+from exporter.runtime.agent import Agent
+from exporter.runtime.watchdog import Proof
 
 NEWS_SECONDS_MAX = 30.0
 """How long a request for news may wait: it holds a connection."""
 
 
 class Answering:
-    """Answers each request. Called from several threads. `peers` are the Alertmanagers of the configuration."""
+    """Answers each request. Called from several threads.
 
-    def __init__(self, pages: Pages, outgoing: Outgoing | None, peers: Collection[str]) -> None:
+    `peers` are the Alertmanagers of the configuration; `new` is set when there is something new to send to them.
+    """
+
+    def __init__(self, pages: Pages, outgoing: Outgoing | None, peers: Collection[str], new: threading.Event) -> None:
         self._pages = pages
         self._outgoing = outgoing
         self._peers = frozenset(peers)
         self._lock = threading.Lock()
         self._given: dict[str, dict[str, Posting]] = {}  # by peer and key: what the front was given last
-        self._new = threading.Event()
-
-    def wake(self) -> None:
-        """There is something new to send."""
-        self._new.set()
+        self._new = new
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request of the front."""
@@ -97,3 +108,39 @@ class Answering:
         with self._lock:
             given = self._given.get(peer, {})
             return tuple(given.pop(key) for key in dict.fromkeys(keys) if key in given)
+
+
+class LinkService:
+    """The collector's end of the link, as a server that is run and closed."""
+
+    def __init__(self, listener: socket.socket, front_uids: frozenset[int], answering: Answering) -> None:
+        self._server = LinkServer(listener, front_uids, answering.answer)
+        self._stop = threading.Event()
+
+    def serve_forever(self) -> None:
+        """Answer the front until closed."""
+        self._server.run(self._stop)
+
+    def close(self) -> None:
+        """End `serve_forever` soon."""
+        self._stop.set()
+
+
+def built_collector(
+    config: Config, path: Path, front_uid: int, *, is_example: bool
+) -> tuple[Agent, LinkService, Mapping[str, Proof]]:
+    """The agent of this host, the socket that it is asked at, and what proves that it works. Raises LinkError.
+
+    Root is answered like the front's account: for it the collector hides nothing.
+    """
+    listener = listening(path)
+    new, peers = threading.Event(), tuple(peer.url for peer in config.alertmanagers)
+    outbox = outbox_of(config) if peers and not is_example else None
+
+    def delivery(_: Config) -> Delivery | None:
+        return Delivery(Notifier(outbox, new.set), None) if outbox is not None else None
+
+    agent = build_example_agent(config) if is_example else build_agent(config, make_delivery=delivery)
+    pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
+    answering = Answering(pages, OutgoingNow(outbox) if outbox is not None else None, peers, new)
+    return agent, LinkService(listener, frozenset({0, front_uid}), answering), proofs_of(agent, pages)

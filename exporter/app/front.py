@@ -8,10 +8,14 @@ to it again, and Alertmanager makes one of both.
 from __future__ import annotations
 
 import logging
+import pwd
 import threading
 from http import HTTPStatus
+from pathlib import Path
 from typing import TypeVar
 
+from exporter.config import Config
+from exporter.http import Server
 from exporter.http.pages import Answer
 from exporter.link.client import Link, NoAnswer
 from exporter.link.messages import (
@@ -37,6 +41,46 @@ A = TypeVar("A", bound=LinkAnswer)
 NEWS_SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
 log = logging.getLogger("bulkhead")
+
+
+class UnknownAccount(Exception):
+    """There is no such account. The message is one sentence."""
+
+
+class Delivery:
+    """The couriers and their news, as work that is started and stopped."""
+
+    def __init__(self, link: Link, couriers: Couriers | None) -> None:
+        self._link = link
+        self._couriers = couriers
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        if self._couriers is None:
+            return
+        threading.Thread(target=self._couriers.run, args=(self._stop,), name="couriers", daemon=True).start()
+        threading.Thread(
+            target=following_news, args=(self._link, self._couriers, self._stop), name="news", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Deliver no more. Returns at once."""
+        self._stop.set()
+
+
+def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple[Delivery, Server]:
+    """The front of the collector at that socket, ready to run. Raises ServeError, UnknownAccount."""
+    try:
+        uid = pwd.getpwnam(collector_user).pw_uid
+    except KeyError:
+        raise UnknownAccount(
+            f"there is no account {collector_user} that a collector could have: name another with --collector-user"
+        ) from None
+    link = Link(socket_path, uids=frozenset({uid}))
+    peers = config.alertmanagers
+    couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
+    return Delivery(link, couriers), Server(config.listen, RemotePages(link))
 
 
 class RemotePages:

@@ -11,9 +11,7 @@ minute more than these times: the first walk over a thousand containers on a sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from exporter.http import Server
+from exporter.http.pages import Pages
 from exporter.runtime.agent import Agent
 from exporter.runtime.watchdog import Proof, Trial
 
@@ -21,7 +19,7 @@ _PAGE_SECONDS = 30.0
 _PAUSE_SECONDS = 15.0
 
 
-def proofs_of(agent: Agent, server: Server) -> Mapping[str, Proof]:
-    """What has to hold for systemd to get a ping."""
-    page = Trial("page", server.make_page, _PAGE_SECONDS, _PAUSE_SECONDS)
-    return {**agent.proofs, "page": page.problem, "accepting": server.stall}
+def proofs_of(agent: Agent, pages: Pages) -> dict[str, Proof]:
+    """What has to hold of the agent for systemd to get a ping. The server adds its own proof."""
+    page = Trial("page", lambda: pages.answer("/metrics", None, None), _PAGE_SECONDS, _PAUSE_SECONDS)
+    return {**agent.proofs, "page": page.problem}

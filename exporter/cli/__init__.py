@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -11,12 +12,23 @@ import traceback
 from collections.abc import Sequence
 
 from exporter import __version__
-from exporter.cli import audit, doctor, explain, export, lint, serve, trial_alert
-from exporter.cli.command import FAILED, INTERRUPTED, MISUSED, OK, Parser, complain
+from exporter.cli.command import EXIT_CODES, FAILED, INTERRUPTED, MISUSED, OK, Parser, complain
 from exporter.config import ConfigError
 from exporter.facts.reading import SourceError
 
-_COMMANDS = (serve, doctor, audit, explain, lint, trial_alert, export)
+_COMMANDS = {
+    "serve": "serve",
+    "collector": "collector",
+    "front": "front",
+    "doctor": "doctor",
+    "audit": "audit",
+    "explain": "explain",
+    "lint": "lint",
+    "alert-test": "trial_alert",
+    "export": "export",
+}
+"""The module of each command. A module is imported when its command is asked for: the front must not load what others
+need to read and judge a host."""
 _REPORT_TO = "https://github.com/bulkhead-exporter/bulkhead/issues"
 _LIBRARIES = ("prometheus-client", "podman", "pydbus", "PyGObject", "msgspec", "requests", "pyzfs")
 _PACKAGE_OF_MODULE = {
@@ -77,14 +89,15 @@ def _run(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="bulkhead",
         description=_ABOUT,
-        epilog=_EXAMPLES + serve.EXIT_CODES,
+        epilog=_EXAMPLES + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="say the versions of Bulkhead, Python and the libraries")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for command in _COMMANDS:
-        command.add_to(commands)
+    asked = argv[:1] if argv and argv[0] in _COMMANDS else _COMMANDS
+    for name in asked:
+        importlib.import_module(f"exporter.cli.{_COMMANDS[name]}").add_to(commands)
 
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:

@@ -21,6 +21,14 @@ if TYPE_CHECKING:  # a name that argparse has for type checkers only
     Commands = argparse._SubParsersAction["Parser"]  # noqa: SLF001 - there is no public name
 
 OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+EXIT_CODES = """\
+exit codes:
+  0  ended as asked (serve: by SIGTERM, SIGINT or Ctrl-C)
+  1  could not do it; one sentence on stderr says why and what to do
+  2  wrong usage or configuration; nothing was started
+
+Unexpected errors are one line too; BULKHEAD_DEBUG=1 shows where they came from.
+"""
 
 
 class Parser(argparse.ArgumentParser):

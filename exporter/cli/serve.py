@@ -6,21 +6,12 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from exporter.cli.command import FAILED, OK, add_command, add_settings, complain, settings
+from exporter.cli.command import EXIT_CODES, FAILED, OK, add_command, add_settings, complain, settings
 from exporter.config import Config
 from exporter.runtime import logs, process
 
 if TYPE_CHECKING:
     from exporter.cli.command import Commands
-
-EXIT_CODES = """\
-exit codes:
-  0  ended as asked (serve: by SIGTERM, SIGINT or Ctrl-C)
-  1  could not do it; one sentence on stderr says why and what to do
-  2  wrong usage or configuration; nothing was started
-
-Unexpected errors are one line too; BULKHEAD_DEBUG=1 shows where they came from.
-"""
 
 _ABOUT = """\
 Serves /metrics for Prometheus, a page for people at /, /-/healthy and /-/ready.
@@ -83,18 +74,21 @@ def run(arguments: argparse.Namespace) -> int:
         _tell_example(config)
         example = True
     agent = build_example_agent(config) if example else build_agent(config)
+    pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
     try:
-        server = Server(config.listen, RenderedPages(agent.report, agent.ready, config.series.max_series))
+        server = Server(config.listen, pages)
     except ServeError as error:
         complain(str(error))
         return FAILED
     process.raise_open_files_limit()
     if not example:
         process.tell_what_root_would_add()
+    url = process.url_to_open(*server.address)
     if example:
-        ended_as_asked = process.run(agent, server, "the example host")
+        ended_as_asked = process.run(agent, server, "the example host", url)
     else:
-        ended_as_asked = process.run(agent, server, "this host", proofs_of(agent, server))
+        proofs = proofs_of(agent, pages) | {"accepting": server.stall}
+        ended_as_asked = process.run(agent, server, "this host", url, proofs)
     return OK if ended_as_asked else FAILED
 
 

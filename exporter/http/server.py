@@ -24,9 +24,8 @@ class Server:
         patience: Patience = _PATIENCE,
     ) -> None:
         family, host, port = resolved(listen)
-        self._pages = pages
         try:
-            self._http = HttpServer((host, port), family, self._pages, patience)
+            self._http = HttpServer((host, port), family, pages, patience)
         except OSError as error:
             raise unusable(listen, error) from error
         self._state = threading.Lock()
@@ -45,10 +44,6 @@ class Server:
                 return
             self._serving = True
         self._http.serve_forever(poll_interval=0.1)
-
-    def make_page(self) -> None:
-        """Make the page of metrics as for a scrape. Returns when it is made; raises what made it fail."""
-        self._pages.answer("/metrics", None, None)
 
     def stall(self) -> str:
         """That no connection is accepted, in words; "" while the accepting loop turns."""

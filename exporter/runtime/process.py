@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from exporter import __version__
-from exporter.runtime.agent import Agent
 from exporter.runtime.sdnotify import notify, watchdog_seconds
 from exporter.runtime.watchdog import Proof, Watchdog
 
@@ -31,12 +30,18 @@ _WAKE_SECONDS = 1.0
 Happening = signal.Signals | Exception | None
 
 
-class HttpServer(Protocol):
-    """What is asked of the server: it listens already."""
+class Work(Protocol):
+    """What is done beside serving, on threads of its own."""
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port that it listens on."""
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End soon. Returns at once."""
+
+
+class Server(Protocol):
+    """What is asked of the server: it listens already."""
 
     def serve_forever(self) -> None:
         """Serve until closed."""
@@ -45,26 +50,25 @@ class HttpServer(Protocol):
         """End `serve_forever` and give the port back."""
 
 
-def run(agent: Agent, server: HttpServer, subject: str, proofs: Mapping[str, Proof] | None = None) -> bool:
+def run(work: Work, server: Server, subject: str, where: str, proofs: Mapping[str, Proof] | None = None) -> bool:
     """Serve until told to stop. False: the server ended without being told.
 
-    `subject` is what is served, in words: this host, the example host. Where systemd has a watchdog it is pinged while
-    all of `proofs` hold; without a watchdog none of them is asked.
+    `subject` is what is served, in words: this host, the example host; `where` is its URL, or the path of a socket.
+    Where systemd has a watchdog it is pinged while all of `proofs` hold; without a watchdog none of them is asked.
     """
-    url = url_to_open(*server.address)
     happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
     _listen_to_signals(happenings)
-    agent.start()
+    work.start()
     threading.Thread(target=_serve, args=(server, happenings), name="serve", daemon=True).start()
-    log.info("serving", extra={"url": url, "subject": subject, "version": __version__, "pid": os.getpid()})
-    notify("READY=1", f"STATUS=serving {subject} at {url}")
+    log.info("serving", extra={"url": where, "subject": subject, "version": __version__, "pid": os.getpid()})
+    notify("READY=1", f"STATUS=serving {subject} at {where}")
     if sys.stdout.isatty():
-        print(f"Bulkhead serves {subject}: open {url} (Ctrl-C ends it)", file=sys.stderr)
+        print(f"Bulkhead serves {subject}: open {where} (Ctrl-C ends it)", file=sys.stderr)
     try:
         return _wait(happenings, _watchdog(proofs or {}))
     finally:
         notify("STOPPING=1")
-        agent.stop()
+        work.stop()
         server.close()
 
 
@@ -99,7 +103,7 @@ def _listen_to_signals(happenings: queue.SimpleQueue[Happening]) -> None:
         signal.signal(number, lambda received, _frame: happenings.put(signal.Signals(received)))
 
 
-def _serve(server: HttpServer, happenings: queue.SimpleQueue[Happening]) -> None:
+def _serve(server: Server, happenings: queue.SimpleQueue[Happening]) -> None:
     try:
         server.serve_forever()
     except Exception as error:  # noqa: BLE001 - told by the main thread, which waits for it

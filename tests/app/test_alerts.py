@@ -42,11 +42,13 @@ def test_a_lost_wall_is_told_by_the_reports_that_follow_readings(
 
     with alertmanager() as fake:
         config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager(fake.url),))
-        notifier, couriers = delivery_of(config)
-        alerts = HostAlerts(config, notifier, make_report)
+        delivery = delivery_of(config)
+        assert delivery is not None
+        assert delivery.run is not None
+        alerts = HostAlerts(config, delivery.notifier, make_report)
         reading: Poller[int] = Poller("process", lambda: 1, Clock(3600, 3600), on_answer=lambda _: alerts.poke())
         agent = Agent(
-            (reading,), (couriers.run, lambda stop: alerts.follow(agent, stop)), make_report=alerts.make_report
+            (reading,), (delivery.run, lambda stop: alerts.follow(agent, stop)), make_report=alerts.make_report
         )
         alerts.notifier.see_totals(totals(web=0))
         agent.start()
@@ -74,7 +76,9 @@ def test_no_report_counts_before_every_source_has_spoken(tmp_path: Path, monkeyp
         return judged(NOW)
 
     config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager("http://localhost:1"),))
-    alerts = HostAlerts(config, delivery_of(config)[0], make_report)
+    delivery = delivery_of(config)
+    assert delivery is not None
+    alerts = HostAlerts(config, delivery.notifier, make_report)
     agent = Agent((silent,), (), alerts.make_report)
     stop, polled = threading.Event(), threading.Event()
 

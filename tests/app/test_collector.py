@@ -68,7 +68,7 @@ def outgoing() -> Outgoing:
 
 @pytest.fixture
 def collector(outgoing: Outgoing) -> Answering:
-    return Answering(Pages(), outgoing, (PEER,))
+    return Answering(Pages(), outgoing, (PEER,), threading.Event())
 
 
 def test_a_page_is_handed_on_as_it_was_made(collector: Answering) -> None:
@@ -125,12 +125,14 @@ def test_an_alertmanager_that_is_not_configured_is_refused(
 
 
 def test_without_alertmanagers_there_is_nothing_to_ask() -> None:
-    assert isinstance(Answering(Pages(), None, ()).answer(Due(PEER, 3)), Refused)
+    assert isinstance(Answering(Pages(), None, (), threading.Event()).answer(Due(PEER, 3)), Refused)
 
 
-def test_news_come_as_soon_as_there_are_some_and_once(collector: Answering) -> None:
+def test_news_come_as_soon_as_there_are_some_and_once() -> None:
+    new = threading.Event()
+    collector = Answering(Pages(), None, (), new)
     assert collector.answer(News(0.0)) == NewsAnswer(is_new=False)
-    threading.Timer(0.02, collector.wake).start()
+    threading.Timer(0.02, new.set).start()
     assert collector.answer(News(10.0)) == NewsAnswer(is_new=True)
     assert collector.answer(News(0.0)) == NewsAnswer(is_new=False)
     assert collector.answer(News(-10.0)) == NewsAnswer(is_new=False)

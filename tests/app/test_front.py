@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,13 +54,14 @@ def collecting(directory: Path, url: str = "") -> Iterator[Collector]:
     peers = (url,) if url else ()
     outbox = Outbox(Store(directory), ORIGIN, Thresholds(), peers)
     outgoing = OutgoingNow(outbox) if url else None
-    answering = Answering(RenderedPages(rich_report, lambda: True), outgoing, peers)
+    new = threading.Event()
+    answering = Answering(RenderedPages(rich_report, lambda: True), outgoing, peers, new)
     stop = threading.Event()
     server = LinkServer(listening(directory / "c.sock"), OWN, answering.answer, Bounds(request_seconds=30))
     thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
     thread.start()
     try:
-        yield Collector(Notifier(outbox, answering.wake), outbox)
+        yield Collector(Notifier(outbox, new.set), outbox)
     finally:
         stop.set()
         thread.join(PATIENCE_SECONDS)
@@ -147,3 +150,19 @@ def test_a_collector_that_restarts_loses_and_repeats_nothing(tmp_path: Path, cap
             again.notifier.see_totals(totals(web=1, db=1))
             assert eventually(lambda: sorted(fake.names()) == ["db", "web"])
     assert "the collector gives no alerts: they wait in it" in caplog.text
+
+
+def test_the_process_of_the_front_has_nothing_loaded_that_reads_or_judges_a_host(tmp_path: Path) -> None:
+    """Whoever takes it over finds no such code in it, and no root to run it."""
+    listing = (
+        "import sys, exporter.cli as cli, exporter.runtime.process as process\n"
+        "process.run = lambda *_: True\n"
+        f"assert cli.main(['front', '--socket', '{tmp_path}/c.sock', '--listen', '127.0.0.1:0']) == 0\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert "exporter.http.connections" in loaded
+    foreign = ("exporter.assess", "exporter.ledger", "exporter.rows", "exporter.sources", "exporter.present.metrics")
+    assert sorted(name for name in loaded if name.startswith(foreign)) == []
+    assert loaded & {"podman", "pydbus", "gi", "libzfs_core", "prometheus_client", "sqlite3"} == set()

@@ -17,6 +17,7 @@ import pytest
 AGENT = """
 import sys, threading, time
 from exporter.app import proofs
+from exporter.app.pages import RenderedPages
 from exporter.http import Server, server as http_server
 from exporter.report.host import Report
 from exporter.runtime import logs, process
@@ -43,7 +44,8 @@ def keeper():
     return ""
 
 agent = Agent((), (), report, {"keeper": keeper})
-server = Server("127.0.0.1:0", agent.report, agent.ready)
+pages = RenderedPages(agent.report, agent.ready)
+server = Server("127.0.0.1:0", pages)
 turn = server._http.service_actions
 
 def turning():
@@ -53,7 +55,7 @@ def turning():
     turn()
 
 server._http.service_actions = turning
-process.run(agent, server, "a test", proofs.proofs_of(agent, server))
+process.run(agent, server, "a test", "here", proofs.proofs_of(agent, pages) | {"accepting": server.stall})
 """
 
 

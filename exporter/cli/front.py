@@ -1,0 +1,63 @@
+"""bulkhead front: serves the collector's pages to the network, and sends its alerts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exporter.cli.command import FAILED, OK, add_command, add_config, complain
+from exporter.config import load
+from exporter.runtime import logs, process
+
+if TYPE_CHECKING:
+    from exporter.cli.command import Commands
+
+_ABOUT = """\
+Serves what `bulkhead collector` has made: /metrics for Prometheus, a page for people at /,
+/-/healthy (this process) and /-/ready (the collector). Sends the collector's alerts to every
+Alertmanager of the configuration. It sees nothing of the host: run it as an account of its
+own, by bulkhead-front.service. While the collector does not answer, pages are 503.
+"""
+
+_EPILOG = """\
+examples:
+  bulkhead front --listen 127.0.0.1:9946
+
+exit codes:
+  0  ended as asked (by SIGTERM, SIGINT or Ctrl-C)
+  1  could not do it; one sentence on stderr says why and what to do
+  2  wrong usage or configuration; nothing was started
+"""
+_SOCKET = Path("/run/bulkhead/collector.sock")
+
+
+def add_to(commands: Commands) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands, "front", run, summary="serve what a collector has read", about=_ABOUT, epilog=_EPILOG
+    )
+    add_config(parser)
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where to serve; default :9946, every address")
+    parser.add_argument("--socket", type=Path, default=_SOCKET, metavar="PATH", help=f"the collector's: {_SOCKET}")
+    parser.add_argument(
+        "--collector-user", default="root", metavar="NAME", help="the collector's account; nobody else is believed"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop; the exit code."""
+    config = load(arguments.config, {"listen": arguments.listen}, words=None)
+    # Only what serves needs its libraries: --help and --version work without them.
+    from exporter.app.front import UnknownAccount, built_front  # noqa: PLC0415 - see above
+    from exporter.http import ServeError  # noqa: PLC0415 - see above
+
+    logs.start(config.log.level)
+    try:
+        couriers, server = built_front(config, arguments.socket, arguments.collector_user)
+    except (ServeError, UnknownAccount) as error:
+        complain(str(error))
+        return FAILED
+    url = process.url_to_open(*server.address)
+    proofs = {"accepting": server.stall}
+    return OK if process.run(couriers, server, "the collector's host", url, proofs) else FAILED
