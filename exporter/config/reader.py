@@ -56,7 +56,7 @@ def load(
     every problem there is.
     """
     origin = path or default
-    text = _read(origin, must_exist=path is not None)
+    text = _read(origin) if path is None else read_text(origin, "--config")
     values, problems = _of_text(text, str(origin), schema(words)) if text is not None else ({}, [])
     for name, value in (flags or {}).items():
         if value is None:
@@ -70,14 +70,20 @@ def load(
     return _build(values, origin if text is not None else None)
 
 
-def _read(path: Path, *, must_exist: bool) -> str | None:
+def read_text(path: Path, flag: str) -> str:
+    """The text of the file that `flag` names. Raises ConfigError."""
+    text = _read(path)
+    if text is None:
+        raise _unusable(path, f"there is no such file: write it, or leave {flag} out")
+    return text
+
+
+def _read(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
-        if not must_exist:
-            return None
-        raise _unusable(path, "there is no such file: write it, or leave --config out") from None
+        return None
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}; run as a user who may read it") from None
     if len(raw) > _LARGEST_FILE_BYTES:
