@@ -29,7 +29,7 @@ log = logging.getLogger("bulkhead")
 
 def origin_of(config: Config) -> Origin:
     """Whose alerts they are."""
-    instance = config.alerts.instance or f"{platform.node()}:{listen_address(config.listen)[1]}"
+    instance = config.alerts.instance or f"{platform.node()}:{listen_address(config.listen[0])[1]}"
     return Origin(instance, config.alerts.job, config.alerts.external_labels)
 
 

@@ -17,16 +17,15 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from exporter import __version__
 from exporter.app.collectors import COLLECTORS, Sources
 from exporter.app.diagnosis import Answers, Finding, State, finding_of
 from exporter.app.one_shot import DEADLINE_SECONDS, asked
-from exporter.app.pages import RenderedPages
 from exporter.config import Config, listen_address
 from exporter.facts.reading import Reading, SourceError
-from exporter.http import ServeError, Server
+from exporter.http import NoIpv6Loopback, ServeError, opened
 from exporter.present.untrusted import printable
 
 _DOCUMENT_VERSION = 1
@@ -43,7 +42,8 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
         finding = finding_of(collector.name, reading, collector.words, collector.remedy)
         yield collector.amend(finding, reading, Answers(readings, config))
     yield state_directory_finding(config.state_dir)
-    yield listen_finding(config.listen)
+    for listen in config.listen:
+        yield listen_finding(listen)
 
 
 def has_containers(sources: Sources, config: Config) -> bool:
@@ -83,16 +83,15 @@ def state_directory_finding(path: Path) -> Finding:
 def listen_finding(listen: str) -> Finding:
     """Whether the agent could listen there, or does so already. The port is given back at once."""
     try:
-        Server(listen, RenderedPages(_no_report, lambda: False)).close()
+        for listener in opened([listen]):
+            listener.close()
+    except NoIpv6Loopback:
+        return Finding("listen", State.NOT_HERE, f"{listen}: this host has no IPv6")
     except ServeError as error:
         if _bulkhead_answers(listen):
             return Finding("listen", State.OK, f"Bulkhead serves on {listen} already")
         return Finding("listen", State.CANNOT, str(error), "end what listens there, or choose another with --listen")
     return Finding("listen", State.OK, f"{listen} is free")
-
-
-def _no_report() -> NoReturn:
-    raise AssertionError("nobody is answered")  # pragma: no cover
 
 
 def _bulkhead_answers(listen: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter.config import Config
-from exporter.http import Server
+from exporter.http import Server, opened
 from exporter.http.pages import Answer
 from exporter.link.client import Link, NoAnswer
 from exporter.link.messages import (
@@ -80,7 +80,7 @@ def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple
     link = Link(socket_path, uids=frozenset({uid}))
     peers = config.alertmanagers
     couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
-    return Delivery(link, couriers), Server(config.listen, RemotePages(link))
+    return Delivery(link, couriers), Server(opened(config.listen), RemotePages(link))
 
 
 class RemotePages:

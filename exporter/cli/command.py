@@ -85,7 +85,13 @@ def add_podman_socket(parser: Parser) -> None:
 def add_settings(parser: Parser) -> None:
     """Every setting that has a flag."""
     add_config(parser)
-    parser.add_argument("--listen", metavar="HOST:PORT", help="where to serve; default :9946, every address")
+    parser.add_argument(
+        "--listen",
+        "--web.listen-address",
+        action="append",
+        metavar="HOST:PORT",
+        help="where to serve, may be repeated; default :9946, every address",
+    )
     parser.add_argument("--state-dir", metavar="DIR", help="where durable counts are kept; default /var/lib/bulkhead")
     add_podman_socket(parser)
 

@@ -58,6 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
     except (ServeError, UnknownAccount) as error:
         complain(str(error))
         return FAILED
-    url = process.url_to_open(*server.address)
+    urls = process.urls_to_open(server.addresses)
     proofs = {"accepting": server.stall}
-    return OK if process.run(couriers, server, "the collector's host", url, proofs) else FAILED
+    return OK if process.run(couriers, server, "the collector's host", urls, proofs) else FAILED

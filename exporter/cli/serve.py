@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,12 @@ def add_to(commands: Commands) -> None:
         epilog=_EXAMPLES + EXIT_CODES,
     )
     add_settings(parser)
+    parser.add_argument(
+        "--web.systemd-socket",
+        dest="systemd_socket",
+        action="store_true",
+        help="serve on the sockets that systemd passes (LISTEN_FDS), and on no other",
+    )
     example = parser.add_mutually_exclusive_group()
     example.add_argument("--example", action="store_true", help="serve the embedded example host, not this one")
     example.add_argument(
@@ -66,29 +73,30 @@ def run(arguments: argparse.Namespace) -> int:
     from exporter.app.example import build_example_agent  # noqa: PLC0415 - see above
     from exporter.app.pages import RenderedPages  # noqa: PLC0415 - see above
     from exporter.app.proofs import proofs_of  # noqa: PLC0415 - see above
-    from exporter.http import ServeError, Server  # noqa: PLC0415 - see above
+    from exporter.http import ServeError, Server, opened, passed_by_systemd  # noqa: PLC0415 - see above
 
     logs.start(config.log.level)
     example = arguments.example
     if arguments.auto_example and not has_containers(build_sources(config), config):
         _tell_example(config)
         example = True
-    agent = build_example_agent(config) if example else build_agent(config)
-    pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
     try:
-        server = Server(config.listen, pages)
+        listeners = passed_by_systemd() if arguments.systemd_socket else opened(config.listen)
     except ServeError as error:
         complain(str(error))
         return FAILED
-    process.raise_open_files_limit()
-    if not example:
-        process.tell_what_root_would_add()
-    url = process.url_to_open(*server.address)
-    if example:
-        ended_as_asked = process.run(agent, server, "the example host", url)
-    else:
-        proofs = proofs_of(agent, pages) | {"accepting": server.stall}
-        ended_as_asked = process.run(agent, server, "this host", url, proofs)
+    with contextlib.ExitStack() as opened_here:
+        for listener in listeners:
+            opened_here.callback(listener.close)
+        agent = build_example_agent(config) if example else build_agent(config)
+        pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
+        server = Server(listeners, pages)
+        process.raise_open_files_limit()
+        if not example:
+            process.tell_what_root_would_add()
+        proofs = {} if example else proofs_of(agent, pages) | {"accepting": server.stall}
+        subject = "the example host" if example else "this host"
+        ended_as_asked = process.run(agent, server, subject, process.urls_to_open(server.addresses), proofs)
     return OK if ended_as_asked else FAILED
 
 

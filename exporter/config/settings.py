@@ -12,7 +12,7 @@ from exporter.config.alertmanagers import ALERTMANAGERS, Alertmanager, read_aler
 from exporter.config.statements import KeyPath
 from exporter.config.values import (
     ABSOLUTE_PATH,
-    ADDRESS,
+    ADDRESSES,
     COUNT,
     DATASET_PATTERNS,
     DAYS,
@@ -68,7 +68,7 @@ class Log:
 class Alerts:
     """The labels of the agent's own alerts, as the Prometheus that scrapes it sets them."""
 
-    instance: str = ""  # "": this host's name and the port of `listen`
+    instance: str = ""  # "": this host's name and the port of the first `listen`
     job: str = "bulkhead"
     external_labels: tuple[tuple[str, str], ...] = ()
     resend_seconds: float = 60
@@ -78,7 +78,7 @@ class Alerts:
 class Config:
     """All settings of the agent."""
 
-    listen: str = ":9946"  # an exporter is scraped from elsewhere; 127.0.0.1:9946 is for this host alone
+    listen: tuple[str, ...] = (":9946",)  # an exporter is scraped from elsewhere; 127.0.0.1:9946 is for this host alone
     state_dir: Path = Path("/var/lib/bulkhead")
     podman_sockets: tuple[PodmanSocket, ...] = (PodmanSocket("unix:///run/podman/podman.sock"),)
     clocks: Mapping[str, float] = field(default_factory=dict)  # by the collector's clock, where set: seconds
@@ -121,7 +121,7 @@ _KIND_OF_LAST_WORD = {
     "labels": LABELS,
 }
 KINDS: dict[KeyPath, Kind] = {
-    ("listen",): ADDRESS,
+    ("listen",): ADDRESSES,
     ("state_dir",): ABSOLUTE_PATH,
     ("podman_sockets",): PODMAN_SOCKETS,
     ("alertmanagers",): ALERTMANAGERS,

@@ -22,6 +22,7 @@ _OWN_LABELS = frozenset({"alertname", "severity", "condition", "container", "ins
 # What the name of a dataset may hold (zfs_namecheck.c), and what makes a pattern of it.
 _DATASET_PATTERN = re.compile(r"[A-Za-z0-9_.: /*?\[\]!-]{1,255}", re.ASCII)
 _MOST_PATTERNS = 100
+_MOST_ADDRESSES = 16
 _LONGEST_LABEL = 253
 _LONGEST_SHOWN = 60
 _LARGEST_PORT = 65535
@@ -98,9 +99,21 @@ def shown(value: object) -> str:
     return text
 
 
-def _listen(value: object) -> object:
-    listen_address(_text(value))
-    return value
+def _listen(value: object) -> tuple[str, ...]:
+    addresses = (value,) if isinstance(value, str) else value
+    if not isinstance(addresses, list | tuple):
+        raise NotAllowed
+    if not 0 < len(addresses) <= _MOST_ADDRESSES:
+        raise NotAllowed(f"found {len(addresses)} addresses")
+    for position, item in enumerate(addresses, start=1):
+        try:
+            listen_address(_text(item))
+        except NotAllowed:
+            where = "" if isinstance(value, str) else f" as item {position}"
+            raise NotAllowed(f"found {shown(item)}{where}") from None
+        if item in addresses[: position - 1]:
+            raise NotAllowed(f"item {position}, {shown(item)}, is there twice")
+    return tuple(addresses)
 
 
 def _absolute_path(value: object) -> Path:
@@ -203,7 +216,11 @@ def _labels(value: object) -> tuple[tuple[str, str], ...]:
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-ADDRESS = Kind('HOST:PORT, [IPV6]:PORT or :PORT (every address), as "127.0.0.1:9946"', _listen)
+ADDRESSES = Kind(
+    'HOST:PORT, [IPV6]:PORT or :PORT (every address), as "127.0.0.1:9946", '
+    f"or an array of up to {_MOST_ADDRESSES} of these",
+    _listen,
+)
 ABSOLUTE_PATH = Kind('an absolute path, as "/var/lib/bulkhead"', _absolute_path)
 PODMAN_SOCKETS = Kind(
     'absolute paths, one a user, as "/run/podman/podman.sock", "alice=/run/user/1000/podman/podman.sock"',

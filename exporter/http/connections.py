@@ -61,38 +61,46 @@ class Patience:
     stalled_seconds: float = 1  # a client that takes longer to read its answer gives way, too
 
 
-class HttpServer(ThreadingHTTPServer):
-    """A bounded number of threads, one a connection. Its construction binds and raises OSError."""
+class Shared:
+    """What all listeners share: the pages, and the bounds on all connections together."""
 
-    daemon_threads = True
-    block_on_close = False  # end_connections waits, with a deadline
-    request_queue_size = 128
-    allow_reuse_port = False  # an address in use has to be told
-
-    def __init__(
-        self, address: tuple[str, int], family: socket.AddressFamily, pages: Pages, patience: Patience
-    ) -> None:
-        self.address_family = family
+    def __init__(self, pages: Pages, patience: Patience) -> None:
         self.pages = pages
         self.patience = patience
         self.free_pages = threading.BoundedSemaphore(patience.pages)
         self.crowd: Crowd[socket.socket] = Crowd(
             patience.connections, patience.connections_per_client, patience.stalled_seconds
         )
+
+    def end_connections(self) -> None:
+        """End those that wait for a next request; those that are being answered get their answer."""
+        for connection in self.crowd.connections():
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        if not self.crowd.wait_until_empty(self.patience.timeout_seconds):
+            for connection in self.crowd.connections():
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+class HttpServer(ThreadingHTTPServer):
+    """The server of one socket, which listens already. Each connection has a thread, and a place in the crowd."""
+
+    daemon_threads = True
+    block_on_close = False  # Shared.end_connections waits, with a deadline
+
+    def __init__(self, listener: socket.socket, shared: Shared) -> None:
+        # Not TCPServer's own, which makes a socket and binds it.
+        socketserver.BaseServer.__init__(self, listener.getsockname(), _Handler)
+        listener.setblocking(False)  # a connection that is gone before it is accepted must not block the loop
+        self.socket = listener
+        self.shared = shared
         self.turned_at_seconds = time.monotonic()
         """When the accepting loop last came round, by the monotonic clock."""
-        super().__init__(address, _Handler)
 
     def service_actions(self) -> None:
         """Note that the accepting loop turns; called at each turn."""
         self.turned_at_seconds = time.monotonic()
-
-    def server_bind(self) -> None:
-        """Bind: one socket for IPv4 and IPv6 where every address is asked for."""
-        if self.address_family is socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, self.server_address[0] != "::")
-        # HTTPServer's own looks the name up in DNS, which can take long and is used by nobody.
-        socketserver.TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """The next connection and its address."""
@@ -106,7 +114,7 @@ class HttpServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give the connection to a thread of its own, in the place of a silent one if need be, or refuse it."""
-        has_place, gives_way = self.crowd.enter(request, client_of(client_address[0]))
+        has_place, gives_way = self.shared.crowd.enter(request, client_of(client_address[0]))
         if gives_way is not None:
             with contextlib.suppress(OSError):
                 gives_way.shutdown(socket.SHUT_RDWR)  # its thread ends with that
@@ -117,7 +125,7 @@ class HttpServer(ThreadingHTTPServer):
         try:
             super().process_request(request, client_address)
         except BaseException:  # no thread could be started
-            self.crowd.leave(request)
+            self.shared.crowd.leave(request)
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -125,17 +133,7 @@ class HttpServer(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.crowd.leave(request)
-
-    def end_connections(self) -> None:
-        """End those that wait for a next request; those that are being answered get their answer."""
-        for connection in self.crowd.connections():
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RD)
-        if not self.crowd.wait_until_empty(self.patience.timeout_seconds):
-            for connection in self.crowd.connections():
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+            self.shared.crowd.leave(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
         """Only what a client does to its connection comes here: errors in a page are answered with 500."""
@@ -157,8 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
         return "bulkhead"
 
     def handle_one_request(self) -> None:
-        self._deadline.begin(self.server.patience.timeout_seconds)
-        self.server.crowd.note(self.connection, Phase.WAITING)
+        self._deadline.begin(self.server.shared.patience.timeout_seconds)
+        self.server.shared.crowd.note(self.connection, Phase.WAITING)
         self.close_connection, self.requestline, self.command = True, "", ""
         self.request_version = self.default_request_version
         try:
@@ -172,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if not head:
             return
-        self.server.crowd.note(self.connection, Phase.MAKING)
+        self.server.shared.crowd.note(self.connection, Phase.MAKING)
         self.raw_requestline, _, fields = head.partition(b"\n")
         if fault := fault_of(fields):
             self.log_message("refused: %s", fault)
@@ -192,19 +190,21 @@ class _Handler(BaseHTTPRequestHandler):
             return
         path = _ORIGIN.sub("", self.path).partition("?")[0] or "/"
         if path.startswith("/-/"):
-            self._send(self.server.pages.state(path))
-        elif self.server.free_pages.acquire(blocking=False):
+            self._send(self.server.shared.pages.state(path))
+        elif self.server.shared.free_pages.acquire(blocking=False):
             try:
                 self._send(self._page(path))
             finally:
-                self.server.free_pages.release()
+                self.server.shared.free_pages.release()
         else:
             self.close_connection = True
             self._send(Answer(b"busy: too many pages at once\n", status=HTTPStatus.SERVICE_UNAVAILABLE))
 
     def _page(self, path: str) -> Answer:
         try:
-            return self.server.pages.answer(path, self.headers.get("Accept"), self.headers.get("Accept-Encoding"))
+            return self.server.shared.pages.answer(
+                path, self.headers.get("Accept"), self.headers.get("Accept-Encoding")
+            )
         except Exception:  # a bug in one family must be seen, and must not end the server
             log.exception("a page could not be made", extra={"path": path})
             words = b"internal error: the log of bulkhead has the details\n"
@@ -222,8 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         headers = getattr(self, "headers", None)  # not there when the request line was garbage
         body = answer.body
-        self.server.crowd.note(self.connection, Phase.SENDING)
-        self.connection.settimeout(self.server.patience.timeout_seconds)
+        self.server.shared.crowd.note(self.connection, Phase.SENDING)
+        self.connection.settimeout(self.server.shared.patience.timeout_seconds)
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         if answer.varies:

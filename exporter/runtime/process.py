@@ -14,7 +14,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from exporter import __version__
@@ -50,26 +50,39 @@ class Server(Protocol):
         """End `serve_forever` and give the port back."""
 
 
-def run(work: Work, server: Server, subject: str, where: str, proofs: Mapping[str, Proof] | None = None) -> bool:
+def run(
+    work: Work,
+    server: Server,
+    subject: str,
+    where: tuple[str, ...],
+    proofs: Mapping[str, Proof] | None = None,
+) -> bool:
     """Serve until told to stop. False: the server ended without being told.
 
-    `subject` is what is served, in words: this host, the example host; `where` is its URL, or the path of a socket.
+    `subject` is what is served, in words: this host, the example host; `where` has its URLs, or the path of a socket.
     Where systemd has a watchdog it is pinged while all of `proofs` hold; without a watchdog none of them is asked.
     """
     happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
     _listen_to_signals(happenings)
     work.start()
     threading.Thread(target=_serve, args=(server, happenings), name="serve", daemon=True).start()
-    log.info("serving", extra={"url": where, "subject": subject, "version": __version__, "pid": os.getpid()})
-    notify("READY=1", f"STATUS=serving {subject} at {where}")
+    log.info("serving", extra={"url": where[0], "subject": subject, "version": __version__, "pid": os.getpid()})
+    for other in where[1:]:
+        log.info("serving there too", extra={"url": other})
+    notify("READY=1", f"STATUS=serving {subject} at {where[0]}")
     if sys.stdout.isatty():
-        print(f"Bulkhead serves {subject}: open {where} (Ctrl-C ends it)", file=sys.stderr)
+        print(f"Bulkhead serves {subject}: open {where[0]} (Ctrl-C ends it)", file=sys.stderr)
     try:
         return _wait(happenings, _watchdog(proofs or {}))
     finally:
         notify("STOPPING=1")
         work.stop()
         server.close()
+
+
+def urls_to_open(addresses: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    """The addresses to type into a browser on this host."""
+    return tuple(url_to_open(*address) for address in addresses)
 
 
 def url_to_open(host: str, port: int) -> str:

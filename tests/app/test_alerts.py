@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 20
 
 
 def test_alerts_are_of_this_host_and_its_port_unless_the_settings_say_otherwise() -> None:
-    assert origin_of(Config(listen="127.0.0.1:1234")).instance == f"{platform.node()}:1234"
+    assert origin_of(Config(listen=("127.0.0.1:1234",))).instance == f"{platform.node()}:1234"
     assert origin_of(Config(alerts=Alerts(instance="host1"))).instance == "host1"
 
 

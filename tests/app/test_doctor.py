@@ -27,7 +27,7 @@ from exporter.facts.host import Host
 from exporter.facts.podman import PodmanSocket
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import NotHere, Unreadable
-from exporter.http import Server
+from exporter.http import Server, opened
 from tests.fake_sources import CGROUPS, answers, refuses, sources
 
 
@@ -37,7 +37,7 @@ def findings(config: Config, **reads: Callable[[], Any]) -> dict[str, Finding]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    return Config(listen="127.0.0.1:0", state_dir=tmp_path)
+    return Config(listen=("127.0.0.1:0",), state_dir=tmp_path)
 
 
 def test_every_source_that_can_be_read_is_ok_and_says_numbers(config: Config) -> None:
@@ -156,10 +156,10 @@ def test_a_free_address_is_given_back() -> None:
 
 
 def test_bulkhead_itself_on_the_address_is_no_fault() -> None:
-    server = Server("127.0.0.1:0", RenderedPages(cast("Any", None), lambda: False))
+    server = Server(opened(["127.0.0.1:0"]), RenderedPages(cast("Any", None), lambda: False))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    listen = f"127.0.0.1:{server.address[1]}"
+    listen = f"127.0.0.1:{server.addresses[0][1]}"
     try:
         finding = listen_finding(listen)
     finally:

@@ -18,7 +18,7 @@ AGENT = """
 import sys, threading, time
 from exporter.app import proofs
 from exporter.app.pages import RenderedPages
-from exporter.http import Server, server as http_server
+from exporter.http import Server, opened, server as http_server
 from exporter.report.host import Report
 from exporter.runtime import logs, process
 from exporter.runtime.agent import Agent
@@ -45,7 +45,7 @@ def keeper():
 
 agent = Agent((), (), report, {"keeper": keeper})
 pages = RenderedPages(agent.report, agent.ready)
-server = Server("127.0.0.1:0", pages)
+server = Server(opened(["127.0.0.1:0"]), pages)
 turn = server._http.service_actions
 
 def turning():

@@ -72,7 +72,7 @@ def test_the_survey_reads_every_source(name: str) -> None:
 
 @pytest.mark.parametrize("name", READINGS)
 def test_the_doctor_reads_every_source(name: str, tmp_path: Path) -> None:
-    config = Config(listen="127.0.0.1:0", state_dir=tmp_path)
+    config = Config(listen=("127.0.0.1:0",), state_dir=tmp_path)
     found = examine(sources(**{name: refuses(Unreadable("denied"))}), config, deadline_seconds=5)
     ailing = {finding.name: finding.found for finding in found if finding.state is not State.OK}
     assert ailing == {name: "denied"}
@@ -175,7 +175,7 @@ def test_what_a_source_could_not_read_in_part_reaches_audit_doctor_and_agent(bui
         readings = {name: getattr(snapshot, name) for name in READINGS}
         return {name for name, reading in readings.items() if isinstance(reading, Read) and PROBLEM in reading.problems}
 
-    found = examine(built.sources, Config(listen="127.0.0.1:0", state_dir=tmp_path), deadline_seconds=5)
+    found = examine(built.sources, Config(listen=("127.0.0.1:0",), state_dir=tmp_path), deadline_seconds=5)
     assert reported(survey(built.sources, deadline_seconds=5)) == set(names)
     assert {finding.name for finding in found if PROBLEM in finding.found} == set(names)
     assert reported(built.snapshot()) == set(names)

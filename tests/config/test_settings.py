@@ -22,14 +22,14 @@ from tests.config.loaded import WORDS, config_of, problems_of
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     config = load(default=tmp_path / "none.toml", words=WORDS)
     assert config == Config()
-    assert config.listen == ":9946"
+    assert config.listen == (":9946",)
     assert config.podman_sockets == (PodmanSocket("unix:///run/podman/podman.sock", ""),)
 
 
 def test_the_default_file_is_read_if_it_exists(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('listen = "127.0.0.1:1"')
-    assert load(default=path, words=WORDS).listen == "127.0.0.1:1"
+    assert load(default=path, words=WORDS).listen == ("127.0.0.1:1",)
     assert load(default=path, words=WORDS).read_from == path
 
 
@@ -59,7 +59,7 @@ restart_loop_restarts = 5
 max_containers = 50
 """,
     )
-    assert config.listen == "[::1]:9000"
+    assert config.listen == ("[::1]:9000",)
     assert config.state_dir == Path("/srv/bulkhead")
     assert config.podman_sockets[1] == PodmanSocket("unix:///run/user/1000/podman/podman.sock", "alice")
     assert config.clocks == {"zfs": 300, "podman": 16}
@@ -70,8 +70,20 @@ max_containers = 50
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
     text = 'listen = ":1"\nstate_dir = "/a"'
     config = config_of(tmp_path, text, listen=":2", state_dir=None, podman_sockets=["/run/p.sock"])
-    assert (config.listen, config.state_dir) == (":2", Path("/a"))
+    assert (config.listen, config.state_dir) == ((":2",), Path("/a"))
     assert config.podman_sockets == (PodmanSocket("unix:///run/p.sock"),)
+
+
+def test_there_may_be_several_addresses_and_each_is_looked_at(tmp_path: Path) -> None:
+    assert config_of(tmp_path, 'listen = ["127.0.0.1:1", "[::1]:1"]').listen == ("127.0.0.1:1", "[::1]:1")
+    assert config_of(tmp_path, "", listen=[":1", ":2"]).listen == (":1", ":2")
+    for text, words in (
+        ('listen = [":1", "x"]', 'found "x" as item 2; allowed: HOST:PORT'),
+        ('listen = [":1", ":1"]', 'item 2, ":1", is there twice'),
+        ("listen = []", "found 0 addresses"),
+        ("listen = [1]", "found 1 as item 1"),
+    ):
+        assert words in problems_of(tmp_path, text)[0][1]
 
 
 def test_every_problem_is_told_with_its_line_and_what_is_allowed(tmp_path: Path) -> None:
@@ -216,7 +228,8 @@ def test_a_process_that_knows_no_clock_and_no_check_passes_over_what_names_them(
     waiver = '[[waivers]]\ncontainer = "*"\ncheck = "x"\nreason = "y"\n'
     path.write_text(f'listen = ":1"\n[clocks]\nzfs_seconds = 300\n{waiver}')
     config = load(path, words=None)
-    assert (config.listen, config.clocks, config.waivers) == (":1", {}, ())
+    assert config.listen == (":1",)
+    assert (dict(config.clocks), config.waivers) == ({}, ())
     path.write_text("listn = 1\n")
     with pytest.raises(ConfigError, match="did you mean listen"):
         load(path, words=None)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from exporter.app.pages import RenderedPages
-from exporter.http import Patience, Server
+from exporter.http import Patience, Server, opened
 from exporter.report.host import Report
 from tests.present.reports import rich_report
 
@@ -20,11 +20,12 @@ _PATIENCE = Patience(timeout_seconds=5)
 def running(
     report: Callable[[], Report] = rich_report,
     ready: Callable[[], bool] = lambda: True,
-    listen: str = "127.0.0.1:0",
+    listen: str | tuple[str, ...] = "127.0.0.1:0",
     patience: Patience = _PATIENCE,
     max_series: int = 50_000,
 ) -> Iterator[Server]:
-    server = Server(listen, RenderedPages(report, ready, max_series), patience)
+    listeners = opened((listen,) if isinstance(listen, str) else listen)
+    server = Server(listeners, RenderedPages(report, ready, max_series), patience)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -38,7 +39,13 @@ def running(
 def ask(
     server: Server, path: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection(*server.address, timeout=10)
+    return ask_at(server.addresses[0], path, method, body, **headers)
+
+
+def ask_at(
+    address: tuple[str, int], path: str, method: str = "GET", body: bytes | None = None, **headers: str
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection(*address, timeout=10)
     with contextlib.closing(connection):
         connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
         answer = connection.getresponse()
@@ -47,7 +54,7 @@ def ask(
 
 def talk(server: Server, request: bytes) -> bytes:
     """Send raw bytes and read to the end of the connection."""
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.addresses[0], timeout=10) as connection:
         connection.sendall(request)
         answer = b""
         while piece := connection.recv(65536):

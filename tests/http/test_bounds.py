@@ -26,7 +26,7 @@ def server() -> Iterator[Server]:
 def test_a_client_that_sends_a_byte_at_a_time_is_cut_off_at_the_deadline() -> None:
     with (
         running(patience=Patience(timeout_seconds=0.5)) as server,
-        socket.create_connection(server.address, timeout=10) as slow,
+        socket.create_connection(server.addresses[0], timeout=10) as slow,
     ):
         started = time.monotonic()
         with contextlib.suppress(OSError):  # the server has closed: that is the point
@@ -38,7 +38,7 @@ def test_a_client_that_sends_a_byte_at_a_time_is_cut_off_at_the_deadline() -> No
 
 
 def silent(server: Server, number: int) -> list[socket.socket]:
-    return [socket.create_connection(server.address, timeout=10) for _ in range(number)]
+    return [socket.create_connection(server.addresses[0], timeout=10) for _ in range(number)]
 
 
 def test_connections_that_say_nothing_give_way_to_those_that_ask() -> None:
@@ -70,7 +70,7 @@ def test_a_client_that_does_not_read_its_page_gives_way_too() -> None:
         for _ in range(2):
             connection = socket.socket()
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            connection.connect(server.address)
+            connection.connect(server.addresses[0])
             connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             held.append(connection)
         ends_at = time.monotonic() + 10

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from exporter.app.pages import RenderedPages
-from exporter.http import Patience, ServeError, Server
+from exporter.http import Patience, ServeError, Server, opened
 from exporter.present.style import CONTENT_SECURITY_POLICY
 from exporter.report.host import Report
 from tests.http.serving import ask, running, talk
@@ -104,7 +104,10 @@ def test_a_body_is_never_read_as_the_next_request(server: Server) -> None:
 
 
 def test_a_connection_serves_several_requests() -> None:
-    with running() as server, contextlib.closing(http.client.HTTPConnection(*server.address, timeout=10)) as client:
+    with (
+        running() as server,
+        contextlib.closing(http.client.HTTPConnection(*server.addresses[0], timeout=10)) as client,
+    ):
         for path in ("/-/healthy", "/metrics", "/nowhere", "/-/ready"):
             client.request("GET", path)
             first = client.sock
@@ -193,7 +196,7 @@ def test_closing_lets_a_running_answer_finish_and_ends_idle_connections_at_once(
         return rich_report()
 
     with running(report=slow_report, patience=Patience(timeout_seconds=10)) as server:
-        idle = socket.create_connection(server.address, timeout=10)
+        idle = socket.create_connection(server.addresses[0], timeout=10)
         with ThreadPoolExecutor(2) as pool, idle:
             answer = pool.submit(ask, server, "/metrics")
             assert asked.wait(10)
@@ -207,21 +210,21 @@ def test_closing_lets_a_running_answer_finish_and_ends_idle_connections_at_once(
 
 def test_a_closed_server_gives_its_port_back_and_may_be_closed_again() -> None:
     with running() as server:
-        host, port = server.address
+        host, port = server.addresses[0]
         server.close()
         with running(listen=f"{host}:{port}") as again:
             assert ask(again, "/-/healthy")[0].status == 200
 
 
 def test_a_server_that_never_served_can_be_closed() -> None:
-    server = Server("127.0.0.1:0", RenderedPages(rich_report, lambda: True))
+    server = Server(opened(["127.0.0.1:0"]), RenderedPages(rich_report, lambda: True))
     server.close()
     server.serve_forever()
 
 
 def test_every_address_is_ipv4_and_where_there_is_one_ipv6() -> None:
     with running(listen=":0") as server:
-        port = server.address[1]
+        port = server.addresses[0][1]
         addresses = ["127.0.0.1", "::1"] if socket.has_dualstack_ipv6() else ["127.0.0.1"]
         for address in addresses:
             with contextlib.closing(http.client.HTTPConnection(address, port, timeout=10)) as client:
@@ -232,15 +235,15 @@ def test_every_address_is_ipv4_and_where_there_is_one_ipv6() -> None:
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 def test_an_ipv6_address_stands_in_brackets() -> None:
     with running(listen="[::1]:0") as server:
-        assert server.address[0] == "::1"
+        assert server.addresses[0][0] == "::1"
         assert ask(server, "/-/healthy")[0].status == 200
 
 
 def test_an_address_in_use_is_told_in_one_sentence() -> None:
     with running() as server:
-        host, port = server.address
+        host, port = server.addresses[0]
         with pytest.raises(ServeError, match=rf"^cannot listen on {host}:{port}: the address is in use; .*ss -ltnp"):
-            Server(f"{host}:{port}", RenderedPages(rich_report, lambda: True))
+            opened([f"{host}:{port}"])
 
 
 @pytest.mark.parametrize(
@@ -257,7 +260,7 @@ def test_an_address_in_use_is_told_in_one_sentence() -> None:
 )
 def test_an_address_that_cannot_be_is_told_in_one_sentence(listen: str, words: str) -> None:
     with pytest.raises(ServeError, match=words) as caught:
-        Server(listen, RenderedPages(rich_report, lambda: True))
+        opened([listen])
     assert "\n" not in str(caught.value)
 
 
@@ -269,13 +272,13 @@ def test_a_name_that_is_not_known_is_told_in_one_sentence(monkeypatch: pytest.Mo
     with pytest.raises(
         ServeError, match=r"^cannot listen on nowhere:9946: .*Name or service not known; give an address"
     ):
-        Server("nowhere:9946", RenderedPages(rich_report, lambda: True))
+        opened(["nowhere:9946"])
 
 
 def test_a_port_that_is_denied_tells_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("socketserver.TCPServer.server_bind", denied)
+    monkeypatch.setattr(socket.socket, "bind", denied)
     with pytest.raises(ServeError, match="ports below 1024 need root or CAP_NET_BIND_SERVICE"):
-        Server("127.0.0.1:80", RenderedPages(rich_report, lambda: True))
+        opened(["127.0.0.1:80"])

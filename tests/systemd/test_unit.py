@@ -65,7 +65,8 @@ def test_the_state_of_the_clock_can_be_read_and_nothing_can_set_it(service: dict
 
 def test_only_the_page_s_own_port_can_be_listened_on(service: dict[str, list[str]]) -> None:
     assert service["SocketBindDeny"] == ["any"]
-    assert service["SocketBindAllow"] == [f"tcp:{listen_address(Config().listen)[1]}"]
+    ports = {listen_address(listen)[1] for listen in Config().listen}
+    assert service["SocketBindAllow"] == [f"tcp:{port}" for port in ports]
     assert "SocketBindAllow=tcp:PORT" in UNIT.read_text(), "the unit says how the port is changed"
 
 
