@@ -114,6 +114,20 @@ def test_an_address_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
+def test_a_web_configuration_is_judged_before_anything_is_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("tls_server_config:\n  cert_file: none.crt\n  key_file: none.key\n")
+    assert main(["serve", "--web.config.file", str(web), "--listen", "127.0.0.1:0"]) == 1
+    assert f"cert_file {tmp_path}/none.crt cannot be read: No such file" in capsys.readouterr().err
+    web.write_text("tls_server_config:\n  cert_fil: a\n  key_file: b\n")
+    assert main(["serve", "--web.config.file", str(web)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"bulkhead: {web}:1: tls_server_config.cert_file: is missing")
+    assert lines[1].startswith(f"bulkhead: {web}:2: unknown key tls_server_config.cert_fil: did you mean cert_file?")
+
+
 def test_version_names_bulkhead_python_and_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     lines = capsys.readouterr().out.splitlines()

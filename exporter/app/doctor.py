@@ -14,6 +14,7 @@ import contextlib
 import http.client
 import json
 import os
+import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -96,12 +97,16 @@ def listen_finding(listen: str) -> Finding:
 
 def _bulkhead_answers(listen: str) -> bool:
     host, port = listen_address(listen)
-    try:
-        with contextlib.closing(http.client.HTTPConnection(host or "localhost", port, timeout=1)) as connection:
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE  # nothing secret is asked or said
+    for connection in (
+        http.client.HTTPConnection(host or "localhost", port, timeout=1),
+        http.client.HTTPSConnection(host or "localhost", port, timeout=1, context=unverified),
+    ):
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", "/-/healthy")
-            return connection.getresponse().read(100) == b"healthy\n"
-    except (OSError, http.client.HTTPException):
-        return False
+            return connection.getresponse().headers["Server"] == "bulkhead"  # with a password, 401
+    return False
 
 
 def opening(config: Config) -> str:

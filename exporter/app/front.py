@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter.config import Config
-from exporter.http import Server, opened
+from exporter.config.web import WebSettings, load_web
+from exporter.http import Gate, Server, opened
 from exporter.http.pages import Answer
 from exporter.link.client import Link, NoAnswer
 from exporter.link.messages import (
@@ -70,7 +71,10 @@ class Delivery:
 
 
 def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple[Delivery, Server]:
-    """The front of the collector at that socket, ready to run. Raises ServeError, UnknownAccount."""
+    """The front of the collector at that socket, ready to run.
+
+    Raises ServeError, TlsError, UnknownAccount.
+    """
     try:
         uid = pwd.getpwnam(collector_user).pw_uid
     except KeyError:
@@ -80,7 +84,8 @@ def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple
     link = Link(socket_path, uids=frozenset({uid}))
     peers = config.alertmanagers
     couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
-    return Delivery(link, couriers), Server(opened(config.listen), RemotePages(link))
+    gate = Gate(load_web(config.web.config_file) if config.web.config_file else WebSettings())
+    return Delivery(link, couriers), Server(opened(config.listen), RemotePages(link), gate=gate)
 
 
 class RemotePages:

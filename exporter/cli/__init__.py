@@ -30,14 +30,16 @@ _COMMANDS = {
 """The module of each command. A module is imported when its command is asked for: the front must not load what others
 need to read and judge a host."""
 _REPORT_TO = "https://github.com/bulkhead-exporter/bulkhead/issues"
-_LIBRARIES = ("prometheus-client", "podman", "pydbus", "PyGObject", "msgspec", "requests", "pyzfs")
+_LIBRARIES = ("prometheus-client", "podman", "pydbus", "PyGObject", "msgspec", "requests", "pyzfs", "PyYAML", "bcrypt")
 _PACKAGE_OF_MODULE = {
+    "bcrypt": "python3-bcrypt",
     "gi": "python3-gi",
     "msgspec": "python3-msgspec",
     "podman": "python3-podman",
     "prometheus_client": "python3-prometheus-client",
     "pydbus": "python3-pydbus",
     "requests": "python3-requests",
+    "yaml": "python3-yaml",
 }
 
 _ABOUT = """\

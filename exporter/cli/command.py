@@ -82,9 +82,8 @@ def add_podman_socket(parser: Parser) -> None:
     )
 
 
-def add_settings(parser: Parser) -> None:
-    """Every setting that has a flag."""
-    add_config(parser)
+def add_web(parser: Parser) -> None:
+    """Where and how pages are served."""
     parser.add_argument(
         "--listen",
         "--web.listen-address",
@@ -92,6 +91,19 @@ def add_settings(parser: Parser) -> None:
         metavar="HOST:PORT",
         help="where to serve, may be repeated; default :9946, every address",
     )
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        type=os.path.abspath,
+        metavar="FILE",
+        help="TLS, users and headers, in the format of Prometheus' exporters; default: none, plain HTTP for everybody",
+    )
+
+
+def add_settings(parser: Parser) -> None:
+    """Every setting that has a flag."""
+    add_config(parser)
+    add_web(parser)
     parser.add_argument("--state-dir", metavar="DIR", help="where durable counts are kept; default /var/lib/bulkhead")
     add_podman_socket(parser)
 
@@ -102,6 +114,7 @@ def settings(arguments: argparse.Namespace) -> Config:
         "listen": getattr(arguments, "listen", None),
         "state_dir": getattr(arguments, "state_dir", None),
         "podman_sockets": getattr(arguments, "podman_socket", None),
+        "web.config_file": getattr(arguments, "web_config_file", None),
     }
     # Only what reads a host needs its libraries: --help and --version work without them.
     from exporter.app.vocabulary import VOCABULARY  # noqa: PLC0415 - see above

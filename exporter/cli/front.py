@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.cli.command import FAILED, OK, add_command, add_config, complain
+from exporter.cli.command import FAILED, OK, add_command, add_config, add_web, complain
 from exporter.config import load
 from exporter.runtime import logs, process
 
@@ -38,7 +38,7 @@ def add_to(commands: Commands) -> None:
         commands, "front", run, summary="serve what a collector has read", about=_ABOUT, epilog=_EPILOG
     )
     add_config(parser)
-    parser.add_argument("--listen", metavar="HOST:PORT", help="where to serve; default :9946, every address")
+    add_web(parser)
     parser.add_argument("--socket", type=Path, default=_SOCKET, metavar="PATH", help=f"the collector's: {_SOCKET}")
     parser.add_argument(
         "--collector-user", default="root", metavar="NAME", help="the collector's account; nobody else is believed"
@@ -47,17 +47,18 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; the exit code."""
-    config = load(arguments.config, {"listen": arguments.listen}, words=None)
+    flags = {"listen": arguments.listen, "web.config_file": arguments.web_config_file}
+    config = load(arguments.config, flags, words=None)
     # Only what serves needs its libraries: --help and --version work without them.
     from exporter.app.front import UnknownAccount, built_front  # noqa: PLC0415 - see above
-    from exporter.http import ServeError  # noqa: PLC0415 - see above
+    from exporter.http import ServeError, TlsError  # noqa: PLC0415 - see above
 
     logs.start(config.log.level)
     try:
         couriers, server = built_front(config, arguments.socket, arguments.collector_user)
-    except (ServeError, UnknownAccount) as error:
+    except (ServeError, TlsError, UnknownAccount) as error:
         complain(str(error))
         return FAILED
-    urls = process.urls_to_open(server.addresses)
+    urls = process.urls_to_open(server.addresses, server.scheme)
     proofs = {"accepting": server.stall}
     return OK if process.run(couriers, server, "the collector's host", urls, proofs) else FAILED

@@ -73,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     from exporter.app.example import build_example_agent  # noqa: PLC0415 - see above
     from exporter.app.pages import RenderedPages  # noqa: PLC0415 - see above
     from exporter.app.proofs import proofs_of  # noqa: PLC0415 - see above
-    from exporter.http import ServeError, Server, opened, passed_by_systemd  # noqa: PLC0415 - see above
+    from exporter.config.web import WebSettings, load_web  # noqa: PLC0415 - see above
+    from exporter.http import Gate, ServeError, Server, TlsError, opened, passed_by_systemd  # noqa: PLC0415 - see above
 
     logs.start(config.log.level)
     example = arguments.example
@@ -81,8 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
         _tell_example(config)
         example = True
     try:
+        gate = Gate(load_web(config.web.config_file) if config.web.config_file else WebSettings())
         listeners = passed_by_systemd() if arguments.systemd_socket else opened(config.listen)
-    except ServeError as error:
+    except (ServeError, TlsError) as error:
         complain(str(error))
         return FAILED
     with contextlib.ExitStack() as opened_here:
@@ -90,13 +92,15 @@ def run(arguments: argparse.Namespace) -> int:
             opened_here.callback(listener.close)
         agent = build_example_agent(config) if example else build_agent(config)
         pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
-        server = Server(listeners, pages)
+        server = Server(listeners, pages, gate=gate)
         process.raise_open_files_limit()
         if not example:
             process.tell_what_root_would_add()
         proofs = {} if example else proofs_of(agent, pages) | {"accepting": server.stall}
         subject = "the example host" if example else "this host"
-        ended_as_asked = process.run(agent, server, subject, process.urls_to_open(server.addresses), proofs)
+        ended_as_asked = process.run(
+            agent, server, subject, process.urls_to_open(server.addresses, server.scheme), proofs
+        )
     return OK if ended_as_asked else FAILED
 
 

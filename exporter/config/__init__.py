@@ -14,7 +14,7 @@ Whatever is wrong is told together, each with its line, what was found and what 
 
 from exporter.config.alertmanagers import Alertmanager, alertmanager_url
 from exporter.config.reader import DEFAULT_PATH, ConfigError, Problem, load
-from exporter.config.settings import Alerts, Config, Log, Series, Vocabulary, Zfs
+from exporter.config.settings import Alerts, Config, Log, Series, Vocabulary, Web, Zfs
 from exporter.config.values import NotAllowed, listen_address
 from exporter.config.waivers import CheckIds
 
@@ -30,6 +30,7 @@ __all__ = [
     "Problem",
     "Series",
     "Vocabulary",
+    "Web",
     "Zfs",
     "alertmanager_url",
     "listen_address",

@@ -17,7 +17,12 @@ from exporter.config.values import Kind, NotAllowed, shown
 DEFAULT_PATH = Path("/etc/bulkhead/config.toml")
 _LARGEST_FILE_BYTES = 64 * 1024
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_FLAGS = {"listen": "--listen", "state_dir": "--state-dir", "podman_sockets": "--podman-socket"}
+_FLAGS = {
+    "listen": "--listen",
+    "state_dir": "--state-dir",
+    "podman_sockets": "--podman-socket",
+    "web.config_file": "--web.config.file",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,9 @@ def load(
 ) -> Config:
     """The settings of `path` (or of `default`, if it exists) under those of the flags.
 
-    `words` are the clocks and checks that the file may name; None: what names them is passed over. `flags` has
-    top keys of the file (listen, state_dir, podman_sockets); a flag that is None was not given. Raises ConfigError with
-    every problem there is.
+    `words` are the clocks and checks that the file may name; None: what names them is passed over. `flags` has keys of
+    the file (listen, web.config_file); a flag that is None was not given. Raises ConfigError with every problem there
+    is.
     """
     origin = path or default
     text = _read(origin) if path is None else read_text(origin, "--config")
@@ -61,10 +66,11 @@ def load(
     for name, value in (flags or {}).items():
         if value is None:
             continue
+        key = tuple(name.split("."))
         try:
-            values[name,] = KINDS[name,].parse(value)
+            values[key] = KINDS[key].parse(value)
         except NotAllowed as error:
-            problems.append(Problem(_FLAGS[name], None, _refusal(value, KINDS[name,], error)))
+            problems.append(Problem(_FLAGS[name], None, _refusal(value, KINDS[key], error)))
     if problems:
         raise ConfigError(tuple(problems))
     return _build(values, origin if text is not None else None)

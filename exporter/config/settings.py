@@ -21,6 +21,7 @@ from exporter.config.values import (
     LABELS,
     LOG_LEVEL,
     LONG_SECONDS,
+    OPTIONAL_FILE,
     PODMAN_SOCKETS,
     RATIO,
     RESEND_SECONDS,
@@ -65,6 +66,13 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Web:
+    """How the pages are served."""
+
+    config_file: Path | None = None  # TLS, users and headers, in the format that Prometheus' exporters share
+
+
+@dataclass(frozen=True, slots=True)
 class Alerts:
     """The labels of the agent's own alerts, as the Prometheus that scrapes it sets them."""
 
@@ -87,6 +95,7 @@ class Config:
     ledger: Memory = field(default_factory=Memory)
     zfs: Zfs = field(default_factory=Zfs)
     log: Log = field(default_factory=Log)
+    web: Web = field(default_factory=Web)
     alerts: Alerts = field(default_factory=Alerts)
     alertmanagers: tuple[Alertmanager, ...] = ()
     waivers: tuple[Waiver, ...] = ()
@@ -102,6 +111,7 @@ TABLES: dict[str, type] = {
     "ledger": Memory,
     "zfs": Zfs,
     "log": Log,
+    "web": Web,
     "alerts": Alerts,
 }
 # The unit is in the name, so the name tells what is allowed.
@@ -118,6 +128,7 @@ _KIND_OF_LAST_WORD = {
     "level": LOG_LEVEL,
     "instance": INSTANCE,
     "job": LABEL_VALUE,
+    "file": OPTIONAL_FILE,
     "labels": LABELS,
 }
 KINDS: dict[KeyPath, Kind] = {

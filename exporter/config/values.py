@@ -123,6 +123,10 @@ def _absolute_path(value: object) -> Path:
     return Path(text)
 
 
+def _optional_file(value: object) -> Path | None:
+    return None if value is None or value == "" else _absolute_path(value)
+
+
 def _sockets(value: object) -> object:
     if not isinstance(value, list | tuple):
         raise NotAllowed(f"found {shown(value)}, which is no array")
@@ -222,6 +226,7 @@ ADDRESSES = Kind(
     _listen,
 )
 ABSOLUTE_PATH = Kind('an absolute path, as "/var/lib/bulkhead"', _absolute_path)
+OPTIONAL_FILE = Kind('an absolute path, as "/etc/bulkhead/web.yml", or "" for none', _optional_file)
 PODMAN_SOCKETS = Kind(
     'absolute paths, one a user, as "/run/podman/podman.sock", "alice=/run/user/1000/podman/podman.sock"',
     _sockets,

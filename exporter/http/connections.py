@@ -3,6 +3,9 @@
 A number of connections, in which silent ones give way to new ones (crowd.py); a bound on the head of a request and a
 deadline for all of it, so that a client that sends a byte a second is cut off; framing that no proxy can read otherwise
 (head.py); an end that lets answers finish. RFC 9110, RFC 9112.
+
+With TLS, the handshake is made in the connection's own thread, within the same deadline, and counts as waiting for the
+client: who connects and never finishes it gives way as who connects and says nothing.
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from exporter.http.crowd import Crowd, Phase, client_of
+from exporter.http.gate import Gate
 from exporter.http.head import HeadTooLarge, fault_of, read_head
 from exporter.http.pages import Answer, Pages
-from exporter.present.style import CONTENT_SECURITY_POLICY
+from exporter.http.tls import TlsSocket
+from exporter.http.users import Verdict
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer  # only type checkers have it
@@ -35,15 +40,12 @@ _MAX_DISCARDED_BYTES = 65536
 _LINGER_SECONDS = 1.0
 _OUT_OF_FILES_PAUSE_SECONDS = 0.2
 _ORIGIN = re.compile(r"^http://[^/?]*", re.IGNORECASE)
-_ALLOWED = "GET, HEAD"
-_SECURITY_HEADERS = (
-    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Cache-Control", "no-store"),
-)
+_HEADER_OF_STATUS = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", 'Basic realm="bulkhead", charset="UTF-8"'),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("Allow", "GET, HEAD"),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "1"),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After", "1"),
+}
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nServer: bulkhead\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Retry-After: 1\r\nContent-Length: 27\r\nConnection: close\r\n\r\nbusy: too many connections\n"
@@ -62,10 +64,11 @@ class Patience:
 
 
 class Shared:
-    """What all listeners share: the pages, and the bounds on all connections together."""
+    """What all listeners share: the pages, who comes in, and the bounds on all connections together."""
 
-    def __init__(self, pages: Pages, patience: Patience) -> None:
+    def __init__(self, pages: Pages, gate: Gate, patience: Patience) -> None:
         self.pages = pages
+        self.gate = gate
         self.patience = patience
         self.free_pages = threading.BoundedSemaphore(patience.pages)
         self.crowd: Crowd[socket.socket] = Crowd(
@@ -103,9 +106,11 @@ class HttpServer(ThreadingHTTPServer):
         self.turned_at_seconds = time.monotonic()
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """The next connection and its address."""
+        """The next connection, with TLS on it where that is asked for, and its address."""
         try:
-            return super().get_request()
+            connection, address = super().get_request()
+            tls = self.shared.gate.access.tls
+            return (tls.wrapped(connection) if tls else connection), address
         except OSError as error:
             # The connection stays in the queue, so the accepting loop would spin.
             if error.errno in {errno.EMFILE, errno.ENFILE}:
@@ -147,9 +152,18 @@ class _Handler(BaseHTTPRequestHandler):
     connection: socket.socket
 
     def setup(self) -> None:
+        if isinstance(self.request, TlsSocket):
+            self._shake_hands(self.request)
         super().setup()
         self._deadline = _Deadline(self.connection)
         self.rfile = io.BufferedReader(self._deadline)
+
+    def _shake_hands(self, connection: TlsSocket) -> None:
+        connection.settimeout(self.server.shared.patience.timeout_seconds)
+        connection.do_handshake()
+        tls = self.server.shared.gate.access.tls
+        if tls and not tls.lets_in(connection):
+            raise PermissionError("the client's certificate has none of the names in client_allowed_sans")
 
     def version_string(self) -> str:
         return "bulkhead"
@@ -184,7 +198,29 @@ class _Handler(BaseHTTPRequestHandler):
         if is_understood:
             self._answer()
 
+    def _is_welcome(self) -> bool:
+        """Whether the request goes on; it is answered where not."""
+        users = self.server.shared.gate.access.users
+        if users is None:
+            return True
+        crowd = self.server.shared.crowd
+        verdict = users.verdict(
+            self.headers.get("Authorization"),
+            client_of(self.client_address[0]),
+            waits=lambda: crowd.note(self.connection, Phase.WAITING),
+        )
+        crowd.note(self.connection, Phase.MAKING)
+        match verdict:
+            case Verdict.UNKNOWN:
+                self._send(Answer(b"unauthorized\n", status=HTTPStatus.UNAUTHORIZED))
+            case Verdict.BUSY:
+                words = b"busy: too many passwords are being checked\n"
+                self._send(Answer(words, status=HTTPStatus.TOO_MANY_REQUESTS))
+        return verdict is Verdict.WELCOME
+
     def _answer(self) -> None:
+        if not self._is_welcome():
+            return
         if self.command not in {"GET", "HEAD"}:
             self.send_error(HTTPStatus.METHOD_NOT_ALLOWED)
             return
@@ -230,12 +266,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Vary", "Accept, Accept-Encoding")
         if answer.is_gzip:
             self.send_header("Content-Encoding", "gzip")
-        if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", _ALLOWED)
-        if answer.status is HTTPStatus.SERVICE_UNAVAILABLE:
-            self.send_header("Retry-After", "1")
+        if answer.status in _HEADER_OF_STATUS:
+            self.send_header(*_HEADER_OF_STATUS[answer.status])
         self.send_header("Content-Length", str(len(body)))
-        for name, value in _SECURITY_HEADERS:
+        for name, value in self.server.shared.gate.access.headers:
             self.send_header(name, value)
         if headers and ("Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"):
             self.close_connection = True  # nothing here takes a body: it must not be read as the next request
@@ -276,7 +310,9 @@ class _Deadline(io.RawIOBase):
 
 
 def _refuse(connection: socket.socket) -> None:
-    # In the accepting thread: this may not wait for anything.
+    # In the accepting thread: this may not wait for anything, as words within TLS would.
+    if isinstance(connection, TlsSocket):
+        return
     with contextlib.suppress(OSError):
         connection.setblocking(False)
         connection.send(_BUSY)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from exporter.http.connections import HttpServer, Patience, Shared
+from exporter.http.gate import Gate
 from exporter.http.pages import Pages
 
 _PATIENCE = Patience()
@@ -24,8 +25,11 @@ class Server:
         listeners: Sequence[socket.socket],
         pages: Pages,
         patience: Patience = _PATIENCE,
+        *,
+        gate: Gate | None = None,
     ) -> None:
-        self._shared = Shared(pages, patience)
+        self._gate = gate or Gate()
+        self._shared = Shared(pages, self._gate, patience)
         self._servers = tuple(HttpServer(listener, self._shared) for listener in listeners)
         self._state = threading.Lock()
         self._serving = self._closed = False
@@ -35,6 +39,11 @@ class Server:
         """Hosts and ports that are listened on; a port is the real one where 0 was asked for."""
         names = [server.socket.getsockname() for server in self._servers]
         return tuple((name[0], name[1]) for name in names)
+
+    @property
+    def scheme(self) -> str:
+        """How an address of it begins."""
+        return "https" if self._gate.access.tls else "http"
 
     def serve_forever(self) -> None:
         """Answer until `close` is called from another thread."""

@@ -80,16 +80,16 @@ def run(
         server.close()
 
 
-def urls_to_open(addresses: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+def urls_to_open(addresses: Iterable[tuple[str, int]], scheme: str = "http") -> tuple[str, ...]:
     """The addresses to type into a browser on this host."""
-    return tuple(url_to_open(*address) for address in addresses)
+    return tuple(url_to_open(*address, scheme) for address in addresses)
 
 
-def url_to_open(host: str, port: int) -> str:
+def url_to_open(host: str, port: int, scheme: str = "http") -> str:
     """The address to type into a browser on this host."""
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
         host = "localhost"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def raise_open_files_limit() -> None:

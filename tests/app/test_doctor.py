@@ -22,12 +22,13 @@ from exporter.app.doctor import (
 )
 from exporter.app.pages import RenderedPages
 from exporter.config import Config
+from exporter.config.web import WebSettings
 from exporter.facts.cgroup import ContainerCgroups, PayloadUse
 from exporter.facts.host import Host
 from exporter.facts.podman import PodmanSocket
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import NotHere, Unreadable
-from exporter.http import Server, opened
+from exporter.http import Gate, Server, opened
 from tests.fake_sources import CGROUPS, answers, refuses, sources
 
 
@@ -166,6 +167,21 @@ def test_bulkhead_itself_on_the_address_is_no_fault() -> None:
         server.close()
         thread.join()
     assert (finding.state, finding.found) == (State.OK, f"Bulkhead serves on {listen} already")
+
+
+def test_bulkhead_with_a_password_is_known_as_well() -> None:
+    server = Server(
+        opened(["127.0.0.1:0"]),
+        RenderedPages(cast("Any", None), lambda: False),
+        gate=Gate(WebSettings(users=(("somebody", "$2b$04$" + "." * 53),))),
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        assert listen_finding(f"127.0.0.1:{server.addresses[0][1]}").state is State.OK
+    finally:
+        server.close()
+        thread.join()
 
 
 def test_a_host_with_a_socket_or_a_container_is_worth_serving(tmp_path: Path) -> None:

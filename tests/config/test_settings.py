@@ -126,7 +126,7 @@ def test_a_problem_of_the_file_reads_as_editors_jump_to_it_and_one_of_a_flag_nam
 
 def test_an_unknown_table_is_one_problem(tmp_path: Path) -> None:
     told = problems_of(tmp_path, "\n[clock]\na = 1\nb = 2\n")
-    tables = "clocks, thresholds, series, ledger, zfs, log, alerts"
+    tables = "clocks, thresholds, series, ledger, zfs, log, web, alerts"
     assert told == [(2, f"unknown table clock: did you mean clocks? allowed here: {tables}")]
 
 

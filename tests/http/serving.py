@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from exporter.app.pages import RenderedPages
-from exporter.http import Patience, Server, opened
+from exporter.http import Gate, Patience, Server, opened
 from exporter.report.host import Report
 from tests.present.reports import rich_report
 
@@ -23,9 +23,11 @@ def running(
     listen: str | tuple[str, ...] = "127.0.0.1:0",
     patience: Patience = _PATIENCE,
     max_series: int = 50_000,
+    *,
+    gate: Gate | None = None,
 ) -> Iterator[Server]:
     listeners = opened((listen,) if isinstance(listen, str) else listen)
-    server = Server(listeners, RenderedPages(report, ready, max_series), patience)
+    server = Server(listeners, RenderedPages(report, ready, max_series), patience, gate=gate)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -86,6 +86,8 @@ GUEST_PACKAGES = [
     "python3-requests",
     "python3-pyzfs",
     "python3-msgspec",
+    "python3-yaml",
+    "python3-bcrypt",
     "python3-hypothesis",
     "python3-pytest",
 ]

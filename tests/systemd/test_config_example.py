@@ -29,7 +29,7 @@ def test_it_names_every_setting() -> None:
     named = set(re.findall(r"^#?([a-z_]+) = ", EXAMPLE.read_text(), re.MULTILINE))
     config = Config()
     settings = {"listen", "state_dir", "podman_sockets"} | {f"{name}_seconds" for name in CLOCKS}
-    for table in (config.thresholds, config.series, config.ledger, config.zfs, config.log, config.alerts):
+    for table in (config.thresholds, config.series, config.ledger, config.zfs, config.log, config.web, config.alerts):
         settings |= set(type(table).__dataclass_fields__)
     assert named == settings
 
