@@ -115,6 +115,8 @@ def settings(arguments: argparse.Namespace) -> Config:
         "state_dir": getattr(arguments, "state_dir", None),
         "podman_sockets": getattr(arguments, "podman_socket", None),
         "web.config_file": getattr(arguments, "web_config_file", None),
+        "log.level": getattr(arguments, "log_level", None),
+        "log.format": getattr(arguments, "log_format", None),
     }
     # Only what reads a host needs its libraries: --help and --version work without them.
     from exporter.app.vocabulary import VOCABULARY  # noqa: PLC0415 - see above

@@ -54,6 +54,10 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="serve on the sockets that systemd passes (LISTEN_FDS), and on no other",
     )
+    parser.add_argument(
+        "--log.level", dest="log_level", metavar="LEVEL", help="debug, info, warning or error; default info"
+    )
+    parser.add_argument("--log.format", dest="log_format", metavar="FORMAT", help="logfmt or json; default logfmt")
     example = parser.add_mutually_exclusive_group()
     example.add_argument("--example", action="store_true", help="serve the embedded example host, not this one")
     example.add_argument(
@@ -76,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from exporter.config.web import WebSettings, load_web  # noqa: PLC0415 - see above
     from exporter.http import Gate, ServeError, Server, TlsError, opened, passed_by_systemd  # noqa: PLC0415 - see above
 
-    logs.start(config.log.level)
+    logs.start(config.log.level, config.log.format)
     example = arguments.example
     if arguments.auto_example and not has_containers(build_sources(config), config):
         _tell_example(config)

@@ -22,6 +22,8 @@ _FLAGS = {
     "state_dir": "--state-dir",
     "podman_sockets": "--podman-socket",
     "web.config_file": "--web.config.file",
+    "log.level": "--log.level",
+    "log.format": "--log.format",
 }
 
 

@@ -19,6 +19,7 @@ from exporter.config.values import (
     INSTANCE,
     LABEL_VALUE,
     LABELS,
+    LOG_FORMAT,
     LOG_LEVEL,
     LONG_SECONDS,
     OPTIONAL_FILE,
@@ -63,6 +64,7 @@ class Log:
     """The log on stderr."""
 
     level: str = "info"  # debug, info, warning, error
+    format: str = "logfmt"  # or json
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ _KIND_OF_LAST_WORD = {
     "series": COUNT,
     "out": DATASET_PATTERNS,
     "level": LOG_LEVEL,
+    "format": LOG_FORMAT,
     "instance": INSTANCE,
     "job": LABEL_VALUE,
     "file": OPTIONAL_FILE,

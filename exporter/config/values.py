@@ -219,6 +219,7 @@ def _labels(value: object) -> tuple[tuple[str, str], ...]:
 
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("logfmt", "json")
 
 ADDRESSES = Kind(
     'HOST:PORT, [IPV6]:PORT or :PORT (every address), as "127.0.0.1:9946", '
@@ -246,3 +247,4 @@ RATIO = Kind("a ratio from 0.01 to 1, as 0.9", _number(0.01, 1))
 RESTARTS = Kind("a number of restarts from 1 to 1000", _number(1, 1000))
 COUNT = Kind("a whole number from 1 to 10000000", _whole_number(1, 10_000_000))
 LOG_LEVEL = Kind("one of " + ", ".join(f'"{level}"' for level in LOG_LEVELS), _one_of(LOG_LEVELS))
+LOG_FORMAT = Kind("one of " + ", ".join(f'"{name}"' for name in LOG_FORMATS), _one_of(LOG_FORMATS))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import sys
@@ -9,7 +10,7 @@ import tempfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.runtime.logs import KeyValues, goes_to_journal
+from exporter.runtime.logs import Json, KeyValues, goes_to_journal
 
 
 def record(message: str, level: int = logging.WARNING, name: str = "bulkhead", **extra: object) -> logging.LogRecord:
@@ -41,6 +42,25 @@ def test_a_traceback_stays_on_the_line() -> None:
         line = KeyValues(for_journal=True).format(record("x", exc_info=sys.exc_info()))
     assert "\n" not in line
     assert 'traceback="Traceback' in line
+
+
+def test_json_has_the_same_in_an_object() -> None:
+    event = record("source cannot be read", collector="podman", created=0.25)
+    assert json.loads(Json(for_journal=False).format(event)) == {
+        "time": "1970-01-01T00:00:00.250Z",
+        "level": "warning",
+        "msg": "source cannot be read",
+        "collector": "podman",
+    }
+    assert Json(for_journal=True).format(record("x")) == '<4>{"level": "warning", "msg": "x"}'
+
+
+@given(st.text(), st.text())
+def test_an_event_in_json_is_one_line_and_its_values_are_bounded(message: str, value: str) -> None:
+    line = Json(for_journal=False).format(record(message.replace("%", ""), reason=value * 100))
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+    assert len(json.loads(line)["reason"]) <= 2003
 
 
 @given(st.text(), st.text())
