@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from exporter.app.collector import built_collector  # noqa: PLC0415 - as in serve.py
     from exporter.link.server import LinkError  # noqa: PLC0415 - as in serve.py
 
-    logs.start(config.log.level)
+    logs.start(config.log.level, config.log.format)
     try:
         uid = pwd.getpwnam(arguments.front_user).pw_uid
     except KeyError:

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from exporter.app.front import UnknownAccount, built_front  # noqa: PLC0415 - see above
     from exporter.http import ServeError, TlsError  # noqa: PLC0415 - see above
 
-    logs.start(config.log.level)
+    logs.start(config.log.level, config.log.format)
     try:
         couriers, server = built_front(config, arguments.socket, arguments.collector_user)
     except (ServeError, TlsError, UnknownAccount) as error:

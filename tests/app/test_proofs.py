@@ -46,7 +46,7 @@ def keeper():
 agent = Agent((), (), report, {"keeper": keeper})
 pages = RenderedPages(agent.report, agent.ready)
 server = Server(opened(["127.0.0.1:0"]), pages)
-turn = server._http.service_actions
+turn = server._servers[0].service_actions
 
 def turning():
     if is_due("accepting"):
@@ -54,7 +54,7 @@ def turning():
         threading.Event().wait()
     turn()
 
-server._http.service_actions = turning
+server._servers[0].service_actions = turning
 process.run(agent, server, "a test", "here", proofs.proofs_of(agent, pages) | {"accepting": server.stall})
 """
 

@@ -17,7 +17,7 @@ from exporter.sources.podman.api import Api
 from exporter.sources.podman.events import OVERLAP_SECONDS, EventStream, lines
 from tests.sources.podman_service import END, EVENTS, HOST, Handler, PodmanService, podman_at
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 20.0
 
 
 class Pokes:
