@@ -8,6 +8,9 @@ volumes and the channel program drop it, and each of them makes no second call w
 An answer is a Future of the standard library. Its executors are of no use here: a ThreadPoolExecutor joins its threads
 when the process exits, and a call that hangs would then keep the process for ever. These threads are daemons.
 
+A program is found in fixed directories, whatever PATH says, and gets no environment but a locale and a time zone: what
+somebody sets for all services (`systemctl set-environment`) changes neither what is run nor what it prints.
+
 A program is killed at its deadline, but a child that sleeps in the kernel does not die of it: `zfs list` on a suspended
 pool. Such a child is remembered, and no other is started in its place while it hangs.
 
@@ -27,9 +30,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for. An unprivileged user's PATH has no sbin on Debian."""
+
 T = TypeVar("T")
+_ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC0"}  # words and times are parsed
 _MAX_COMPLAINT_BYTES = 4096
 _NICENESS = 10
 _CHUNK_BYTES = 1 << 16
@@ -123,15 +131,20 @@ class Ended:
 
 
 class Programs:
-    """Runs programs, niced, with bounded output. Remembers the children that could not be killed, by key.
+    """Runs programs with bounded output. Remembers the children that could not be killed, by key.
 
-    `grace_seconds` is how long a killed child may take to die before it counts as hung.
+    `grace_seconds` is how long a killed child may take to die before it counts as hung. A program that was found is not
+    looked for again while it can be started.
     """
 
-    def __init__(self, search_path: str, max_output_bytes: int, grace_seconds: float = 1.0) -> None:
+    def __init__(
+        self, search_path: str, max_output_bytes: int, grace_seconds: float = 1.0, niceness: int = _NICENESS
+    ) -> None:
         self._search_path = search_path
         self._max_output_bytes = max_output_bytes
         self._grace_seconds = grace_seconds
+        self._niceness = niceness
+        self._paths: dict[str, str] = {}
         self._hung: dict[str, subprocess.Popen[bytes]] = {}
 
     def run(self, key: str, command: tuple[str, ...], deadline_seconds: float) -> Ended:
@@ -139,21 +152,40 @@ class Programs:
 
         Raises StillHangs, NotInstalled, NotStarted, NotEnded, PrintsTooMuch.
         """
+        child = self.start(key, command)
+        try:
+            return _ended(child, time.monotonic() + deadline_seconds, self._max_output_bytes)
+        finally:
+            self.end(key, child)
+
+    def start(self, key: str, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        """The command, started, with pipes at its output and standard error; both want to be read, and `end` called.
+
+        Raises StillHangs, NotInstalled, NotStarted.
+        """
         hung = self._hung.get(key)
         if hung is not None:
             if hung.poll() is None:
                 raise StillHangs(hung.pid)
             self._hung.pop(key, None)  # another thread may have seen it end as well
-        program = shutil.which(command[0], path=self._search_path)
-        if program is None:
-            raise NotInstalled(command[0])
-        child = _start(program, command[1:], self._search_path)
+        program = self._path_of(command[0])
         try:
-            return _ended(child, time.monotonic() + deadline_seconds, self._max_output_bytes)
-        finally:
-            self._bury(key, child)
+            return _start(program, command[1:], self._niceness)
+        except OSError as error:
+            self._paths.pop(command[0], None)
+            if not Path(program).exists():
+                raise NotInstalled(command[0]) from error
+            raise NotStarted(program, str(error.strerror)) from error
 
-    def _bury(self, key: str, child: subprocess.Popen[bytes]) -> None:
+    def _path_of(self, program: str) -> str:
+        path = self._paths.get(program) or shutil.which(program, path=self._search_path)
+        if path is None:
+            raise NotInstalled(program)
+        self._paths[program] = path
+        return path
+
+    def end(self, key: str, child: subprocess.Popen[bytes]) -> None:
+        """Close the child's pipes and kill it, if it has not ended. Waits no longer than the grace."""
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
                 pipe.close()
@@ -165,20 +197,18 @@ class Programs:
                 self._hung[key] = child
 
 
-def _start(program: str, arguments: tuple[str, ...], search_path: str) -> subprocess.Popen[bytes]:
-    try:
-        child = subprocess.Popen(
-            (program, *arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"LC_ALL": "C", "TZ": "UTC0", "PATH": search_path},
-        )
-    except OSError as error:
-        raise NotStarted(program, str(error.strerror)) from error
+def _start(program: str, arguments: tuple[str, ...], niceness: int) -> subprocess.Popen[bytes]:
+    child = subprocess.Popen(
+        (program, *arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_ENVIRONMENT,
+    )
     # Its I/O class is left alone: ZFS reads with threads of its own, which do not inherit it.
-    with contextlib.suppress(OSError):  # a hardened unit may forbid setpriority(2)
-        os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
+    if niceness:
+        with contextlib.suppress(OSError):  # a hardened unit may forbid setpriority(2)
+            os.setpriority(os.PRIO_PROCESS, child.pid, niceness)
     return child
 
 

@@ -9,7 +9,7 @@
 
 firewalld's chain has the policy accept and ends with a rule that rejects: both are told as a denial.
 
-Looks again: nft is looked for and asked anew at each read (`firewall_seconds`); nothing is kept.
+Looks again: nft is asked anew at each read (`firewall_seconds`), and looked for until it was found; nothing is kept.
 """
 
 from __future__ import annotations
@@ -20,9 +20,16 @@ import msgspec
 
 from exporter.facts.host import Firewall, InputChain
 from exporter.facts.reading import NotHere, Unreadable
-from exporter.sources.deadline import NotEnded, NotInstalled, NotStarted, PrintsTooMuch, Programs, StillHangs
+from exporter.sources.deadline import (
+    SEARCH_PATH,
+    NotEnded,
+    NotInstalled,
+    NotStarted,
+    PrintsTooMuch,
+    Programs,
+    StillHangs,
+)
 
-_SEARCH_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _COMMAND = ("nft", "-j", "-t", "list", "ruleset")
 _MAX_OUTPUT_BYTES = 16 << 20
 _MAX_NAME_CHARACTERS = 64
@@ -39,7 +46,7 @@ class NftablesSource:
     def __init__(
         self,
         deadline_seconds: float = 10,
-        search_path: str = _SEARCH_PATH,
+        search_path: str = SEARCH_PATH,
         max_output_bytes: int = _MAX_OUTPUT_BYTES,
     ) -> None:
         self._deadline_seconds = deadline_seconds

@@ -7,10 +7,11 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from exporter.sources.deadline import Caller, begin, ended_within
+from exporter.sources.deadline import Caller, NotInstalled, NotStarted, Programs, begin, ended_within
 
 ENOUGH_SECONDS = 30
 
@@ -113,3 +114,57 @@ print(ended_within(begin(threading.Event().wait, "hangs"), 0.01))
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=ENOUGH_SECONDS, check=True
     )
     assert ended.stdout == "False\n"
+
+
+def program(directory: Path, lines: str, name: str = "says") -> Path:
+    directory.mkdir(exist_ok=True)
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_program_gets_no_environment_but_a_locale_and_a_time_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    program(tmp_path, "exec /usr/bin/env")
+    ended = Programs(str(tmp_path), 10_000).run("key", ("says",), ENOUGH_SECONDS)
+    # A shell adds PWD and the like by itself.
+    assert {line for line in ended.output.decode().splitlines() if line.split("=")[0] not in {"PWD", "SHLVL", "_"}} == {
+        "LC_ALL=C",
+        "TZ=UTC0",
+    }
+
+
+def test_a_program_is_looked_for_in_its_directories_alone_until_it_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    monkeypatch.setenv("PATH", str(program(tmp_path / "path", "echo path").parent))
+    programs = Programs(f"{first}:{second}", 10_000)
+    with pytest.raises(NotInstalled):
+        programs.run("key", ("says",), ENOUGH_SECONDS)
+    program(second, "echo second")
+    assert programs.run("key", ("says",), ENOUGH_SECONDS).output == b"second\n"
+    program(first, "echo first")
+    assert programs.run("key", ("says",), ENOUGH_SECONDS).output == b"second\n"
+
+
+def test_a_program_that_was_taken_away_is_looked_for_again(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    path = program(first, "echo first")
+    programs = Programs(f"{first}:{second}", 10_000)
+    programs.run("key", ("says",), ENOUGH_SECONDS)
+    path.unlink()
+    with pytest.raises(NotInstalled):
+        programs.run("key", ("says",), ENOUGH_SECONDS)
+    program(second, "echo second")
+    assert programs.run("key", ("says",), ENOUGH_SECONDS).output == b"second\n"
+
+
+def test_a_program_that_is_there_and_cannot_be_executed_is_named_by_its_path(tmp_path: Path) -> None:
+    path = program(tmp_path, "")
+    path.write_text("#!/no/such/interpreter\n")
+    with pytest.raises(NotStarted, match=str(path)):
+        Programs(str(tmp_path), 10_000).run("key", ("says",), ENOUGH_SECONDS)

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import select
+import subprocess
 import sys
 import threading
 import time
@@ -214,6 +215,50 @@ def test_one_that_hangs_does_not_hold_up_the_end(journalctl: Journalctl) -> None
     with followed(journalctl.plays("import signal\nsignal.signal(15, signal.SIG_IGN)\ntime.sleep(60)")):
         until(journalctl.asked)
     assert time.monotonic() - began < 5
+
+
+def test_complaints_beyond_what_a_pipe_holds_hold_up_no_entry(journalctl: Journalctl) -> None:
+    noise = "sys.stderr.write('x' * 20_000 + '\\n'); sys.stderr.flush()\n"
+    script = "".join(noise + says(restart(number), then="") + "\n" for number in range(1, 21))
+    with followed(journalctl.plays(script + "time.sleep(60)")) as (source, heard):
+        until(lambda: heard.counts == [*range(1, 21)])
+        assert len(source._complaint) <= 4096
+        source.read()
+
+
+def test_of_many_complaints_the_last_line_is_the_reason(journalctl: Journalctl) -> None:
+    many = "sys.stderr.write('noise\\n' * 50_000); sys.exit('Journal file corrupted\\x1b[31m')"
+    with followed(journalctl.plays(many)) as (source, _):
+        until(lambda: len(journalctl.asked()) > 1)
+        until(lambda: source._problem == "journalctl ended: Journal file corrupted?[31m")
+
+
+def test_journalctl_gets_no_environment_but_a_locale_and_a_time_zone(
+    journalctl: Journalctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYSTEMD_LOG_LEVEL", "debug")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    writes = f"open({str(tmp_path / 'environment')!r}, 'a').write(' '.join(sorted(os.environ)) + '\\n')\n"
+    commands = journalctl.plays(writes + says(entry(7), then=""), writes + says(restart(8)), unread=writes)
+    with followed(commands, cursor="") as (_, heard):
+        until(lambda: heard.counts == [8])
+    assert (tmp_path / "environment").read_text().splitlines() == ["LC_ALL TZ"] * 3
+
+
+def test_no_second_journalctl_is_started_while_the_first_cannot_be_killed(
+    journalctl: Journalctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+    closes_its_output = "os.close(1); time.sleep(600)"
+    monkeypatch.setattr(journal, "_TIMEOUT_SECONDS", 0.05)
+    with monkeypatch.context() as in_the_kernel:
+        in_the_kernel.setattr(subprocess.Popen, "kill", lambda child: children.append(child))  # noqa: PLW0108 - binds
+        with followed(journalctl.plays(closes_its_output)) as (source, _):
+            until(lambda: "still hangs in the kernel" in source._problem)
+            assert f"process {children[0].pid}," in source._problem
+    assert len(journalctl.asked()) == 1
+    children[0].kill()
+    children[0].wait()
 
 
 def test_a_journal_that_is_never_quiet_has_caught_up_all_the_same(journalctl: Journalctl) -> None:

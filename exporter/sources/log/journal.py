@@ -12,6 +12,9 @@ if it ends. Message ids are those of sd-messages.h. An entry, shortened:
 An entry of audit itself (systemd-journald-audit.socket) has `_TRANSPORT` audit, and the serial number in `_AUDIT_ID`.
 A kernel's line has `_TRANSPORT` kernel and `_SOURCE_MONOTONIC_TIMESTAMP`, the stamp that /dev/kmsg shows, too.
 
+What journalctl writes to standard error is read as well, or it would stop when that pipe is full; the last line of it
+is the reason that is reported.
+
 Looks again: journalctl waits for new entries, and is started again at the last cursor when it ends, after a second and
 then less often, a minute at most. A journal that is quiet is well while journalctl waits for it: once a second it is
 looked whether that process is there and neither stopped nor stuck in the kernel.
@@ -42,6 +45,15 @@ from exporter.facts.evidence import (
     UnitStopping,
 )
 from exporter.facts.reading import NotHere, SourceError, Unreadable
+from exporter.sources.deadline import (
+    SEARCH_PATH,
+    NotEnded,
+    NotInstalled,
+    NotStarted,
+    PrintsTooMuch,
+    Programs,
+    StillHangs,
+)
 from exporter.sources.log.denial import parse_denial, parse_journal_denial
 from exporter.sources.log.kill import parse_kill
 
@@ -74,6 +86,10 @@ MATCHES = (
     ),
 )
 _LINE_BYTES = 1 << 20
+_COMPLAINT_BYTES = 4096
+_MAX_REASON_CHARACTERS = 200
+_QUIETLY = ("--quiet", "--no-pager")
+_CHUNK_BYTES = 1 << 16
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _IDLE_SECONDS = 1.0
 _FIRST_DELAY_SECONDS = 1.0
@@ -165,7 +181,10 @@ class JournalSource:
         self._cursor = cursor
         self._hear = hear
         self._command = command
+        # Not niced: on a host where everything restarts at once it has to keep up.
+        self._programs = Programs(SEARCH_PATH, _LINE_BYTES, niceness=0)
         self._child: subprocess.Popen[bytes] | None = None
+        self._complaint = b""  # the end of what it has written to standard error
         self.events = 0
         self.events_lost = 0
         """Times that the cursor was no longer in the journal, or an entry could not be read."""
@@ -211,20 +230,12 @@ class JournalSource:
         return parse_entry(lines[-1]).cursor if lines else ""
 
     def _run(self, *arguments: str) -> bytes:
-        try:
-            done = subprocess.run(
-                (*self._command, "--quiet", "--no-pager", *arguments),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_TIMEOUT_SECONDS,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise NotHere("journalctl is not installed: what happens while the agent is down is not told") from error
-        if done.returncode:
-            reason = done.stderr.decode(errors="replace").strip()[:200]
+        with _in_words():
+            ended = self._programs.run("ask", (*self._command, *_QUIETLY, *arguments), _TIMEOUT_SECONDS)
+        if ended.status:
+            reason = _last_line(ended.complaint)
             raise Unreadable(f"the journal cannot be read ({reason}): run as root, or join group systemd-journal")
-        return done.stdout
+        return ended.output
 
     def _follow_once(self, stop: threading.Event) -> None:
         # What was left unread comes first, from a journalctl that ends: an emulated or starved host prints it with
@@ -236,47 +247,53 @@ class JournalSource:
             self._hear_all_of(stop, "--follow", "--no-tail")
 
     def _hear_all_of(self, stop: threading.Event, *options: str) -> None:
-        arguments = ["--quiet", "--no-pager", *options, "--output=json", f"--output-fields={','.join(FIELDS)}"]
+        arguments = [*_QUIETLY, *options, "--output=json", f"--output-fields={','.join(FIELDS)}"]
         if self._cursor:
             arguments.append(f"--after-cursor={self._cursor}")
         self._end()
-        self._child = subprocess.Popen(
-            (*self._command, *arguments, *MATCHES),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        with _in_words():
+            self._child = self._programs.start("follow", (*self._command, *arguments, *MATCHES))
+        self._complaint = b""
         if self.well_at_seconds is None:
             self.well_at_seconds = time.time()
         for lines in self._batches(self._child, stop):
             self._take(lines)
-        if not stop.is_set() and self._child.poll() is not None and self._child.stderr is not None:
-            reason = self._child.stderr.read(2000).decode(errors="replace").strip()
-            if "cursor" in reason.lower():
+        if not stop.is_set() and self._child.poll() is not None:
+            reason = _last_line(self._complaint)
+            if b"cursor" in self._complaint.lower():
                 # Vacuumed, or another machine's: begin at now, and say that there is a gap.
                 self.events_lost += 1
                 self._cursor = ""
             if reason or self._child.returncode:
-                raise Unreadable(f"journalctl ended: {reason[:200] or self._child.returncode}")
+                raise Unreadable(f"journalctl ended: {reason or self._child.returncode}")
 
     def _batches(self, child: subprocess.Popen[bytes], stop: threading.Event) -> Iterator[list[bytes]]:
         """Whole lines, as many as are there at once."""
-        assert child.stdout is not None  # noqa: S101 - Popen was asked for a pipe
-        descriptor = child.stdout.fileno()
+        assert child.stdout is not None  # noqa: S101 - Popen was asked for pipes
+        assert child.stderr is not None  # noqa: S101
+        descriptor, complaints = child.stdout.fileno(), child.stderr.fileno()
+        os.set_blocking(complaints, False)
         poll = select.poll()  # select() ends at descriptor 1023, and the cgroups' files are more
         poll.register(descriptor, select.POLLIN)
+        poll.register(complaints, select.POLLIN)
         rest = b""
         while not stop.is_set():
-            if not poll.poll(_IDLE_SECONDS * 1000):
-                self._problem = ""
-                if child.poll() is not None:
-                    return
+            ready = {found for found, _ in poll.poll(_IDLE_SECONDS * 1000)}
+            if complaints in ready and self._heard_complaint(complaints) == b"":
+                poll.unregister(complaints)
+            if descriptor not in ready:
+                if not ready:
+                    self._problem = ""
+                    if child.poll() is not None:
+                        return
                 if self.has_caught_up and _waits(child.pid):
                     self.well_at_seconds = time.time()
                 continue
-            chunk = os.read(descriptor, 1 << 16)
+            chunk = os.read(descriptor, _CHUNK_BYTES)
             self._problem = "" if chunk else self._problem
             if not chunk:
+                while self._heard_complaint(complaints):
+                    pass
                 child.wait(_TIMEOUT_SECONDS)
                 return
             *lines, rest = (rest + chunk).split(b"\n")
@@ -284,6 +301,15 @@ class JournalSource:
                 rest = b""
                 self.events_lost += 1
             yield lines
+
+    def _heard_complaint(self, descriptor: int) -> bytes | None:
+        """What was written to standard error since; b"" at its end, None if nothing was."""
+        try:
+            chunk = os.read(descriptor, _CHUNK_BYTES)
+        except BlockingIOError:
+            return None
+        self._complaint = (self._complaint + chunk)[-_COMPLAINT_BYTES:]
+        return chunk
 
     def _take(self, lines: list[bytes]) -> None:
         events: list[JournalEvent] = []
@@ -305,16 +331,32 @@ class JournalSource:
             self._hear(tuple(events), self._cursor)
 
     def _end(self) -> None:
-        if self._child is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self._child.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(_TIMEOUT_SECONDS)
-        for pipe in (self._child.stdout, self._child.stderr):
-            if pipe is not None:
-                pipe.close()
-        self._child = None
+        if self._child is not None:
+            self._programs.end("follow", self._child)
+            self._child = None
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Why journalctl did not do what it was asked for, as a source reports it."""
+    try:
+        yield
+    except NotInstalled as error:
+        raise NotHere("journalctl is not installed: what happens while the agent is down is not told") from error
+    except NotStarted as error:
+        raise Unreadable(f"journalctl cannot be started ({error.reason}): check {error.program}") from error
+    except StillHangs as pid:
+        raise Unreadable(f"journalctl of before, process {pid}, still hangs in the kernel: see `dmesg`") from pid
+    except NotEnded as error:
+        raise Unreadable(f"journalctl did not end within {_TIMEOUT_SECONDS:g} s") from error
+    except PrintsTooMuch as error:
+        raise Unreadable(f"journalctl printed more than {_LINE_BYTES} bytes") from error
+
+
+def _last_line(complaint: bytes) -> str:
+    """The last line of standard error, bounded and printable."""
+    line = complaint.decode(errors="replace").strip().rpartition("\n")[2][:_MAX_REASON_CHARACTERS]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _waits(pid: int) -> bool:

@@ -8,10 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.facts.reading import Unreadable
-from exporter.sources.deadline import NotEnded, NotInstalled, NotStarted, PrintsTooMuch, Programs, StillHangs
+from exporter.sources.deadline import (
+    SEARCH_PATH,
+    NotEnded,
+    NotInstalled,
+    NotStarted,
+    PrintsTooMuch,
+    Programs,
+    StillHangs,
+)
 
-# An unprivileged user's PATH has no sbin on Debian.
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_OUTPUT_BYTES = 16 << 20  # about 150,000 datasets
 _MAX_COMPLAINT_CHARACTERS = 200
 
