@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -79,6 +80,21 @@ def test_it_serves_until_a_signal_ends_it(tmp_path: Path, number: signal.Signals
         rest = process.stderr.read()
         assert f"msg=stopping signal={number.name}" in rest
         assert "Traceback" not in rest
+
+
+def test_a_hosts_page_has_the_agents_own_process(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path) as (process, port),
+        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as one,
+    ):
+        one.request("GET", "/metrics")
+        page = one.getresponse().read().decode()
+        own = {name: float(value) for name, value in re.findall(r"^(process_\w+) (\S+)$", page, re.MULTILINE)}
+        (resident,) = re.findall(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+    assert own["process_resident_memory_bytes"] == pytest.approx(int(resident) * 1024, rel=0.5)
+    assert 0 < own["process_cpu_seconds_total"] < 60
+    assert 0 <= time.time() - own["process_start_time_seconds"] < 60
+    assert 3 < own["process_open_fds"] < own["process_max_fds"]
 
 
 def test_sighup_changes_nothing_and_says_so(tmp_path: Path) -> None:

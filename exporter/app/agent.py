@@ -30,6 +30,7 @@ from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.ledger.keeper import nothing_more
 from exporter.runtime.agent import Agent
 from exporter.runtime.poller import Clock, Poller
+from exporter.sources.agent import AgentSource
 
 Pollers = dict[str, Poller[Any]]
 Listener = Callable[[], None]
@@ -73,7 +74,7 @@ def build_agent(
         on_totals=delivery.notifier.see_totals if delivery else nothing_more,
     )
     figures = FigureReader(sources.ground.cgroup, sources.slices, pollers["cgroup"])
-    taken = following_lives(partial(_snapshot, sources, books, pollers, figures))
+    taken = following_lives(partial(_snapshot, sources, books, pollers, figures, AgentSource(root / "proc")))
     build = build_of(config)
     judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build, config.waivers))
     make_report = logging_waivers(judged)
@@ -142,6 +143,7 @@ def _snapshot(
     books: HostLedger,
     pollers: Pollers,
     reader: FigureReader,
+    agent: AgentSource,
 ) -> Snapshot:
     empty_slices, figures = reader.read()
     readings: dict[str, Any] = {name: poller.reading() for name, poller in pollers.items()} | {"cgroup": figures}
@@ -153,6 +155,7 @@ def _snapshot(
             *books.event_counts(),
         ),
         empty_slices=empty_slices,
+        agent=agent.read(),
         totals=books.ledger.totals(),
         journal=books.journal_reading(),
         kernel_log=books.kernel_log_reading(),

@@ -68,6 +68,7 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
         waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
         thresholds=thresholds.as_pairs(),
         dropped_containers=len(containers) - len(shown),
+        agent=snapshot.agent,
         product_version=build.product_version,
         revision=build.revision,
         python_version=build.python_version,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.facts.agent import AgentProcess
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups
 from exporter.facts.container import Container
 from exporter.facts.counts import Totals
@@ -54,4 +55,5 @@ class Snapshot:
     firewall: Reading[Firewall] = _NOT_ASKED
     volume: Reading[tuple[Volume, ...]] = _NOT_ASKED
     traffic: Reading[tuple[NamespaceTraffic, ...]] = _NOT_ASKED
+    agent: AgentProcess | None = None  # None: not asked, or /proc does not show it
     lives: Mapping[str, Life] | None = None  # remembered of the snapshots before, by container id; None: of none

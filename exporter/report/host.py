@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from exporter.facts.agent import AgentProcess
 from exporter.facts.counts import Counts, Totals
 from exporter.facts.host import Host
 from exporter.facts.storage import Dataset, DatasetIo, Pool
@@ -69,6 +70,7 @@ class Report:
     dropped_containers: int = 0  # beyond the cap, at this moment
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
     notifications: Notifications = field(default_factory=Notifications)
+    agent: AgentProcess | None = None  # of the agent that made this report
     product_version: str = ""
     revision: str = ""
     python_version: str = ""

@@ -103,6 +103,8 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Built]:
     boot_id = tmp_path / "proc/sys/kernel/random/boot_id"
     boot_id.parent.mkdir(parents=True)
     boot_id.write_text("65e0bb86-b9e7-4ad0-94bd-cb6ea4444883\n")
+    for shown in ("self", "stat"):
+        (tmp_path / "proc" / shown).symlink_to(f"/proc/{shown}")
     made, followed = sources(), set[str]()
     snapshots: list[Snapshot] = []
     books: list[HostLedger] = []

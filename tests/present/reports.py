@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.limits.resources import limits_in_force
+from exporter.facts.agent import AgentProcess
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -166,6 +167,14 @@ HOST = Host(
     selinux_mode="permissive",
     apparmor_enabled=False,
     cgroup_version=2,
+)
+AGENT = AgentProcess(
+    cpu_seconds=92.75,
+    resident_memory_bytes=52 * MIB,
+    virtual_memory_bytes=394 * MIB,
+    start_time_seconds=NOW_SECONDS - 7200.5,
+    open_files=214,
+    open_files_max=65_536,
 )
 COLLECTORS = (
     CollectorReport("podman", present=True, success=True, duration_seconds=0.0625, age_seconds=2.5, events=41),
@@ -357,6 +366,7 @@ def rich_report(**changes: object) -> Report:
             queued=2,
             latency=LatencyHistogram(counts=(3, 4, 2, 1, 1, 0, 0, 0, 0, 0, 1), sum_seconds=412.5),
         ),
+        agent=AGENT,
         product_version="0.1.0",
         revision="0123abc",
         python_version="3.13.5",

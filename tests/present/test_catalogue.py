@@ -8,6 +8,11 @@ from exporter.present.metrics.family import Kind
 from tests.present.reports import rich_report
 
 _NAME = re.compile(r"bulkhead_[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+# What every client library of Prometheus says of its process, and dashboards look for under these names.
+_OF_A_PROCESS = {
+    *("process_cpu_seconds_total", "process_resident_memory_bytes", "process_virtual_memory_bytes"),
+    *("process_start_time_seconds", "process_open_fds", "process_max_fds"),
+}
 _LABEL = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 # The encoders append these to a histogram's name, or OpenMetrics keeps them for itself.
 _RESERVED_ENDINGS = ("_bucket", "_sum", "_count", "_created")
@@ -23,8 +28,12 @@ def test_a_counter_shares_its_bare_name_with_a_gauge_only_where_the_contract_wan
     assert [name for name, count in bare.items() if count > 1] == ["bulkhead_zfs_dataset_written_bytes"]
 
 
+def test_the_agents_own_process_has_the_standard_names() -> None:
+    assert {family.name for family in FAMILIES if not family.name.startswith("bulkhead_")} == _OF_A_PROCESS
+
+
 def test_a_name_is_lower_case_words_after_bulkhead() -> None:
-    names = [family.name for family in FAMILIES]
+    names = [family.name for family in FAMILIES if family.name not in _OF_A_PROCESS]
     assert [name for name in names if not _NAME.fullmatch(name)] == []
     assert [name for name in names if name.endswith(_RESERVED_ENDINGS)] == []
     assert [name for name in names if _FOREIGN_UNITS.search(name)] == []

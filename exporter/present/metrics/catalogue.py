@@ -11,6 +11,7 @@ from exporter.present.metrics import (
     itself,
     limits,
     memory,
+    process,
     storage,
     volumes,
 )
@@ -26,6 +27,6 @@ SECTIONS: tuple[tuple[str, tuple[Family, ...]], ...] = (
     ("Hardening", hardening.FAMILIES),
     ("Ids and networks", isolation.FAMILIES),
     ("The host", host.FAMILIES),
-    ("The agent", itself.FAMILIES),
+    ("The agent", (*itself.FAMILIES, *process.FAMILIES)),
 )
 FAMILIES: tuple[Family, ...] = tuple(family for _, families in SECTIONS for family in families)
