@@ -21,5 +21,10 @@ _PAUSE_SECONDS = 15.0
 
 def proofs_of(agent: Agent, pages: Pages) -> dict[str, Proof]:
     """What has to hold of the agent for systemd to get a ping. The server adds its own proof."""
-    page = Trial("page", lambda: pages.answer("/metrics", None, None), _PAGE_SECONDS, _PAUSE_SECONDS)
+
+    def make_page() -> None:
+        # In the format that Prometheus asks for: what was made for its last scrape serves here, and is not kept twice.
+        pages.answer("/metrics", "application/openmetrics-text", None)
+
+    page = Trial("page", make_page, _PAGE_SECONDS, _PAUSE_SECONDS)
     return {**agent.proofs, "page": page.problem}

@@ -6,8 +6,10 @@ import contextlib
 import gzip
 import http.client
 import logging
+import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -282,3 +284,14 @@ def test_a_port_that_is_denied_tells_what_is_needed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(socket.socket, "bind", denied)
     with pytest.raises(ServeError, match="ports below 1024 need root or CAP_NET_BIND_SERVICE"):
         opened(["127.0.0.1:80"])
+
+
+def test_an_accepting_loop_that_stands_still_is_told_and_one_that_turns_is_not() -> None:
+    with running() as server:
+        server._servers[0].turned_at_seconds -= 31
+        ends_at = time.monotonic() + 10
+        while server.stall():
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+    server._servers[0].turned_at_seconds -= 31
+    assert re.fullmatch(r"the accepting loop has stood still for 3[0-9] s", server.stall())

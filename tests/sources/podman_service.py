@@ -131,9 +131,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def podman_at(path: Path) -> Iterator[PodmanService]:
-    """A service at `path` while the block runs."""
+def podman_at(path: Path, *past: bytes) -> Iterator[PodmanService]:
+    """A service at `path` while the block runs; `past` are events of before."""
     service = PodmanService(path)
+    service.past = list(past)
     thread = threading.Thread(target=service.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -194,8 +194,7 @@ def test_a_restarted_service_is_followed_again_and_the_break_is_told(tmp_path: P
         settle(lambda: source.events == 1)
     settle(lambda: bool(source.problems))
     assert "no events: " in source.problems[0]
-    with podman_at(path) as podman:
-        podman.past = [event("start"), event("died", at=10**18 + 1)]
+    with podman_at(path, event("start"), event("died", at=10**18 + 1)):
         settle(lambda: source.events == 2)
         assert (source.events_lost, source.problems) == (0, ())
     following.__exit__(None, None, None)
