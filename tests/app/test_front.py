@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -140,6 +141,7 @@ def test_what_no_alertmanager_took_waits_in_the_collector(tmp_path: Path, ill: B
 
 
 def test_a_collector_that_restarts_loses_and_repeats_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "bulkhead")
     with alertmanager() as fake, fronting(tmp_path, fake.url):
         with collecting(tmp_path, fake.url) as collector:
             kill(collector)

@@ -69,6 +69,7 @@ def test_many_are_answered_side_by_side(tmp_path: Path) -> None:
 
 
 def test_only_the_fronts_account_is_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "bulkhead")
     with serving(tmp_path, uids=frozenset({os.getuid() + 1})) as path:
         for _ in range(3):
             with pytest.raises(NoAnswer):
@@ -102,6 +103,7 @@ def test_a_collector_that_does_not_answer_is_left_at_the_deadline(tmp_path: Path
 def test_a_bug_in_an_answer_is_logged_and_costs_that_answer_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "bulkhead")
     with serving(tmp_path) as path:
         with pytest.raises(NoAnswer, match="internal error") as caught:
             link(path).ask(Page("/bug"), PageAnswer)
@@ -171,6 +173,7 @@ def test_the_socket_is_its_groups_alone(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_well_logs_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bulkhead")
     with serving(tmp_path) as path:
         link(path).ask(Page("/metrics"), PageAnswer)
     assert [record for record in caplog.records if record.levelno >= logging.INFO] == []
