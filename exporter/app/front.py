@@ -85,7 +85,7 @@ def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple
     peers = config.alertmanagers
     couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
     gate = Gate(load_web(config.web.config_file) if config.web.config_file else WebSettings())
-    return Delivery(link, couriers), Server(opened(config.listen), RemotePages(link), gate=gate)
+    return Delivery(link, couriers), Server(opened(config.listen), RemotePages(link), gate=gate, hosts=config.web.hosts)
 
 
 class RemotePages:

@@ -86,17 +86,15 @@ class RenderedPages:
                 return Answer(words, status=HTTPStatus.NOT_FOUND)
 
     def state(self, path: str) -> Answer:
-        """How the agent is: made at once, whatever becomes of pages."""
+        """How the agent is, for one of STATES: made at once, whatever becomes of pages."""
         match path:
             case "/-/healthy":
                 return Answer(b"healthy\n")
             case "/-/ready" if self._ready():
                 return Answer(b"ready\n")
-            case "/-/ready":
+            case _:
                 words = b"not ready: some source has not been read for the first time yet\n"
                 return Answer(words, status=HTTPStatus.SERVICE_UNAVAILABLE)
-            case _:
-                return self.answer(path, None, None)
 
     def _metrics(self, accept: str | None) -> tuple[bytes, str]:
         report = self._report()

@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
             opened_here.callback(listener.close)
         agent = build_example_agent(config) if example else build_agent(config)
         pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
-        server = Server(listeners, pages, gate=gate)
+        server = Server(listeners, pages, gate=gate, hosts=config.web.hosts)
         process.raise_open_files_limit()
         if not example:
             process.tell_what_root_would_add()

@@ -16,6 +16,7 @@ from exporter.config.values import (
     COUNT,
     DATASET_PATTERNS,
     DAYS,
+    HOSTS,
     INSTANCE,
     LABEL_VALUE,
     LABELS,
@@ -71,6 +72,7 @@ class Log:
 class Web:
     """How the pages are served."""
 
+    hosts: tuple[str, ...] = ()  # names in the Host of requests, beside this host's own; * is every name
     config_file: Path | None = None  # TLS, users and headers, in the format that Prometheus' exporters share
 
 
@@ -132,6 +134,7 @@ _KIND_OF_LAST_WORD = {
     "instance": INSTANCE,
     "job": LABEL_VALUE,
     "file": OPTIONAL_FILE,
+    "hosts": HOSTS,
     "labels": LABELS,
 }
 KINDS: dict[KeyPath, Kind] = {

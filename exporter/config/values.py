@@ -21,6 +21,7 @@ _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}", re.ASCII)
 _OWN_LABELS = frozenset({"alertname", "severity", "condition", "container", "instance", "job"})
 # What the name of a dataset may hold (zfs_namecheck.c), and what makes a pattern of it.
 _DATASET_PATTERN = re.compile(r"[A-Za-z0-9_.: /*?\[\]!-]{1,255}", re.ASCII)
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})", re.ASCII)
 _MOST_PATTERNS = 100
 _MOST_ADDRESSES = 16
 _LONGEST_LABEL = 253
@@ -158,6 +159,17 @@ def _dataset_patterns(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _hosts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise NotAllowed(f"found {shown(value)}, which is no array")
+    if len(value) > _MOST_PATTERNS:
+        raise NotAllowed(f"found {len(value)} of them")
+    for position, item in enumerate(value, start=1):
+        if item != "*" and not (isinstance(item, str) and _HOST_NAME.fullmatch(item)):
+            raise NotAllowed(f"found {shown(item)} as item {position}")
+    return tuple(value)
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise NotAllowed
@@ -227,6 +239,7 @@ ADDRESSES = Kind(
     _listen,
 )
 ABSOLUTE_PATH = Kind('an absolute path, as "/var/lib/bulkhead"', _absolute_path)
+HOSTS = Kind(f'up to {_MOST_PATTERNS} names without a port, as "metrics.example.org"; "*" is every name', _hosts)
 OPTIONAL_FILE = Kind('an absolute path, as "/etc/bulkhead/web.yml", or "" for none', _optional_file)
 PODMAN_SOCKETS = Kind(
     'absolute paths, one a user, as "/run/podman/podman.sock", "alice=/run/user/1000/podman/podman.sock"',

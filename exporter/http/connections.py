@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 from exporter.http.crowd import Crowd, Phase, client_of
 from exporter.http.gate import Gate
 from exporter.http.head import HeadTooLarge, fault_of, read_head
-from exporter.http.pages import Answer, Pages
+from exporter.http.hosts import Hosts
+from exporter.http.pages import STATES, Answer, Pages
 from exporter.http.tls import TlsSocket
 from exporter.http.users import Verdict
 
@@ -39,13 +40,17 @@ log = logging.getLogger("bulkhead")
 _MAX_DISCARDED_BYTES = 65536
 _LINGER_SECONDS = 1.0
 _OUT_OF_FILES_PAUSE_SECONDS = 0.2
-_ORIGIN = re.compile(r"^http://[^/?]*", re.IGNORECASE)
+_ORIGIN = re.compile(r"^https?://[^/?]*", re.IGNORECASE)
 _HEADER_OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", 'Basic realm="bulkhead", charset="UTF-8"'),
     HTTPStatus.METHOD_NOT_ALLOWED: ("Allow", "GET, HEAD"),
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "1"),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After", "1"),
 }
+_MISDIRECTED = (
+    b"misdirected: the name in Host is none of this host's; set hosts = [\"NAME\"] in the table [web] of Bulkhead's "
+    b"configuration, with the name by which it is to be asked\n"
+)
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nServer: bulkhead\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Retry-After: 1\r\nContent-Length: 27\r\nConnection: close\r\n\r\nbusy: too many connections\n"
@@ -66,9 +71,10 @@ class Patience:
 class Shared:
     """What all listeners share: the pages, who comes in, and the bounds on all connections together."""
 
-    def __init__(self, pages: Pages, gate: Gate, patience: Patience) -> None:
+    def __init__(self, pages: Pages, gate: Gate, hosts: Hosts, patience: Patience) -> None:
         self.pages = pages
         self.gate = gate
+        self.hosts = hosts
         self.patience = patience
         self.free_pages = threading.BoundedSemaphore(patience.pages)
         self.crowd: Crowd[socket.socket] = Crowd(
@@ -186,7 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.server.shared.crowd.note(self.connection, Phase.MAKING)
         self.raw_requestline, _, fields = head.partition(b"\n")
-        if fault := fault_of(fields):
+        is_newer = self.raw_requestline.rstrip().endswith(b"HTTP/1.1")
+        if fault := fault_of(fields, needs_host=is_newer):
             self.log_message("refused: %s", fault)
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
@@ -225,7 +232,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.METHOD_NOT_ALLOWED)
             return
         path = _ORIGIN.sub("", self.path).partition("?")[0] or "/"
-        if path.startswith("/-/"):
+        is_for_us = self.server.shared.hosts.allow(self.headers.get("Host"), self.path)
+        if not is_for_us and path not in STATES:
+            self._send(Answer(_MISDIRECTED, status=HTTPStatus.MISDIRECTED_REQUEST))
+        elif path in STATES:
             self._send(self.server.shared.pages.state(path))
         elif self.server.shared.free_pages.acquire(blocking=False):
             try:

@@ -54,8 +54,11 @@ def read_head(source: io.BufferedIOBase, bytes_max: int = HEAD_BYTES_MAX) -> byt
     raise HeadTooLarge(in_request_line=len(lines) <= 1)
 
 
-def fault_of(fields: bytes) -> str:
-    """Why these fields may be read in two ways, in words; "" where they can not. They end with their empty line."""
+def fault_of(fields: bytes, *, needs_host: bool = False) -> str:
+    """Why these fields may be read in two ways, in words; "" where they can not. They end with their empty line.
+
+    HTTP/1.1 needs one Host (RFC 9112, 3.2).
+    """
     values: dict[bytes, list[bytes]] = {}
     for line in fields.split(b"\n")[:-1]:
         if line in {b"", b"\r"}:
@@ -71,6 +74,7 @@ def fault_of(fields: bytes) -> str:
         return "Content-Length is not a number"
     if lengths and b"transfer-encoding" in values:
         return "there is a Content-Length beside Transfer-Encoding"
-    if len(values.get(b"host", [])) > 1:
+    hosts = len(values.get(b"host", []))
+    if hosts > 1:
         return "there are several Host"
-    return ""
+    return "there is no Host" if needs_host and not hosts else ""

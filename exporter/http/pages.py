@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
+STATES = ("/-/healthy", "/-/ready")
+"""The paths that say how the agent is, and nothing of the host."""
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -27,4 +29,4 @@ class Pages(Protocol):
         """The page of a path, for a client that takes this. May raise anything: that is 500."""
 
     def state(self, path: str) -> Answer:
-        """How the agent is, at a path below /-/: at once, whatever becomes of pages."""
+        """How the agent is, for one of STATES: at once, whatever becomes of pages."""

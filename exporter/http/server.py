@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from exporter.http.connections import HttpServer, Patience, Shared
 from exporter.http.gate import Gate
+from exporter.http.hosts import Hosts
 from exporter.http.pages import Pages
 
 _PATIENCE = Patience()
@@ -27,9 +28,10 @@ class Server:
         patience: Patience = _PATIENCE,
         *,
         gate: Gate | None = None,
+        hosts: Sequence[str] = (),
     ) -> None:
         self._gate = gate or Gate()
-        self._shared = Shared(pages, self._gate, patience)
+        self._shared = Shared(pages, self._gate, Hosts(hosts), patience)
         self._servers = tuple(HttpServer(listener, self._shared) for listener in listeners)
         self._state = threading.Lock()
         self._serving = self._closed = False

@@ -25,9 +25,10 @@ def running(
     max_series: int = 50_000,
     *,
     gate: Gate | None = None,
+    hosts: tuple[str, ...] = (),
 ) -> Iterator[Server]:
     listeners = opened((listen,) if isinstance(listen, str) else listen)
-    server = Server(listeners, RenderedPages(report, ready, max_series), patience, gate=gate)
+    server = Server(listeners, RenderedPages(report, ready, max_series), patience, gate=gate, hosts=hosts)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

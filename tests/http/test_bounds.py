@@ -30,7 +30,7 @@ def test_a_client_that_sends_a_byte_at_a_time_is_cut_off_at_the_deadline() -> No
     ):
         started = time.monotonic()
         with contextlib.suppress(OSError):  # the server has closed: that is the point
-            for byte in b"GET /metrics HTTP/1.1\r\nHost: example.org\r\n" * 10:
+            for byte in b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" * 10:
                 slow.sendall(bytes([byte]))
                 time.sleep(0.02)
             pytest.fail("the server waited for all of it")
@@ -71,7 +71,7 @@ def test_a_client_that_does_not_read_its_page_gives_way_too() -> None:
             connection = socket.socket()
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             connection.connect(server.addresses[0])
-            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             held.append(connection)
         ends_at = time.monotonic() + 10
         while not talk(server, b"GET /-/healthy HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"):
@@ -146,6 +146,6 @@ def test_framing_that_a_proxy_may_read_otherwise_is_refused_and_ends_the_connect
     server: Server, field: bytes
 ) -> None:
     inner = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
-    answer = talk(server, b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + field + b"\r\n\r\n" + inner)
+    answer = talk(server, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + field + b"\r\n\r\n" + inner)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
