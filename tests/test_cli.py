@@ -38,11 +38,11 @@ def _log_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @contextmanager
-def serving(tmp_path: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(tmp_path: Path, *flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`bulkhead serve` on a host without podman: the process and the port it said it listens on."""
     command = [sys.executable, "-m", "exporter", "serve", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(
-        [*command, "--podman-socket", str(tmp_path / "none.sock")],
+        [*command, "--podman-socket", str(tmp_path / "none.sock"), *flags],
         cwd=ROOT,
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
@@ -97,13 +97,37 @@ def test_a_hosts_page_has_the_agents_own_process(tmp_path: Path) -> None:
     assert 3 < own["process_open_fds"] < own["process_max_fds"]
 
 
-def test_sighup_changes_nothing_and_says_so(tmp_path: Path) -> None:
-    with serving(tmp_path) as (process, port):
+def logged(process: subprocess.Popen[str], words: str) -> str:
+    assert process.stderr is not None
+    while words not in (line := process.stderr.readline()):
+        assert line, "it ended"
+    return line
+
+
+def test_sighup_applies_the_web_configuration_and_names_what_needs_a_restart(tmp_path: Path) -> None:
+    web, config = tmp_path / "web.yml", tmp_path / "config.toml"
+    web.write_text("")
+    config.write_text(f'[web]\nconfig_file = "{web}"\n')
+    with serving(tmp_path, "--config", str(config)) as (process, port):
+        assert status_of(port, "/metrics") == 200
+        web.write_text(f"basic_auth_users:\n  somebody: $2b$04${'.' * 53}\n")
+        config.write_text(f'[web]\nconfig_file = "{web}"\n[thresholds]\nmemory_warning_ratio = 0.91\n')
         process.send_signal(signal.SIGHUP)
-        assert process.stderr is not None
-        while "SIGHUP changes nothing" not in (line := process.stderr.readline()):
-            assert line
-        assert status_of(port, "/-/healthy") == 200
+        assert str(web) in logged(process, "web configuration applied")
+        assert "keys=thresholds.memory_warning_ratio" in logged(process, "changed settings that need a restart")
+        assert status_of(port, "/metrics") == 401
+        web.write_text("basic_auth_users: [")
+        process.send_signal(signal.SIGHUP)
+        assert f"{web}:1: is not YAML" in logged(process, "the configuration is not applied")
+        assert status_of(port, "/metrics") == 401
+        web.write_text("tls_server_config: {cert_file: a, key_file: b}")
+        process.send_signal(signal.SIGHUP)
+        assert "cert_file" in logged(process, "the configuration is not applied")
+        assert status_of(port, "/metrics") == 401
+        web.write_text("")
+        process.send_signal(signal.SIGHUP)
+        logged(process, "web configuration applied")
+        assert status_of(port, "/metrics") == 200
 
 
 def test_systemd_hears_that_it_is_ready_alive_and_stopping(tmp_path: Path) -> None:

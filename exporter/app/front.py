@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import pwd
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
+from exporter.app.web import Web, web_settings
 from exporter.config import Config
-from exporter.config.web import WebSettings, load_web
 from exporter.http import Gate, Server, opened
 from exporter.http.pages import Answer
 from exporter.link.client import Link, NoAnswer
@@ -70,8 +71,10 @@ class Delivery:
         self._stop.set()
 
 
-def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple[Delivery, Server]:
-    """The front of the collector at that socket, ready to run.
+def built_front(
+    config: Config, load: Callable[[], Config], socket_path: Path, collector_user: str
+) -> tuple[Delivery, Server, Web]:
+    """The front of the collector at that socket, ready to run. `load` reads its configuration once more.
 
     Raises ServeError, TlsError, UnknownAccount.
     """
@@ -84,8 +87,10 @@ def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple
     link = Link(socket_path, uids=frozenset({uid}))
     peers = config.alertmanagers
     couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
-    gate = Gate(load_web(config.web.config_file) if config.web.config_file else WebSettings())
-    return Delivery(link, couriers), Server(opened(config.listen), RemotePages(link), gate=gate, hosts=config.web.hosts)
+    gate = Gate(web_settings(config))
+    listeners = opened(config.listen)
+    server = Server(listeners, RemotePages(link), gate=gate, hosts=config.web.hosts)
+    return Delivery(link, couriers), server, Web(config, load, gate, listeners)
 
 
 class RemotePages:

@@ -70,5 +70,5 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.example:
         process.tell_what_root_would_add()
     subject = "the example host" if arguments.example else "this host"
-    ended_as_asked = process.run(agent, server, f"{subject} to the front", (str(arguments.socket),), proofs)
+    ended_as_asked = process.run(agent, server, f"{subject} to the front", (str(arguments.socket),), proofs=proofs)
     return OK if ended_as_asked else FAILED

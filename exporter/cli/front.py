@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.cli.command import FAILED, OK, add_command, add_config, add_web, complain
-from exporter.config import load
+from exporter.config import Config, load
 from exporter.runtime import logs, process
 
 if TYPE_CHECKING:
@@ -48,17 +48,24 @@ def add_to(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; the exit code."""
     flags = {"listen": arguments.listen, "web.config_file": arguments.web_config_file}
-    config = load(arguments.config, flags, words=None)
+
+    def loaded() -> Config:
+        return load(arguments.config, flags, words=None)
+
+    config = loaded()
     # Only what serves needs its libraries: --help and --version work without them.
     from exporter.app.front import UnknownAccount, built_front  # noqa: PLC0415 - see above
     from exporter.http import ServeError, TlsError  # noqa: PLC0415 - see above
 
     logs.start(config.log.level, config.log.format)
     try:
-        couriers, server = built_front(config, arguments.socket, arguments.collector_user)
+        delivery, server, web = built_front(config, loaded, arguments.socket, arguments.collector_user)
     except (ServeError, TlsError, UnknownAccount) as error:
         complain(str(error))
         return FAILED
     urls = process.urls_to_open(server.addresses, server.scheme)
+    web.log_exposure()
     proofs = {"accepting": server.stall}
-    return OK if process.run(couriers, server, "the collector's host", urls, proofs) else FAILED
+    return (
+        OK if process.run(delivery, server, "the collector's host", urls, reload=web.reload, proofs=proofs) else FAILED
+    )

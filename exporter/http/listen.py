@@ -8,6 +8,7 @@ Or on sockets that systemd has opened, sd_listen_fds(3): the environment says ho
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import os
 import re
@@ -74,6 +75,12 @@ def passed_by_systemd(environment: MutableMapping[str, str] = os.environ) -> tup
             )
         sockets.append(each)
     return tuple(sockets)
+
+
+def reaches_beyond_this_host(listeners: Sequence[socket.socket]) -> bool:
+    """Whether some of them listens on an address that is no loopback address."""
+    hosts = (listener.getsockname()[0].partition("%")[0] for listener in listeners)
+    return not all(ipaddress.ip_address(host).is_loopback for host in hosts)
 
 
 def _opened(listen: str) -> socket.socket:

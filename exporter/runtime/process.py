@@ -14,7 +14,8 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from exporter import __version__
@@ -50,14 +51,21 @@ class Server(Protocol):
         """End `serve_forever` and give the port back."""
 
 
+def nothing_to_reload() -> None:
+    """Say that SIGHUP changes nothing."""
+    log.info("SIGHUP changes nothing: the configuration is read at the start only, so restart to apply it")
+
+
 def run(
     work: Work,
     server: Server,
     subject: str,
     where: tuple[str, ...],
+    *,
+    reload: Callable[[], None] = nothing_to_reload,
     proofs: Mapping[str, Proof] | None = None,
 ) -> bool:
-    """Serve until told to stop. False: the server ended without being told.
+    """Serve until a signal says stop. False: the server ended by itself. SIGHUP calls `reload`.
 
     `subject` is what is served, in words: this host, the example host; `where` has its URLs, or the path of a socket.
     Where systemd has a watchdog it is pinged while all of `proofs` hold; without a watchdog none of them is asked.
@@ -73,7 +81,7 @@ def run(
     if sys.stdout.isatty():
         print(f"Bulkhead serves {subject}: open {where[0]} (Ctrl-C ends it)", file=sys.stderr)
     try:
-        return _wait(happenings, _watchdog(proofs or {}))
+        return _wait(happenings, reload, _watchdog(proofs or {}))
     finally:
         notify("STOPPING=1")
         work.stop()
@@ -132,7 +140,18 @@ def _watchdog(proofs: Mapping[str, Proof]) -> Watchdog | None:
     return Watchdog(proofs)
 
 
-def _wait(happenings: queue.SimpleQueue[Happening], watchdog: Watchdog | None = None) -> bool:
+def _reload(reload: Callable[[], None]) -> None:
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    try:
+        reload()
+    except Exception:  # a bug in it must be seen, and must not end what is served
+        log.exception("the configuration could not be read again")
+    notify("READY=1")
+
+
+def _wait(
+    happenings: queue.SimpleQueue[Happening], reload: Callable[[], None], watchdog: Watchdog | None = None
+) -> bool:
     while True:
         if watchdog is not None:
             watchdog.look()
@@ -141,7 +160,7 @@ def _wait(happenings: queue.SimpleQueue[Happening], watchdog: Watchdog | None = 
         except queue.Empty:
             continue
         if happening is signal.SIGHUP and not sys.stdin.isatty():
-            log.info("SIGHUP changes nothing: the configuration is read at the start only, so restart to apply it")
+            _reload(reload)
         elif isinstance(happening, signal.Signals):
             log.info("stopping", extra={"signal": happening.name})
             for number in (signal.SIGTERM, signal.SIGINT):

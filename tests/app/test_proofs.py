@@ -55,7 +55,7 @@ def turning():
     turn()
 
 server._servers[0].service_actions = turning
-process.run(agent, server, "a test", "here", proofs.proofs_of(agent, pages) | {"accepting": server.stall})
+process.run(agent, server, "a test", ("here",), proofs=proofs.proofs_of(agent, pages) | {"accepting": server.stall})
 """
 
 

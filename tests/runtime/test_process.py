@@ -32,5 +32,5 @@ def test_a_signal_that_comes_just_before_the_wait_is_seen_within_a_second(monkey
             waited.append(timeout)
             return signal.SIGTERM
 
-    assert _wait(OneSignal())
+    assert _wait(OneSignal(), lambda: None)
     assert 0 < waited[0] <= 1
