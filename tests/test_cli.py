@@ -259,7 +259,7 @@ def test_where_there_is_no_podman_the_example_is_served_and_says_so(
     class Chosen(Exception):
         pass
 
-    def example(_config: Config) -> None:
+    def example(_config: Config, **_: object) -> None:
         raise Chosen
 
     monkeypatch.setattr(app_example, "build_example_agent", example)

@@ -39,9 +39,10 @@ Listener = Callable[[], None]
 def build_agent(
     config: Config,
     root: Path = Path("/"),
+    is_web_exposed: Callable[[], bool | None] = lambda: None,
     make_delivery: Callable[[Config], Delivery | None] = delivery_of,
 ) -> Agent:
-    """The agent of this host, ready to start."""
+    """The agent of this host, ready to start. `is_web_exposed` is asked for each report."""
     opened = open_ledger(config, root)
 
     def hear_podman(event: ContainerEvent) -> None:
@@ -75,8 +76,8 @@ def build_agent(
     )
     figures = FigureReader(sources.ground.cgroup, sources.slices, pollers["cgroup"])
     taken = following_lives(partial(_snapshot, sources, books, pollers, figures, AgentSource(root / "proc")))
-    build = build_of(config)
-    judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build, config.waivers))
+    build = build_of(config, is_web_exposed)
+    judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build(), config.waivers))
     make_report = logging_waivers(judged)
     followers = [*_event_followers(sources, pollers), *books.followers]
     proofs = {"keeper": books.silence}

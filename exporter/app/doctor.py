@@ -2,7 +2,7 @@
 
     ok        podman       7 containers, 6 running (0.31 s)
     not here  zfs          ZFS is not on this host (no zfs module loaded)
-    cannot    listen       cannot listen on :9946: the address is in use; ...
+    cannot    listen       cannot listen on 127.0.0.1:9946: the address is in use; ...
                            to do: end what listens there, or choose another with --listen
 
 The sources are built and named as the agent has them (collectors.py), so what the doctor sees is what the agent sees.

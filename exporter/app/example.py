@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +16,14 @@ from exporter.sources.agent import AgentSource
 from exporter.sources.example import ExampleHost, load_recording
 
 
-def build_example_agent(config: Config) -> Agent:
+def build_example_agent(config: Config, is_web_exposed: Callable[[], bool | None] = lambda: None) -> Agent:
     """The agent of the embedded example host, ready to start: it has no other source to ask."""
     example = ExampleHost(load_recording(), time.time())
-    build = replace(build_of(config), is_example=True)
+    build = build_of(config, is_web_exposed, is_example=True)
     itself = AgentSource(Path("/proc"))
 
     def make_report() -> Report:
         snapshot = replace(example.snapshot(time.time()), agent=itself.read())
-        return assess(snapshot, config.thresholds, build, config.waivers)
+        return assess(snapshot, config.thresholds, build(), config.waivers)
 
     return Agent((), (), make_report)

@@ -37,6 +37,7 @@ class Build:
     python_version: str = ""
     is_example: bool = False
     max_containers: int = 2000
+    is_web_exposed: bool | None = None  # None: nothing is served
 
 
 def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tuple[Waiver, ...] = ()) -> Report:
@@ -73,6 +74,7 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
         revision=build.revision,
         python_version=build.python_version,
         is_example=build.is_example,
+        is_web_exposed=build.is_web_exposed,
     )
 
 

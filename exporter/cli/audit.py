@@ -86,4 +86,4 @@ def _report_of_host(config: Config) -> Report:
     from exporter.assess.assessment import assess  # noqa: PLC0415 - as in serve.py
 
     process.raise_open_files_limit()
-    return assess(survey(build_sources(config)), config.thresholds, build_of(config), config.waivers)
+    return assess(survey(build_sources(config)), config.thresholds, build_of(config)(), config.waivers)

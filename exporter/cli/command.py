@@ -89,7 +89,7 @@ def add_web(parser: Parser) -> None:
         "--web.listen-address",
         action="append",
         metavar="HOST:PORT",
-        help="where to serve, may be repeated; default :9946, every address",
+        help="where to serve, may be repeated; default 127.0.0.1:9946 and [::1]:9946, this host alone",
     )
     parser.add_argument(
         "--web.config.file",

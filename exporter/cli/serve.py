@@ -26,8 +26,8 @@ configuration file and logs which other changed settings need a restart.
 
 _EXAMPLES = """\
 examples:
-  bulkhead serve --listen 127.0.0.1:9946
-        for this host alone, as behind a reverse proxy
+  bulkhead serve --listen :9946 --web.config.file /etc/bulkhead/web.yml
+        for other hosts too, over TLS and with a password
   bulkhead serve --podman-socket /run/podman/podman.sock \\
                  --podman-socket alice=/run/user/1000/podman/podman.sock
         root's containers and those of alice
@@ -95,7 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         except (ServeError, TlsError) as error:
             complain(str(error))
             return FAILED
-        agent = build_example_agent(config) if example else build_agent(config)
+        build = build_example_agent if example else build_agent
+        agent = build(config, is_web_exposed=web.is_exposed)
         pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
         server = Server(listeners, pages, gate=gate, hosts=config.web.hosts)
         process.raise_open_files_limit()

@@ -1,6 +1,6 @@
 """Settings: the defaults, /etc/bulkhead/config.toml, and the flags of the command line, in this order.
 
-    listen = "127.0.0.1:9946"
+    listen = ":9946"
     podman_sockets = ["/run/podman/podman.sock", "alice=/run/user/1000/podman/podman.sock"]
 
     [clocks]

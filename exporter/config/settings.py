@@ -90,7 +90,7 @@ class Alerts:
 class Config:
     """All settings of the agent."""
 
-    listen: tuple[str, ...] = (":9946",)  # an exporter is scraped from elsewhere; 127.0.0.1:9946 is for this host alone
+    listen: tuple[str, ...] = ("127.0.0.1:9946", "[::1]:9946")  # this host alone, until TLS and users are set
     state_dir: Path = Path("/var/lib/bulkhead")
     podman_sockets: tuple[PodmanSocket, ...] = (PodmanSocket("unix:///run/podman/podman.sock"),)
     clocks: Mapping[str, float] = field(default_factory=dict)  # by the collector's clock, where set: seconds

@@ -75,4 +75,5 @@ class Report:
     revision: str = ""
     python_version: str = ""
     is_example: bool = False
+    is_web_exposed: bool | None = None  # open to other hosts without TLS or without users; None: nothing is served
     version: int = REPORT_VERSION

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.app.example import build_example_agent
 from exporter.app.web import Web, web_settings
 from exporter.config import Config, ConfigError, Problem
 from exporter.config import Web as WebTable
@@ -64,6 +65,13 @@ def test_pages_that_are_exposed_are_warned_of(config: Config, caplog: pytest.Log
     with web(config, ":0") as everywhere:
         everywhere.log_exposure()
     assert caplog.messages[0].startswith("the pages are open to every host that reaches the port: set TLS and users")
+
+
+def test_the_report_has_whether_they_are_exposed_as_it_is_then(config: Config) -> None:
+    said = iter([True, False])
+    agent = build_example_agent(config, lambda: next(said))
+    assert [agent.report().is_web_exposed for _ in range(2)] == [True, False]
+    assert build_example_agent(config).report().is_web_exposed is None
 
 
 def test_a_reload_holds_for_the_next_request_and_closes_nothing(config: Config) -> None:

@@ -22,7 +22,7 @@ from tests.config.loaded import WORDS, config_of, problems_of
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     config = load(default=tmp_path / "none.toml", words=WORDS)
     assert config == Config()
-    assert config.listen == (":9946",)
+    assert config.listen == ("127.0.0.1:9946", "[::1]:9946")
     assert config.podman_sockets == (PodmanSocket("unix:///run/podman/podman.sock", ""),)
 
 

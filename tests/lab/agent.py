@@ -26,6 +26,8 @@ LAUNCHER = f"""\
 exec env PYTHONPATH={HOME} PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m exporter "$@"
 """
 
+# Other guests and the machine of the lab read the page, too; the default is loopback alone.
+EVERYWHERE = 'listen = ":9946"\n'
 # Shorter than the defaults, so that a test sees soon what it did.
 QUICK_CLOCKS = """\
 [clocks]
@@ -50,7 +52,7 @@ START_SECONDS = 240
 
 def config(lab: Machine) -> str:
     """The agent's configuration in this guest."""
-    return QUICK_CLOCKS if lab.engine.slowness == 1 else SLOW_CLOCKS
+    return EVERYWHERE + (QUICK_CLOCKS if lab.engine.slowness == 1 else SLOW_CLOCKS)
 
 
 def install_agent(lab: Machine) -> None:

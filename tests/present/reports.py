@@ -370,6 +370,7 @@ def rich_report(**changes: object) -> Report:
         product_version="0.1.0",
         revision="0123abc",
         python_version="3.13.5",
+        is_web_exposed=True,
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 

@@ -54,6 +54,11 @@ def test_only_the_example_says_that_it_is_one() -> None:
     assert value(samples(rich_report(is_example=True)), "example_host") == 1
 
 
+def test_whether_the_pages_are_exposed_is_absent_where_nothing_is_served() -> None:
+    found = [value(samples(rich_report(is_web_exposed=exposed)), "web_exposed") for exposed in (True, False, None)]
+    assert found == [1, 0, None]
+
+
 def test_a_family_without_samples_is_left_out() -> None:
     assert b"bulkhead_zfs_" not in render(rich_report(datasets=(), dataset_io=(), pools=()), None)[0]
 

@@ -137,6 +137,14 @@ FAMILIES: tuple[Family, ...] = (
         _thresholds,
     ),
     Family(
+        "bulkhead_web_exposed",
+        "1 when other hosts can read the pages without both TLS and a password or a certificate of their own, else 0.",
+        Kind.GAUGE,
+        (),
+        "1",
+        of_report(lambda report: None if report.is_web_exposed is None else int(report.is_web_exposed)),
+    ),
+    Family(
         "bulkhead_build_info",
         "Which Bulkhead this is.",
         Kind.GAUGE,
