@@ -24,9 +24,10 @@ from exporter import __version__
 from exporter.app.collectors import COLLECTORS, Sources
 from exporter.app.diagnosis import Answers, Finding, State, finding_of
 from exporter.app.one_shot import DEADLINE_SECONDS, asked
-from exporter.config import Config, listen_address
+from exporter.app.web import web_settings
+from exporter.config import Config, ConfigError, listen_address
 from exporter.facts.reading import Reading, SourceError
-from exporter.http import NoIpv6Loopback, ServeError, opened
+from exporter.http import Gate, NoIpv6Loopback, ServeError, TlsError, opened
 from exporter.present.untrusted import printable
 
 _DOCUMENT_VERSION = 1
@@ -43,6 +44,7 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
         finding = finding_of(collector.name, reading, collector.words, collector.remedy)
         yield collector.amend(finding, reading, Answers(readings, config))
     yield state_directory_finding(config.state_dir)
+    yield web_finding(config)
     for listen in config.listen:
         yield listen_finding(listen)
 
@@ -79,6 +81,23 @@ def state_directory_finding(path: Path) -> Finding:
     if not os.access(nearest, os.W_OK | os.X_OK):
         return Finding(name, State.CANNOT, f"{nearest} cannot be written by this account", grant)
     return Finding(name, State.OK, f"{path} can be written" if nearest == path else f"{path} can be made")
+
+
+def web_finding(config: Config) -> Finding:
+    """Whether the web configuration can be used, and what it asks of clients."""
+    correct = f"correct {config.web.config_file}; docs/web.md has the format"
+    try:
+        settings = web_settings(config)
+        Gate(settings)
+    except (ConfigError, TlsError) as error:
+        return Finding("web", State.CANNOT, "; ".join(str(error).splitlines()), correct)
+    if settings.tls is None:
+        how = "plain HTTP"
+    else:
+        how = f"TLS ({settings.tls.client_auth_type})" if settings.tls.client_ca_file else "TLS"
+    count = len(settings.users)
+    who = f"{count} {'user' if count == 1 else 'users'}" if count else "no password"
+    return Finding("web", State.OK, f"{how}, {who}")
 
 
 def listen_finding(listen: str) -> Finding:

@@ -19,9 +19,10 @@ from exporter.app.doctor import (
     listen_finding,
     opening,
     state_directory_finding,
+    web_finding,
 )
 from exporter.app.pages import RenderedPages
-from exporter.config import Config
+from exporter.config import Config, Web
 from exporter.config.web import WebSettings
 from exporter.facts.cgroup import ContainerCgroups, PayloadUse
 from exporter.facts.host import Host
@@ -30,6 +31,7 @@ from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.http import Gate, Server, opened
 from tests.fake_sources import CGROUPS, answers, refuses, sources
+from tests.http.certificates import Authority
 
 
 def findings(config: Config, **reads: Callable[[], Any]) -> dict[str, Finding]:
@@ -57,7 +59,7 @@ def test_every_source_that_can_be_read_is_ok_and_says_numbers(config: Config) ->
     assert found["traffic"].found == "1 interface in 1 network namespace"
     assert list(found) == [
         *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted"),
-        *("volume", "firewall", "traffic", "state_dir", "listen"),
+        *("volume", "firewall", "traffic", "state_dir", "web", "listen"),
     ]
 
 
@@ -144,6 +146,27 @@ def test_a_state_directory_of_somebody_else_says_how_to_grant_it(
     finding = state_directory_finding(tmp_path)
     assert finding.state is State.CANNOT
     assert f"install -d -m 0700 {tmp_path}" in finding.remedy
+
+
+def test_the_web_configuration_is_loaded_with_its_certificates(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    config = Config(web=Web(config_file=path))
+    assert (web_finding(Config()).state, web_finding(Config()).found) == (State.OK, "plain HTTP, no password")
+    assert web_finding(config).state is State.CANNOT
+    path.write_text("a: 1\nb: 2")
+    finding = web_finding(config)
+    assert f"{path}:1: unknown key a: allowed here" in finding.found
+    assert f"; {path}:2: unknown key b" in finding.found
+    assert str(path) in finding.remedy
+    Authority(tmp_path).issue("server")
+    tls = "tls_server_config: {cert_file: server.crt, key_file: server.key"
+    users = f"basic_auth_users: {{a: $2b$04${'.' * 53}}}"
+    path.write_text(f"{tls}, client_ca_file: ca.crt, client_auth_type: VerifyClientCertIfGiven}}\n{users}")
+    assert web_finding(config).found == "TLS (VerifyClientCertIfGiven), 1 user"
+    path.write_text(f"{tls}}}")
+    assert web_finding(config).found == "TLS, no password"
+    (tmp_path / "server.key").unlink()
+    assert "server.key cannot be read: No such file" in web_finding(config).found
 
 
 def test_a_free_address_is_given_back() -> None:

@@ -158,7 +158,7 @@ def test_the_process_of_the_front_has_nothing_loaded_that_reads_or_judges_a_host
     """Whoever takes it over finds no such code in it, and no root to run it."""
     listing = (
         "import sys, exporter.cli as cli, exporter.runtime.process as process\n"
-        "process.run = lambda *_: True\n"
+        "process.run = lambda *_, **__: True\n"
         f"assert cli.main(['front', '--socket', '{tmp_path}/c.sock', '--listen', '127.0.0.1:0']) == 0\n"
         "print(*sys.modules)"
     )

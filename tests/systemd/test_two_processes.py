@@ -75,7 +75,7 @@ def test_the_collectors_socket_is_for_the_fronts_group_alone(collector: Settings
 
 
 def test_the_collector_keeps_the_walls_of_the_one_process(collector: Settings, one_process: Settings) -> None:
-    other = {"Description", "ExecStart", "Conflicts", "RestrictAddressFamilies", "Group"}
+    other = {"Description", "ExecStart", "ExecReload", "Conflicts", "RestrictAddressFamilies", "Group"}
     other |= {"RuntimeDirectory", "RuntimeDirectoryMode", "IPAddressDeny", "SocketBindDeny", "SocketBindAllow"}
     assert {key: value for key, value in collector.items() if key not in other} == {
         key: value for key, value in one_process.items() if key not in other
