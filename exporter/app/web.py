@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from exporter.config import Config, ConfigError
 from exporter.config.changes import changed
-from exporter.config.web import WebSettings, load_web
+from exporter.config.web import load_web
+from exporter.config.web_settings import WebSettings
 from exporter.http import Gate, TlsError, reaches_beyond_this_host
 
 log = logging.getLogger("bulkhead")

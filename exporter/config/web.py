@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exporter.config import yaml_nodes
 from exporter.config.reader import ConfigError, Problem, read_text
 from exporter.config.values import Kind, NotAllowed, shown
+from exporter.config.web_settings import TlsSettings, WebSettings
 from exporter.config.web_values import (
     CIPHER_SUITES,
     CLIENT_AUTH,
@@ -37,31 +37,6 @@ from exporter.config.yaml_nodes import Mapping as YamlMapping
 from exporter.config.yaml_nodes import Node, NotYaml, Scalar, Sequence
 
 _USERS_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """What the server shows, and whom it lets in, by certificate."""
-
-    cert_file: Path
-    key_file: Path
-    client_auth_type: str = "NoClientCert"
-    client_ca_file: Path | None = None
-    client_allowed_sans: tuple[str, ...] = ()  # empty: every certificate that the authority has signed
-    min_version: str = "TLS12"
-    max_version: str = "TLS13"
-    cipher_suites: tuple[str, ...] = ()  # of TLS 1.2, in OpenSSL's names; empty: Python's
-    prefer_server_cipher_suites: bool = True
-    curve: str = ""  # in OpenSSL's name; "": all of OpenSSL's
-
-
-@dataclass(frozen=True, slots=True)
-class WebSettings:
-    """What the web configuration says; without a file: plain HTTP, for everybody who reaches the port."""
-
-    tls: TlsSettings | None = None
-    users: tuple[tuple[str, str], ...] = ()  # name, bcrypt hash; empty: no password is asked for
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 _REFUSED = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.config.web import WebSettings
+from exporter.config.web_settings import WebSettings
 from exporter.http.tls import Tls
 from exporter.http.users import Users
 from exporter.present.style import CONTENT_SECURITY_POLICY

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporter.config.web import TlsSettings
+from exporter.config.web_settings import TlsSettings
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer  # only type checkers have it

@@ -23,7 +23,7 @@ from exporter.app.doctor import (
 )
 from exporter.app.pages import RenderedPages
 from exporter.config import Config, Web
-from exporter.config.web import WebSettings
+from exporter.config.web_settings import WebSettings
 from exporter.facts.cgroup import ContainerCgroups, PayloadUse
 from exporter.facts.host import Host
 from exporter.facts.podman import PodmanSocket

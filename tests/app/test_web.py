@@ -16,7 +16,7 @@ from exporter.app.example import build_example_agent
 from exporter.app.web import Web, web_settings
 from exporter.config import Config, ConfigError, Problem
 from exporter.config import Web as WebTable
-from exporter.config.web import WebSettings
+from exporter.config.web_settings import WebSettings
 from exporter.http import Gate, opened
 from tests.http.certificates import Authority
 from tests.http.serving import running

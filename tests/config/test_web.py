@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config import ConfigError, Problem
-from exporter.config.web import TlsSettings, WebSettings, load_web
+from exporter.config.web import load_web
+from exporter.config.web_settings import TlsSettings, WebSettings
 from exporter.config.web_values import HEADERS
 
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.web import TlsSettings, WebSettings
+from exporter.config.web_settings import TlsSettings, WebSettings
 from exporter.http import Gate
 from tests.http.certificates import Authority
 from tests.http.serving import running

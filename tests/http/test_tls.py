@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.web import TlsSettings, WebSettings
+from exporter.config.web_settings import TlsSettings, WebSettings
 from exporter.http import Gate, Patience, Server, TlsError
 from exporter.report.host import Report
 from tests.http.certificates import Authority, openssl, trusting

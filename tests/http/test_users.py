@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.web import WebSettings
+from exporter.config.web_settings import WebSettings
 from exporter.http import Gate
 from exporter.http.users import Users, Verdict
 from tests.http.serving import ask, running
