@@ -34,6 +34,7 @@ from exporter.sources.agent import AgentSource
 
 Pollers = dict[str, Poller[Any]]
 Listener = Callable[[], None]
+Listeners = dict[str, tuple[Listener, ...]]
 
 
 def build_agent(
@@ -56,17 +57,8 @@ def build_agent(
     )
     delivery = make_delivery(config)
 
-    listeners: dict[str, tuple[Listener, ...]] = {}
-
-    def answered(name: str, reading: Reading[Any]) -> None:
-        sources.context.keep(name, reading)
-        for listen in listeners.get(name, ()):
-            listen()
-
-    pollers = {
-        collector.name: _poller(collector, sources, config, partial(answered, collector.name))
-        for collector in COLLECTORS
-    }
+    listeners: Listeners = {}
+    pollers = _pollers(sources, config, listeners)
     books = HostLedger(
         opened,
         root,
@@ -95,6 +87,20 @@ def build_agent(
     return agent
 
 
+def _pollers(sources: Sources, config: Config, listeners: Listeners) -> Pollers:
+    """A poller for each collector. Each answer is kept for the others, and `listeners` are called, as they are then."""
+
+    def answered(name: str, reading: Reading[Any]) -> None:
+        sources.context.keep(name, reading)
+        for listen in listeners.get(name, ()):
+            listen()
+
+    return {
+        collector.name: _poller(collector, sources, config, partial(answered, collector.name))
+        for collector in COLLECTORS
+    }
+
+
 def _poller(
     collector: Collector, sources: Sources, config: Config, on_answer: Callable[[Reading[Any]], None]
 ) -> Poller[Any]:
@@ -109,7 +115,7 @@ def _poller(
     )
 
 
-def _listeners(context: Context, pollers: Pollers, others: dict[str, Listener]) -> dict[str, tuple[Listener, ...]]:
+def _listeners(context: Context, pollers: Pollers, others: dict[str, Listener]) -> Listeners:
     """By collector: what is done when it has answered. Each asks again whose questions its answer has changed.
 
     An event wakes several pollers at once, and each asks about what was known then: without this, a container that has
