@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -25,9 +26,17 @@ class Link:
     """The way to the collector that listens at `path`. Safe to use from several threads.
 
     `timeout_seconds` is for a whole answer; `uids` are the accounts that a collector may have: nobody else is believed.
+    At most `connections` are made at once, fewer than a collector takes: a hundred scrapers wait here for their turn.
     """
 
-    def __init__(self, path: Path, timeout_seconds: float = 30, uids: frozenset[int] = frozenset({0})) -> None:
+    def __init__(
+        self,
+        path: Path,
+        timeout_seconds: float = 30,
+        uids: frozenset[int] = frozenset({0}),
+        connections: int = 32,
+    ) -> None:
+        self._turns = threading.BoundedSemaphore(connections)
         self._path = path
         self._timeout_seconds = timeout_seconds
         self._uids = uids
@@ -38,14 +47,10 @@ class Link:
         `more_seconds`: how much longer than usual the collector may take, for it was asked to wait.
         """
         ends_at = time.monotonic() + self._timeout_seconds + more_seconds
+        if not self._turns.acquire(timeout=self._timeout_seconds):
+            raise NoAnswer(f"too many ask the collector at {self._path} at once")
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
-                connection.settimeout(self._timeout_seconds)
-                connection.connect(str(self._path))
-                if (uid := peer_uid(connection)) not in self._uids:
-                    raise NoAnswer(f"who listens at {self._path} is of uid {uid}, and no collector: stop it")
-                send_frame(connection, encoded(request), ends_at)
-                answer = answer_of(receive_frame(connection, ANSWER_BYTES_MAX, ends_at))
+            return self._asked(request, kind, ends_at)
         except TimeoutError as error:
             raise NoAnswer(
                 f"the collector at {self._path} did not answer within {self._timeout_seconds + more_seconds:g} s; "
@@ -57,6 +62,17 @@ class Link:
             raise NoAnswer(
                 f"no collector answers at {self._path} ({error.strerror}); see: systemctl status bulkhead-collector"
             ) from error
+        finally:
+            self._turns.release()
+
+    def _asked(self, request: Request, kind: type[A], ends_at: float) -> A:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+            connection.settimeout(self._timeout_seconds)
+            connection.connect(str(self._path))
+            if (uid := peer_uid(connection)) not in self._uids:
+                raise NoAnswer(f"who listens at {self._path} is of uid {uid}, and no collector: stop it")
+            send_frame(connection, encoded(request), ends_at)
+            answer = answer_of(receive_frame(connection, ANSWER_BYTES_MAX, ends_at))
         if isinstance(answer, kind):
             return answer
         reason = answer.reason if isinstance(answer, Refused) else f"it answered with {type(answer).__name__}"

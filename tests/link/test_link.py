@@ -16,7 +16,7 @@ import pytest
 
 from exporter.link.client import Link, NoAnswer
 from exporter.link.framing import send_frame
-from exporter.link.messages import Answer, Done, NewsAnswer, Page, PageAnswer, Refused, Request, State, encoded
+from exporter.link.messages import Answer, Done, News, NewsAnswer, Page, PageAnswer, Refused, Request, State, encoded
 from exporter.link.server import Bounds, LinkError, LinkServer, listening
 
 OWN = frozenset({os.getuid()})
@@ -66,6 +66,31 @@ def test_many_are_answered_side_by_side(tmp_path: Path) -> None:
     with serving(tmp_path, bounds=Bounds()) as path, ThreadPoolExecutor(16) as fronts:
         bodies = list(fronts.map(lambda number: link(path).ask(Page(f"/{number}"), PageAnswer).body, range(64)))
     assert bodies == [f"/{number}".encode() for number in range(64)]
+
+
+def test_more_than_the_collector_takes_at_once_wait_in_the_front_for_their_turn(tmp_path: Path) -> None:
+    with serving(tmp_path, bounds=Bounds(connections=4)) as path, ThreadPoolExecutor(64) as scrapers:
+        one = Link(path, 30, OWN, connections=3)
+        bodies = list(scrapers.map(lambda _: one.ask(Page("/metrics"), PageAnswer).body, range(200)))
+    assert bodies == [b"/metrics"] * 200
+
+
+def test_who_waits_too_long_for_a_turn_hears_why(tmp_path: Path) -> None:
+    go_on, asked = threading.Event(), threading.Event()
+
+    def hanging(_: Request) -> Answer:
+        asked.set()
+        go_on.wait(20)
+        return Done()
+
+    with serving(tmp_path, hanging) as path, ThreadPoolExecutor(1) as other:
+        one = Link(path, 0.5, OWN, connections=1)
+        first = other.submit(one.ask, News(10), Done, more_seconds=10)
+        assert asked.wait(10)
+        with pytest.raises(NoAnswer, match="too many ask the collector"):
+            one.ask(Page("/metrics"), PageAnswer)
+        go_on.set()
+        assert first.result(20) == Done()
 
 
 def test_only_the_fronts_account_is_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
