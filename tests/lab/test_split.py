@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.agent import HOME, START_SECONDS, by_container, curl, metrics, wait_until_ready
+from tests.lab.agent import HOME, START_SECONDS, by_container, config, curl, metrics, wait_until_ready
 from tests.lab.machine import Machine
 from tests.lab.test_failures import USAGE, assert_same_containers
 
@@ -115,6 +115,47 @@ def test_a_kill_while_the_front_is_dead_is_counted_and_served_when_it_is_back(sp
         "the kill on the front's page",
         timeout_seconds=120,
     )
+
+
+RECEIVER, RECEIVED = "/var/tmp/lab-split-receiver.py", "/var/tmp/lab-split.jsonl"
+
+
+@pytest.fixture
+def alertmanager(split: Machine) -> Iterator[Machine]:
+    """The two processes with something in the place of an Alertmanager, that keeps what it was sent."""
+    receiver = Path(__file__).parent / "pager" / "receiver.py"
+    split.run(f"rm -f {RECEIVED}; install -m 644 /dev/stdin {RECEIVER}", stdin=receiver.read_bytes())
+    split.run(f"systemd-run --collect --unit=lab-split-receiver python3 {RECEIVER} 9097 {RECEIVED}")
+    settings = 'alertmanagers = [{ url = "http://127.0.0.1:9097" }]\n' + config(split)
+    split.run("cat >/etc/bulkhead/config.toml", stdin=settings.encode())
+    split.run(f"systemctl restart {COLLECTOR} {FRONT}", timeout_seconds=START_SECONDS)
+    wait_until_ready(split)
+    yield split
+    split.run("systemctl stop lab-split-receiver; cat >/etc/bulkhead/config.toml", stdin=config(split).encode())
+    split.run(f"systemctl restart {COLLECTOR} {FRONT}", timeout_seconds=START_SECONDS)
+    wait_until_ready(split)
+
+
+def starts_of_kills(lab: Machine, container: str) -> set[str]:
+    """When the alerts of this container's kills that were received began: one for each alert, however often sent."""
+    posts = [json.loads(line) for line in lab.ssh(f"cat {RECEIVED} 2>/dev/null", check=False).splitlines()]
+    return {
+        one["startsAt"]
+        for post in posts
+        for one in post["body"]
+        if one["labels"]["alertname"] == "BulkheadOomKill" and one["labels"].get("container") == container
+    }
+
+
+def test_a_kill_is_sent_by_the_front_and_one_while_it_was_dead_as_soon_as_it_is_back(alertmanager: Machine) -> None:
+    lab = alertmanager
+    lab.run("timeout 60 podman exec slice-binds tail /dev/zero", check=False)
+    lab.wait(lambda: len(starts_of_kills(lab, "slice-binds")) == 1, "the alert of a kill", timeout_seconds=120)
+    lab.run(f"systemctl stop {FRONT}")
+    lab.run("timeout 60 podman exec objects02 tail /dev/zero", check=False)
+    lab.run(f"systemctl start {FRONT}", timeout_seconds=START_SECONDS)
+    lab.wait(lambda: len(starts_of_kills(lab, "objects02")) == 1, "the alert of the other kill", timeout_seconds=120)
+    assert len(starts_of_kills(lab, "slice-binds")) == 1, "one alert, however often it was sent"
 
 
 @pytest.mark.core
