@@ -206,8 +206,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer()
 
     def _is_welcome(self) -> bool:
-        """Whether the request goes on; it is answered where not."""
-        users = self.server.shared.gate.access.users
+        """Whether the request goes on; where not, it is answered or its connection ends."""
+        access = self.server.shared.gate.access
+        connection = self.connection
+        if not access.takes(connection.made_under if isinstance(connection, TlsSocket) else None):
+            # Without an answer: clients ask once more on a new connection, where they show what is asked for.
+            self.log_message("closed: TLS settings have changed since it connected")
+            self.close_connection = True
+            return False
+        users = access.users
         if users is None:
             return True
         crowd = self.server.shared.crowd

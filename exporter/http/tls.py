@@ -40,6 +40,9 @@ class TlsError(Exception):
 class TlsSocket(ssl.SSLSocket):
     """A connection with TLS, whose ends are closed as those of any socket are."""
 
+    made_under: TlsSettings | None = None
+    """What was asked of its client in the handshake."""
+
     def shutdown(self, how: int) -> None:
         """End one direction or both. The base's own forgets TLS with it, and the answer would leave in the clear."""
         if how == socket.SHUT_WR:
@@ -63,7 +66,7 @@ class Tls:
     """The certificates of one web configuration. Raises TlsError where they do not load at first."""
 
     def __init__(self, settings: TlsSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         files = (settings.cert_file, settings.key_file, settings.client_ca_file)
         self._files = tuple(path for path in files if path is not None)
         self._lock = threading.Lock()
@@ -75,15 +78,16 @@ class Tls:
         wrapped = self._current().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         if not isinstance(wrapped, TlsSocket):  # pragma: no cover - the context says which class
             raise TypeError("the context makes no TlsSocket")
+        wrapped.made_under = self.settings
         return wrapped
 
     def lets_in(self, connection: TlsSocket) -> bool:
         """Whether the certificate has one of the allowed names; its signature has been verified in the handshake."""
-        if not self._settings.client_allowed_sans:
+        if not self.settings.client_allowed_sans:
             return True
         certificate: Mapping[str, Any] = connection.getpeercert() or {}
         names = {_plain(sort, name) for sort, name in certificate.get("subjectAltName", ())}
-        return not names.isdisjoint(self._settings.client_allowed_sans)
+        return not names.isdisjoint(self.settings.client_allowed_sans)
 
     def _current(self) -> ssl.SSLContext:
         with self._lock:
@@ -91,14 +95,14 @@ class Tls:
             if state != self._seen:
                 self._seen = state
                 try:
-                    self._context = _context_of(self._settings)
+                    self._context = _context_of(self.settings)
                 except TlsError as error:
                     log.error(  # noqa: TRY400 - the sentence says it all
                         "certificates that have changed cannot be used: those before them serve on",
                         extra={"reason": str(error)},
                     )
                 else:
-                    log.info("certificates read again", extra={"cert_file": str(self._settings.cert_file)})
+                    log.info("certificates read again", extra={"cert_file": str(self.settings.cert_file)})
             return self._context
 
     def _state_of_files(self) -> _State:

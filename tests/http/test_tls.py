@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,37 @@ def test_a_client_certificate_that_is_given_is_verified(authority: Authority, ow
         assert status(server, trusting(authority, authority.issue("client"))) == 200
         assert is_refused(server, trusting(authority, Authority(tmp_path, "other").issue("client")))
         assert not asks.access.is_guarded, "who gives none comes in"
+
+
+def test_a_connection_made_under_other_settings_gets_no_page_and_a_new_one_does(
+    authority: Authority, own: Pair
+) -> None:
+    plain = WebSettings()
+    with_tls = WebSettings(TlsSettings(*own))
+    verified = WebSettings(
+        TlsSettings(*own, client_auth_type="RequireAndVerifyClientCert", client_ca_file=authority.certificate)
+    )
+    named = WebSettings(replace(verified.tls, client_allowed_sans=("nobody.example",)) if verified.tls else None)
+    context = trusting(authority, authority.issue("client"))
+    for before, after in ((plain, with_tls), (plain, verified), (with_tls, verified), (verified, named)):
+        asks = Gate(before)
+        with running(gate=asks) as server:
+            address = server.addresses[0]
+            client = (
+                http.client.HTTPSConnection(*address, timeout=10, context=context)
+                if before.tls
+                else http.client.HTTPConnection(*address, timeout=10)
+            )
+            with contextlib.closing(client):
+                for settings, is_served in ((before, True), (replace(before), True), (after, False)):
+                    asks.apply(settings)
+                    client.request("GET", "/metrics")
+                    if is_served:
+                        assert client.getresponse().read()
+                    else:
+                        with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+                            client.getresponse()
+            assert is_refused(server, context) is (after is named)
 
 
 @pytest.mark.parametrize(
