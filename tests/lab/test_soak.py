@@ -181,7 +181,7 @@ def test_no_life_is_half_seen(soaked: Soaked) -> None:
 
 
 def test_no_check_flaps_and_nothing_drifts(soaked: Soaked) -> None:
-    assert soaked.found["seen"] == {}
+    assert soaked.found["seen"] == {}, json.dumps(soaked.found["sightings"])
 
 
 def test_a_source_that_was_away_is_soon_back(soaked: Soaked) -> None:

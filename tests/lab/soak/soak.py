@@ -25,6 +25,7 @@ CGROUP = "/sys/fs/cgroup"
 SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 COMPLETE_SECONDS = 60
+SIGHTINGS_MAX = 40
 SETTLE_SECONDS = 2
 WATCHED = (
     "bulkhead_container_hardening_check",
@@ -175,12 +176,18 @@ def in_force(pids: list[int]) -> dict[str, float]:
 
 
 class Watch(threading.Thread):
-    """Reads the page over and over; `seen` counts what is not as it should be, with the first time it was so."""
+    """Reads the page over and over; `seen` counts what is not as it should be, `sightings` says where it was first so.
+
+    A sighting has what a cause leaves on the page: the life's id, how long it had run, and how old each source's last
+    answer was.
+    """
 
     def __init__(self, names: set[str]) -> None:
         super().__init__(daemon=True)
         self.names = names
         self.seen: dict[str, int] = {}
+        self.sightings: list[dict[str, object]] = []
+        self.round = ""
         self.pages = 0
         self.pages_with_failing_source = 0
         self.unserved = 0
@@ -208,6 +215,26 @@ class Watch(threading.Thread):
                             continue
                         key = f"{metric.removeprefix('bulkhead_container_')} {what}"
                         self.seen[key] = self.seen.get(key, 0) + 1
+                        if len(self.sightings) < SIGHTINGS_MAX:
+                            self.sightings.append(self._sighting(key, labels["container"], samples))
+
+    def _sighting(self, key: str, container: str, samples: Samples) -> dict[str, object]:
+        started = [
+            value
+            for labels, value in samples.get("bulkhead_container_start_time_seconds", [])
+            if labels["container"] == container
+        ]
+        return {
+            "what": key,
+            "container": container,
+            "round": self.round,
+            "page": self.pages,
+            "runs_seconds": round(time.time() - started[0], 1) if started else None,
+            "ages": {
+                labels["collector"]: round(value, 1)
+                for labels, value in samples.get("bulkhead_collector_age_seconds", [])
+            },
+        }
 
 
 EVILS: tuple[tuple[str, Callable[[], object]], ...] = (
@@ -260,6 +287,7 @@ def soak(rounds: int, seed: int, count: int, at_once: int, seconds: float) -> di
     while turn < rounds or time.monotonic() < began + seconds:
         what, evil = ONCE.get(turn) or EVILS[turn % len(EVILS)]
         turn += 1
+        watch.round = f"{turn} ({what})"
         chosen = chance.sample(names, min(at_once, count))
         watch.may_be_unserved = what == "agent restarted"
         started = []
@@ -303,6 +331,7 @@ def soak(rounds: int, seed: int, count: int, at_once: int, seconds: float) -> di
         "half_seen": half_seen,
         "late": late,
         "seen": watch.seen,
+        "sightings": watch.sightings,
         "pages": watch.pages,
         "pages_with_failing_source": watch.pages_with_failing_source,
         "unserved": watch.unserved,
