@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ A = TypeVar("A", bound=Answer)
 
 ANSWER_BYTES_MAX = 256 * 1024 * 1024
 """A page of the most series that can be configured, with long labels. The front has a limit of its own in its unit."""
+_END_SECONDS = 1.0
 
 
 class NoAnswer(Exception):
@@ -73,6 +75,10 @@ class Link:
                 raise NoAnswer(f"who listens at {self._path} is of uid {uid}, and no collector: stop it")
             send_frame(connection, encoded(request), ends_at)
             answer = answer_of(receive_frame(connection, ANSWER_BYTES_MAX, ends_at))
+            # The collector frees the connection's place before it closes: only then may another take this turn.
+            connection.settimeout(_END_SECONDS)
+            with contextlib.suppress(OSError):
+                connection.recv(1)
         if isinstance(answer, kind):
             return answer
         reason = answer.reason if isinstance(answer, Refused) else f"it answered with {type(answer).__name__}"

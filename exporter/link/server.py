@@ -134,16 +134,16 @@ class LinkServer:
                 connection.close()
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
-            with connection:
+        with connection:
+            try:
                 ends_at = time.monotonic() + self._bounds.request_seconds
                 request = request_of(receive_frame(connection, _REQUEST_BYTES_MAX, ends_at))
                 answer = self._answered(request)
                 send_frame(connection, encoded(answer), time.monotonic() + self._bounds.answer_seconds)
-        except (FrameError, ValueError, OSError) as error:
-            log.debug("a request of the front was not answered", extra={"reason": str(error)})
-        finally:
-            self._free.release()
+            except (FrameError, ValueError, OSError) as error:
+                log.debug("a request of the front was not answered", extra={"reason": str(error)})
+            finally:
+                self._free.release()  # before the connection is closed: the front waits for its end
 
     def _answered(self, request: Request) -> Answer:
         try:
