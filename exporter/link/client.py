@@ -58,7 +58,7 @@ class Link:
                 f"the collector at {self._path} did not answer within {self._timeout_seconds + more_seconds:g} s; "
                 "see: journalctl -u bulkhead-collector"
             ) from error
-        except (FrameError, ValueError) as error:
+        except FrameError as error:
             raise NoAnswer(f"the collector at {self._path} gave no answer that can be read: {error}") from error
         except OSError as error:
             raise NoAnswer(

@@ -6,10 +6,11 @@ front names alerts by their keys, which the collector has given it: it cannot ma
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from exporter.link.framing import FrameError
 from exporter.notify.posting import Posting
 
 KEYS_MAX = 64
@@ -99,8 +100,10 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 Request: TypeAlias = Page | State | Due | News | Accepted | Rejected | Failed
 Answer: TypeAlias = PageAnswer | DueAnswer | NewsAnswer | Done | Refused
 
-_requests = msgspec.msgpack.Decoder(Request)
-_answers = msgspec.msgpack.Decoder(Answer)
+M = TypeVar("M")
+
+_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -110,12 +113,18 @@ def encoded(message: Request | Answer) -> bytes:
 
 
 def request_of(body: bytes) -> Request:
-    """The request in a frame. Raises ValueError: it is no request."""
-    request: Request = _requests.decode(body)
-    return request
+    """The request in a frame. Raises FrameError: it is no request."""
+    return _decoded(_requests, body)
 
 
 def answer_of(body: bytes) -> Answer:
-    """The answer in a frame. Raises ValueError: it is no answer."""
-    answer: Answer = _answers.decode(body)
-    return answer
+    """The answer in a frame. Raises FrameError: it is no answer."""
+    return _decoded(_answers, body)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[M], body: bytes) -> M:
+    try:
+        return decoder.decode(body)
+    # Before msgspec 0.20 its errors are no ValueErrors; a string that is not UTF-8 is a UnicodeDecodeError.
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise FrameError(f"{error}: both ends have to be of the same version of Bulkhead") from error

@@ -140,7 +140,7 @@ class LinkServer:
                 request = request_of(receive_frame(connection, _REQUEST_BYTES_MAX, ends_at))
                 answer = self._answered(request)
                 send_frame(connection, encoded(answer), time.monotonic() + self._bounds.answer_seconds)
-            except (FrameError, ValueError, OSError) as error:
+            except (FrameError, OSError) as error:
                 log.debug("a request of the front was not answered", extra={"reason": str(error)})
             finally:
                 self._free.release()  # before the connection is closed: the front waits for its end

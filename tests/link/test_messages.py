@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.link.framing import FrameError
 from exporter.link.messages import (
     Accepted,
     Answer,
@@ -63,12 +64,12 @@ def test_an_answer_arrives_as_it_was(answer: Answer) -> None:
     ],
 )
 def test_what_is_no_request_is_refused_before_anything_is_done(odd: object) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(FrameError, match=r"same version"):
         request_of(msgspec.msgpack.encode(odd))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_refused(raw: bytes) -> None:
     for decode in (request_of, answer_of):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(FrameError):
             decode(raw)
