@@ -96,29 +96,28 @@ def _make(call: Callable[[], T], answer: Future[T]) -> None:
         answer.set_exception(error)
 
 
-class NotInstalled(Exception):
+class ProgramError(Exception):
+    """A program gave no answer. The message is the rest of a sentence that begins with the program's name."""
+
+
+class NotInstalled(ProgramError):
     """No directory of the search path has the program."""
 
 
-class NotStarted(Exception):
+class NotStarted(ProgramError):
     """The program cannot be executed."""
 
-    def __init__(self, program: str, reason: str) -> None:
-        super().__init__(f"{program}: {reason}")
-        self.program = program
-        self.reason = reason
 
-
-class NotEnded(Exception):
+class NotEnded(ProgramError):
     """The program did not end within its deadline."""
 
 
-class PrintsTooMuch(Exception):
+class PrintsTooMuch(ProgramError):
     """The program printed more than is read of it."""
 
 
-class StillHangs(Exception):
-    """A child of an earlier run could not be killed and has not ended; the message is its pid."""
+class StillHangs(ProgramError):
+    """A child of an earlier run could not be killed and has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +149,11 @@ class Programs:
     def run(self, key: str, command: tuple[str, ...], deadline_seconds: float) -> Ended:
         """What the command printed. Several threads may ask, each with a key of its own.
 
-        Raises StillHangs, NotInstalled, NotStarted, NotEnded, PrintsTooMuch.
+        Raises ProgramError.
         """
         child = self.start(key, command)
         try:
-            return _ended(child, time.monotonic() + deadline_seconds, self._max_output_bytes)
+            return _ended(child, deadline_seconds, self._max_output_bytes)
         finally:
             self.end(key, child)
 
@@ -166,7 +165,7 @@ class Programs:
         hung = self._hung.get(key)
         if hung is not None:
             if hung.poll() is None:
-                raise StillHangs(hung.pid)
+                raise StillHangs(f"still hangs in the kernel as process {hung.pid} of an earlier read: see `dmesg`")
             self._hung.pop(key, None)  # another thread may have seen it end as well
         program = self._path_of(command[0])
         try:
@@ -174,13 +173,13 @@ class Programs:
         except OSError as error:
             self._paths.pop(command[0], None)
             if not Path(program).exists():
-                raise NotInstalled(command[0]) from error
-            raise NotStarted(program, str(error.strerror)) from error
+                raise _not_installed(command[0]) from error
+            raise NotStarted(f"cannot be started ({error.strerror}): check {program}") from error
 
     def _path_of(self, program: str) -> str:
         path = self._paths.get(program) or shutil.which(program, path=self._search_path)
         if path is None:
-            raise NotInstalled(program)
+            raise _not_installed(program)
         self._paths[program] = path
         return path
 
@@ -212,7 +211,12 @@ def _start(program: str, arguments: tuple[str, ...], niceness: int) -> subproces
     return child
 
 
-def _ended(child: subprocess.Popen[bytes], ends_at: float, max_output_bytes: int) -> Ended:
+def _not_installed(program: str) -> NotInstalled:
+    return NotInstalled(f"is not installed: no directory of the search path has {program}")
+
+
+def _ended(child: subprocess.Popen[bytes], deadline_seconds: float, max_output_bytes: int) -> Ended:
+    ends_at = time.monotonic() + deadline_seconds
     output, complaint = bytearray(), bytearray()
     with selectors.DefaultSelector() as pipes:
         for pipe, sink in ((child.stdout, output), (child.stderr, complaint)):
@@ -221,17 +225,17 @@ def _ended(child: subprocess.Popen[bytes], ends_at: float, max_output_bytes: int
         while pipes.get_map():
             ready = pipes.select(max(0.0, ends_at - time.monotonic()))
             if not ready or time.monotonic() > ends_at:
-                raise NotEnded
+                raise NotEnded(f"did not end within {deadline_seconds:g} s")
             for key, _ in ready:
                 chunk = os.read(key.fd, _CHUNK_BYTES)
                 if not chunk:
                     pipes.unregister(key.fileobj)
                 key.data.extend(chunk)
             if len(output) > max_output_bytes:
-                raise PrintsTooMuch
+                raise PrintsTooMuch(f"printed more than {max_output_bytes} bytes")
             del complaint[_MAX_COMPLAINT_BYTES:]
     try:
         status = child.wait(max(0.0, ends_at - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        raise NotEnded from error
+        raise NotEnded(f"did not end within {deadline_seconds:g} s") from error
     return Ended(bytes(output), bytes(complaint), status)

@@ -20,15 +20,7 @@ import msgspec
 
 from exporter.facts.host import Firewall, InputChain
 from exporter.facts.reading import NotHere, Unreadable
-from exporter.sources.deadline import (
-    SEARCH_PATH,
-    NotEnded,
-    NotInstalled,
-    NotStarted,
-    PrintsTooMuch,
-    Programs,
-    StillHangs,
-)
+from exporter.sources.deadline import SEARCH_PATH, NotInstalled, ProgramError, Programs
 
 _COMMAND = ("nft", "-j", "-t", "list", "ruleset")
 _MAX_OUTPUT_BYTES = 16 << 20
@@ -62,14 +54,8 @@ class NftablesSource:
             ended = self._programs.run(_COMMAND[0], _COMMAND, self._deadline_seconds)
         except NotInstalled as error:
             raise NotHere("nft is not on this host: install nftables to have the firewall judged") from error
-        except NotStarted as error:
-            raise Unreadable(f"nft cannot be started ({error.reason}), check {error.program}") from error
-        except StillHangs as pid:
-            raise Unreadable(f"nft of an earlier read, process {pid}, still hangs in the kernel") from pid
-        except NotEnded as error:
-            raise Unreadable(f"nft did not end within {self._deadline_seconds:g} s") from error
-        except PrintsTooMuch as error:
-            raise Unreadable(f"nft printed more than {self._max_output_bytes} bytes") from error
+        except ProgramError as error:
+            raise Unreadable(f"nft {error}") from error
         if ended.status:
             raise Unreadable(
                 f"nft cannot list the rules (exit status {ended.status}), run as root or grant CAP_NET_ADMIN"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.sources.cgroup import CgroupSource
+from tests.sources.sleepers import Sleepers
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +23,11 @@ def _cgroups_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for source in made:
         source.close()
+
+
+@pytest.fixture
+def sleepers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sleepers]:
+    """The children of this test's programs, which cannot be killed until its end."""
+    asleep = Sleepers(tmp_path, monkeypatch)
+    yield asleep
+    asleep.wake()

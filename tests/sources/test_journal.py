@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import select
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from exporter.facts.evidence import JournalEvent, KernelKill, OomdKill, RestartS
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.sources.log import journal
 from exporter.sources.log.journal import JournalSource, event_of, parse_entry
+from tests.sources.sleepers import Sleepers
 
 BOOT = "65e0bb86b9e74ad094bdcb6ea4444883"
 KILL = (
@@ -246,19 +246,14 @@ def test_journalctl_gets_no_environment_but_a_locale_and_a_time_zone(
 
 
 def test_no_second_journalctl_is_started_while_the_first_cannot_be_killed(
-    journalctl: Journalctl, monkeypatch: pytest.MonkeyPatch
+    journalctl: Journalctl, sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    children: list[subprocess.Popen[bytes]] = []
     closes_its_output = "os.close(1); time.sleep(600)"
     monkeypatch.setattr(journal, "_TIMEOUT_SECONDS", 0.05)
-    with monkeypatch.context() as in_the_kernel:
-        in_the_kernel.setattr(subprocess.Popen, "kill", lambda child: children.append(child))  # noqa: PLW0108 - binds
-        with followed(journalctl.plays(closes_its_output)) as (source, _):
-            until(lambda: "still hangs in the kernel" in source._problem)
-            assert f"process {children[0].pid}," in source._problem
+    with followed(journalctl.plays(closes_its_output)) as (source, _):
+        until(lambda: "still hangs in the kernel" in source._problem)
+        assert f"process {sleepers.children[0].pid} of" in source._problem
     assert len(journalctl.asked()) == 1
-    children[0].kill()
-    children[0].wait()
 
 
 def test_a_journal_that_is_never_quiet_has_caught_up_all_the_same(journalctl: Journalctl) -> None:

@@ -1,13 +1,13 @@
 import os
 import stat
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from exporter.facts.reading import Unreadable
 from exporter.sources.zfs.command import Answer, Commands
+from tests.sources.sleepers import Sleepers
 
 Install = Callable[[str], str]
 
@@ -23,27 +23,6 @@ def install(tmp_path: Path) -> Install:
         return f"{tmp_path}:/usr/bin:/bin"
 
     return write
-
-
-class Sleepers:
-    """Children that no signal reaches while `kill` is patched, as on a suspended pool."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.children: list[subprocess.Popen[bytes]] = []
-        self._really_kill = subprocess.Popen.kill
-        patch.setattr(subprocess.Popen, "kill", lambda child: self.children.append(child))  # noqa: PLW0108 - binds
-
-    def wake(self) -> None:
-        for child in self.children:
-            self._really_kill(child)
-            child.wait()
-
-
-@pytest.fixture
-def sleepers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sleepers]:
-    asleep = Sleepers(monkeypatch)
-    yield asleep
-    asleep.wake()
 
 
 def test_output_is_returned_whole(install: Install) -> None:
@@ -116,7 +95,9 @@ def test_no_second_child_while_the_first_cannot_be_killed(install: Install, slee
     with pytest.raises(Unreadable, match="did not end"):
         commands.run("tank", ("zfs", "list"), 0.05)
 
-    with pytest.raises(Unreadable, match=f"process {sleepers.children[0].pid} of an earlier read still hangs"):
+    with pytest.raises(
+        Unreadable, match=f"still hangs in the kernel as process {sleepers.children[0].pid} of an earlier read"
+    ):
         commands.run("tank", ("zfs", "list"), 0.05)
 
     assert len(sleepers.children) == 1

@@ -45,15 +45,7 @@ from exporter.facts.evidence import (
     UnitStopping,
 )
 from exporter.facts.reading import NotHere, SourceError, Unreadable
-from exporter.sources.deadline import (
-    SEARCH_PATH,
-    NotEnded,
-    NotInstalled,
-    NotStarted,
-    PrintsTooMuch,
-    Programs,
-    StillHangs,
-)
+from exporter.sources.deadline import SEARCH_PATH, NotInstalled, ProgramError, Programs
 from exporter.sources.log.denial import parse_denial, parse_journal_denial
 from exporter.sources.log.kill import parse_kill
 
@@ -343,14 +335,8 @@ def _in_words() -> Iterator[None]:
         yield
     except NotInstalled as error:
         raise NotHere("journalctl is not installed: what happens while the agent is down is not told") from error
-    except NotStarted as error:
-        raise Unreadable(f"journalctl cannot be started ({error.reason}): check {error.program}") from error
-    except StillHangs as pid:
-        raise Unreadable(f"journalctl of before, process {pid}, still hangs in the kernel: see `dmesg`") from pid
-    except NotEnded as error:
-        raise Unreadable(f"journalctl did not end within {_TIMEOUT_SECONDS:g} s") from error
-    except PrintsTooMuch as error:
-        raise Unreadable(f"journalctl printed more than {_LINE_BYTES} bytes") from error
+    except ProgramError as error:
+        raise Unreadable(f"journalctl {error}") from error
 
 
 def _last_line(complaint: bytes) -> str:

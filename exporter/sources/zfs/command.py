@@ -8,15 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.facts.reading import Unreadable
-from exporter.sources.deadline import (
-    SEARCH_PATH,
-    NotEnded,
-    NotInstalled,
-    NotStarted,
-    PrintsTooMuch,
-    Programs,
-    StillHangs,
-)
+from exporter.sources.deadline import SEARCH_PATH, NotEnded, NotInstalled, ProgramError, Programs
 
 MAX_OUTPUT_BYTES = 16 << 20  # about 150,000 datasets
 _MAX_COMPLAINT_CHARACTERS = 200
@@ -48,24 +40,15 @@ class Commands:
         name = " ".join(command[:2])
         try:
             ended = self._programs.run(pool, command, deadline_seconds)
-        except StillHangs as pid:
-            raise Unreadable(
-                f"Pool {pool}: process {pid} of an earlier read still hangs in the kernel; "
-                "no other is started until it ends: see `dmesg` for what its devices do"
-            ) from pid
         except NotInstalled as error:
             raise Unreadable(
-                f"The zfs module is loaded but {self._search_path} has no `{error}`: "
+                f"The zfs module is loaded but {self._search_path} has no `{command[0]}`: "
                 "install zfsutils-linux (Debian) or zfs (OpenZFS's RPM packages)"
             ) from error
-        except NotStarted as error:
-            raise Unreadable(f"`{name}` cannot be started: {error.reason}: check {error.program}") from error
         except NotEnded as error:
-            raise Unreadable(
-                f"Pool {pool}: `{name}` did not end within {deadline_seconds:g} s: see `dmesg` for what its devices do"
-            ) from error
-        except PrintsTooMuch as error:
-            raise Unreadable(f"Pool {pool}: `{name}` printed more than {self._max_output_bytes} bytes") from error
+            raise Unreadable(f"Pool {pool}: `{name}` {error}: see `dmesg` for what its devices do") from error
+        except ProgramError as error:
+            raise Unreadable(f"Pool {pool}: `{name}` {error}") from error
         if not ended.status:
             return Answer(ended.output, "")
         complaint = first_line(ended.complaint.strip().decode("ascii", "replace"))
