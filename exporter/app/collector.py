@@ -6,9 +6,11 @@ over can leave alerts unsent, as whoever has the network could, and can neither 
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -58,7 +60,7 @@ class Answering:
         self._outgoing = outgoing
         self._peers = frozenset(peers)
         self._lock = threading.Lock()
-        self._given: dict[str, dict[str, Posting]] = {}  # by peer and key: what the front was given last
+        self._given: dict[str, dict[str, Posting]] = {}  # by peer and key on the link: what the front was given last
         self._new = new
 
     def answer(self, request: Request) -> Answer:
@@ -71,8 +73,8 @@ class Answering:
                 made = self._pages.state(request.path)
                 return PageAnswer(made.status, made.content_type, made.body, made.varies, made.is_gzip)
             case News():
-                is_new = self._new.wait(min(max(request.seconds, 0.0), NEWS_SECONDS_MAX))
-                self._new.clear()
+                if is_new := self._new.wait(min(max(request.seconds, 0.0), NEWS_SECONDS_MAX)):
+                    self._new.clear()  # not after a wait in vain: news that came since would be lost
                 return NewsAnswer(is_new)
             case Due() | Accepted() | Rejected() | Failed():
                 return self._about_alerts(request)
@@ -86,9 +88,10 @@ class Answering:
         match request:
             case Due():
                 postings = self._outgoing.postings(peer, min(max(request.most, 0), KEYS_MAX))
+                given = {_link_key(posting): posting for posting in postings}
                 with self._lock:
-                    self._given[peer] = {posting.key: posting for posting in postings}
-                return DueAnswer(postings)
+                    self._given[peer] = given
+                return DueAnswer(tuple(replace(posting, key=key) for key, posting in given.items()))
             case Accepted():
                 if sent := self._taken_back(peer, request.keys):
                     self._outgoing.note_accepted(peer, sent)
@@ -108,6 +111,11 @@ class Answering:
         with self._lock:
             given = self._given.get(peer, {})
             return tuple(given.pop(key) for key in dict.fromkeys(keys) if key in given)
+
+
+def _link_key(posting: Posting) -> str:
+    # An alert's own key is all of its labels: 64 of them would not fit into the frame that confirms them.
+    return hashlib.sha256(posting.key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class LinkService:

@@ -31,7 +31,6 @@ from exporter.link.messages import (
     Page,
     PageAnswer,
     Rejected,
-    Request,
     State,
 )
 from exporter.link.messages import Answer as LinkAnswer
@@ -122,7 +121,7 @@ class RemoteOutgoing:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._trouble = ""
+        self._troubled: set[str] = set()  # peers that the collector does not answer about
 
     def postings(self, peer: str, most: int) -> tuple[Posting, ...]:
         """What this peer is to be sent now: first what is new to it."""
@@ -141,17 +140,19 @@ class RemoteOutgoing:
         """The peer did not take them this time."""
         self._asked(Failed(peer, count), Done)
 
-    def _asked(self, request: Request, kind: type[A]) -> A | None:
+    def _asked(self, request: Due | Accepted | Rejected | Failed, kind: type[A]) -> A | None:
+        extra = {"alertmanager": request.peer}
         try:
             answer = self._link.ask(request, kind)
         except NoAnswer as error:
-            if not self._trouble:
-                log.warning("the collector gives no alerts: they wait in it", extra={"reason": str(error)})
-            self._trouble = str(error)
+            if request.peer not in self._troubled:
+                reason = {"reason": str(error)}
+                log.warning("the collector gives no alerts: nothing is sent to this Alertmanager", extra=extra | reason)
+            self._troubled.add(request.peer)
             return None
-        if self._trouble:
-            log.info("the collector gives alerts again")
-            self._trouble = ""
+        if request.peer in self._troubled:
+            log.info("the collector gives alerts again", extra=extra)
+            self._troubled.discard(request.peer)
         return answer
 
 

@@ -1,7 +1,7 @@
 """What the front may ask of the collector, and what it gets: a fixed set, and data alone.
 
 MessagePack by msgspec, strictly: a field of another type or an unknown request is refused before anything is done. The
-front names alerts by their keys, which the collector has given it: it cannot make an alert.
+front names alerts by keys of 64 characters that the collector has given it: it cannot make an alert.
 """
 
 from __future__ import annotations

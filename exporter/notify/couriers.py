@@ -96,12 +96,17 @@ class Courier:
                 stop.wait(backoff_seconds(self._failures))
 
     def deliver(self) -> bool:
-        """Send all that is due. False: the peer did not take it."""
+        """Send all that is due. False: the peer did not take it, or what the peer took could not be noted."""
+        sent: frozenset[str] = frozenset()
         while postings := self._outgoing.postings(self.name, _MOST_IN_ONE_POST):
+            keys = frozenset(posting.key for posting in postings)
+            if keys == sent:
+                return False  # the outbox did not hear what became of them: to post them again at once would never end
+            sent = keys
             answer = self._send(self._peer, postings)
             if answer.result is Result.REJECTED and len(postings) > 1:
-                # One of them is not valid, and nothing tells which.
-                if not all(self._note((one,), self._send(self._peer, (one,))) for one in postings):
+                # One of these alerts is not valid, and the answer does not say which: each is sent by itself.
+                if not all(self._note((posting,), self._send(self._peer, (posting,))) for posting in postings):
                     return False
             elif not self._note(postings, answer):
                 return False
@@ -113,14 +118,14 @@ class Courier:
                 self._log_trouble("")
                 self._outgoing.note_accepted(self.name, postings)
             case Result.REJECTED:
-                for one in postings:
-                    self._outgoing.note_rejected(self.name, one)
+                for posting in postings:
+                    self._outgoing.note_rejected(self.name, posting)
                     log.error(
                         "an alert was rejected by this Alertmanager and is tried again in some minutes",
                         extra={
                             "alertmanager": self.name,
-                            "alert": one.labels.get("alertname", ""),
-                            "container": one.labels.get("container", ""),
+                            "alert": posting.labels.get("alertname", ""),
+                            "container": posting.labels.get("container", ""),
                             "reason": answer.reason,
                         },
                     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
@@ -77,10 +78,19 @@ def test_a_page_is_handed_on_as_it_was_made(collector: Answering) -> None:
     assert collector.answer(State("/-/ready")) == PageAnswer(503, "text/plain; charset=utf-8", b"/-/ready")
 
 
+def given(collector: Answering) -> tuple[str, ...]:
+    """The keys on the link of all three alerts, as the front is given them."""
+    answer = collector.answer(Due(PEER, 3))
+    assert isinstance(answer, DueAnswer)
+    assert tuple(replace(posting, key=posting.labels["alertname"]) for posting in answer.postings) == POSTINGS
+    return tuple(posting.key for posting in answer.postings)
+
+
 def test_what_is_due_is_given_and_what_became_of_it_is_noted(collector: Answering, outgoing: Outgoing) -> None:
-    assert collector.answer(Due(PEER, 3)) == DueAnswer(POSTINGS)
-    assert collector.answer(Accepted(PEER, ("a", "b"))) == Done()
-    assert collector.answer(Rejected(PEER, "c")) == Done()
+    first, second, third = given(collector)
+    assert {len(key) for key in (first, second, third)} == {64}, "however long an alert's own key is"
+    assert collector.answer(Accepted(PEER, (first, second))) == Done()
+    assert collector.answer(Rejected(PEER, third)) == Done()
     assert outgoing.noted == [(PEER, ["a", "b"]), (PEER, "c")]
     collector.answer(Due(PEER, 3))
     assert collector.answer(Failed(PEER, 3)) == Done()
@@ -100,10 +110,10 @@ def test_what_the_front_was_not_given_it_cannot_speak_of(
 
 
 def test_an_alert_is_taken_back_once(collector: Answering, outgoing: Outgoing) -> None:
-    collector.answer(Due(PEER, 3))
+    first, second, _ = given(collector)
     for _ in range(3):
-        collector.answer(Accepted(PEER, ("a", "a")))
-        collector.answer(Rejected(PEER, "b"))
+        collector.answer(Accepted(PEER, (first, first)))
+        collector.answer(Rejected(PEER, second))
         collector.answer(Failed(PEER, 100))
     assert outgoing.noted == [(PEER, ["a"]), (PEER, "b"), (PEER, 1)]
 

@@ -21,9 +21,11 @@ from exporter.app.pages import RenderedPages
 from exporter.config import Alertmanager
 from exporter.link.client import Link
 from exporter.link.server import Bounds, LinkServer, listening
-from exporter.notify.couriers import Couriers
+from exporter.notify.couriers import Courier, Couriers
 from exporter.notify.notifier import Notifier, OutgoingNow
 from exporter.notify.outbox import Outbox
+from exporter.notify.post import post
+from exporter.notify.posting import Posting
 from exporter.notify.store import Store
 from exporter.report.thresholds import Thresholds
 from tests.notify.alertmanager import Behaviour, accepts, alertmanager, answers, wedged
@@ -126,6 +128,32 @@ def test_a_kill_reaches_alertmanager_through_the_front_at_once_and_once(tmp_path
         assert fake.names() == ["web"]
 
 
+def test_many_alerts_with_long_names_are_each_sent_once_and_confirmed(tmp_path: Path) -> None:
+    names = [f"{number:02}" + "\N{POLICE CAR}" * 250 for number in range(80)]
+    with alertmanager() as fake, collecting(tmp_path, fake.url) as collector, fronting(tmp_path, fake.url):
+        collector.notifier.see_totals(totals(**dict.fromkeys(names, 0)))
+        collector.notifier.see_totals(totals(**dict.fromkeys(names, 1)))
+        assert eventually(lambda: collector.notifier.notifications().queued == 0)
+        assert sorted(fake.names()) == names
+        assert len(fake.taken) == len(names)
+
+
+def test_what_could_not_be_noted_is_posted_again_later_and_not_without_a_pause(tmp_path: Path) -> None:
+    class Deaf(OutgoingNow):
+        def note_accepted(self, peer: str, sent: tuple[Posting, ...]) -> None:
+            """Hears nothing, as over a link that has just broken."""
+
+    with alertmanager() as fake:
+        outbox = Outbox(Store(tmp_path), ORIGIN, Thresholds(), (fake.url,))
+        notifier = Notifier(outbox, lambda: None)
+        notifier.see_totals(totals(web=0))
+        notifier.see_totals(totals(web=1))
+        courier = Courier(Deaf(outbox), Alertmanager(fake.url), 60.0, post)
+        assert not courier.deliver()
+        assert len(fake.requests) == 1
+        outbox.close()
+
+
 @pytest.mark.parametrize("ill", [wedged, answers(500)])
 def test_what_no_alertmanager_took_waits_in_the_collector(tmp_path: Path, ill: Behaviour) -> None:
     with alertmanager(ill) as fake, collecting(tmp_path, fake.url) as collector:
@@ -151,7 +179,7 @@ def test_a_collector_that_restarts_loses_and_repeats_nothing(tmp_path: Path, cap
             again.notifier.see_totals(totals(web=1, db=0))
             again.notifier.see_totals(totals(web=1, db=1))
             assert eventually(lambda: sorted(fake.names()) == ["db", "web"])
-    assert "the collector gives no alerts: they wait in it" in caplog.text
+    assert "the collector gives no alerts: nothing is sent to this Alertmanager" in caplog.text
 
 
 def test_the_process_of_the_front_has_nothing_loaded_that_reads_or_judges_a_host(tmp_path: Path) -> None:
