@@ -11,14 +11,16 @@ import logging
 import pwd
 import threading
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
+from exporter.app.moment import Moment
 from exporter.app.web import Web, web_settings
 from exporter.config import Config
 from exporter.http import Gate, Server, opened
-from exporter.http.pages import Answer
+from exporter.http.pages import NOT_FOUND, PATHS, Answer
 from exporter.link.client import Link, NoAnswer
 from exporter.link.messages import (
     Accepted,
@@ -36,11 +38,14 @@ from exporter.link.messages import (
 from exporter.link.messages import Answer as LinkAnswer
 from exporter.notify.couriers import Couriers
 from exporter.notify.posting import Posting
+from exporter.present.negotiation import accepts_gzip, accepts_openmetrics
 
 A = TypeVar("A", bound=LinkAnswer)
 
 NEWS_SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
+_PAGES_AT_ONCE, _STATES_AT_ONCE, _STATE_SECONDS = 8, 4, 5.0
+_OPENMETRICS, _GZIP = "application/openmetrics-text", "gzip"
 log = logging.getLogger("bulkhead")
 
 
@@ -83,37 +88,57 @@ def built_front(
         raise UnknownAccount(
             f"there is no account {collector_user} that a collector could have: name another with --collector-user"
         ) from None
-    link = Link(socket_path, uids=frozenset({uid}))
-    peers = config.alertmanagers
+    uids, peers = frozenset({uid}), config.alertmanagers
+    # Links of their own, together below what the collector takes: no client of the network is before an alert.
+    link = Link(socket_path, uids=uids, connections=len(peers) + 1)
+    pages = Link(socket_path, uids=uids, connections=_PAGES_AT_ONCE)
+    states = Link(socket_path, _STATE_SECONDS, uids, connections=_STATES_AT_ONCE)
     couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
     gate = Gate(web_settings(config))
     listeners = opened(config.listen)
-    server = Server(listeners, RemotePages(link), gate=gate, hosts=config.web.hosts)
+    server = Server(listeners, RemotePages(pages, states), gate=gate, hosts=config.web.hosts)
     return Delivery(link, couriers), server, Web(config, load, gate, listeners)
 
 
 class RemotePages:
-    """The pages of the collector."""
+    """The pages of the collector. `states` is a link of its own: what asks for health does not wait behind pages."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, pages: Link, states: Link) -> None:
+        self._states = states
+        # Every kind of page is there once, for all clients of a moment, whatever their headers say in detail.
+        self._kinds = {
+            (path, accept, encoding): Moment(
+                partial(_asked, pages, Page(path, accept, encoding)), is_failure=_is_no_answer
+            )
+            for path in PATHS
+            for accept in (None, _OPENMETRICS)
+            for encoding in (None, _GZIP)
+        }
 
     def answer(self, path: str, accept: str | None, accept_encoding: str | None) -> Answer:
         """The page of a path as the collector has made it; 503 while it does not answer."""
-        return self._asked(Page(path, accept, accept_encoding))
+        if path not in PATHS:
+            return NOT_FOUND
+        openmetrics = _OPENMETRICS if path == "/metrics" and accepts_openmetrics(accept) else None
+        return self._kinds[path, openmetrics, _GZIP if accepts_gzip(accept_encoding) else None].answer()
 
     def state(self, path: str) -> Answer:
         """Healthy is the front itself; ready is the collector."""
         if path == "/-/healthy":
             return Answer(b"healthy\n")
-        return self._asked(State(path))
+        return _asked(self._states, State(path))
 
-    def _asked(self, request: Page | State) -> Answer:
-        try:
-            made = self._link.ask(request, PageAnswer)
-        except NoAnswer as error:
-            return Answer(f"{error}\n".encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
-        return Answer(made.body, made.content_type, HTTPStatus(made.status), made.varies, made.is_gzip)
+
+def _is_no_answer(answer: Answer) -> bool:
+    return answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def _asked(link: Link, request: Page | State) -> Answer:
+    try:
+        made = link.ask(request, PageAnswer)
+    except NoAnswer as error:
+        return Answer(f"{error}\n".encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
+    return Answer(made.body, made.content_type, HTTPStatus(made.status), made.varies, made.is_gzip)
 
 
 class RemoteOutgoing:

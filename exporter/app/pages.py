@@ -1,7 +1,6 @@
 """The pages, made of the report: what each path answers. Reads nothing but the report it is given.
 
-A page is made once for all who ask at one moment: what was begun less than half a second before the question is the
-answer to it, plain and compressed. So a hundred scrapers cost what two of them cost.
+A page is made once for all who ask at one moment (moment.py), plain and compressed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
-from exporter.http.pages import Answer
+from exporter.app.moment import Moment
+from exporter.http.pages import NOT_FOUND, Answer
 from exporter.present.metrics.exposition import Exposition
 from exporter.present.metrics.guard import Bounds
 from exporter.present.negotiation import accepts_gzip, accepts_openmetrics
@@ -23,34 +23,25 @@ from exporter.report.host import Report
 _HTML = "text/html; charset=utf-8"
 _GZIP_LEVEL = 6  # level 9 takes four times as long for a few per cent
 _GZIP_FROM_BYTES = 1024
-_MOMENT_SECONDS = 0.5  # less than anybody scrapes again after
 _BOUNDS = Bounds()
 
 
 class _Page:
-    """The page of one kind, as it was made last."""
+    """The page of one kind, plain and compressed; compressed when the first client of a moment asks for that."""
 
     def __init__(self, make: Callable[[], tuple[bytes, str]], clock: Callable[[], float]) -> None:
-        self._make = make
-        self._clock = clock
+        self._made = Moment(make, clock)
         self._lock = threading.Lock()
-        self._begun_at_seconds = float("-inf")
-        self._body = b""
-        self._content_type = ""
-        self._compressed: bytes | None = None
+        self._compressed: tuple[bytes, bytes] | None = None  # of which body, and what it became
 
     def answer(self, *, is_gzip: bool) -> Answer:
-        asked_at_seconds = self._clock()
+        body, content_type = self._made.answer()
+        if not is_gzip or len(body) < _GZIP_FROM_BYTES:
+            return Answer(body, content_type, varies=True)
         with self._lock:
-            if asked_at_seconds - self._begun_at_seconds >= _MOMENT_SECONDS:
-                begun_at_seconds = self._clock()
-                self._body, self._content_type = self._make()
-                self._begun_at_seconds, self._compressed = begun_at_seconds, None
-            if not is_gzip or len(self._body) < _GZIP_FROM_BYTES:
-                return Answer(self._body, self._content_type, varies=True)
-            if self._compressed is None:
-                self._compressed = gzip.compress(self._body, _GZIP_LEVEL, mtime=0)
-            return Answer(self._compressed, self._content_type, varies=True, is_gzip=True)
+            if self._compressed is None or self._compressed[0] is not body:
+                self._compressed = body, gzip.compress(body, _GZIP_LEVEL, mtime=0)
+            return Answer(self._compressed[1], content_type, varies=True, is_gzip=True)
 
 
 class RenderedPages:
@@ -82,8 +73,7 @@ class RenderedPages:
             case "/":
                 return self._landing.answer(is_gzip=is_gzip)
             case _:
-                words = b"not found: there are /, /metrics, /-/healthy and /-/ready\n"
-                return Answer(words, status=HTTPStatus.NOT_FOUND)
+                return NOT_FOUND
 
     def state(self, path: str) -> Answer:
         """How the agent is, for one of STATES: made at once, whatever becomes of pages."""

@@ -8,6 +8,8 @@ from typing import Protocol
 
 STATES = ("/-/healthy", "/-/ready")
 """The paths that say how the agent is, and nothing of the host."""
+PATHS = ("/", "/metrics")
+"""The paths of pages."""
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -20,6 +22,10 @@ class Answer:
     status: HTTPStatus = HTTPStatus.OK
     varies: bool = False  # depends on what the client accepts
     is_gzip: bool = False
+
+
+NOT_FOUND = Answer(b"not found: there are /, /metrics, /-/healthy and /-/ready\n", status=HTTPStatus.NOT_FOUND)
+"""The answer to every path that is not one of PATHS or STATES."""
 
 
 class Pages(Protocol):

@@ -24,9 +24,10 @@ class FrameError(Exception):
 
 def send_frame(connection: socket.socket, body: bytes, ends_at: float) -> None:
     """Send a body. `ends_at` is of the monotonic clock. Raises OSError, TimeoutError among them."""
-    # One call for both: `sendall` keeps its timeout for all that it sends.
-    connection.settimeout(_left(ends_at))
-    connection.sendall(_HEAD.pack(_MAGIC, VERSION, len(body)) + body)
+    # `sendall` keeps its timeout for all that it sends. Two calls: a page that is put behind its head is a page more.
+    for piece in (_HEAD.pack(_MAGIC, VERSION, len(body)), body):
+        connection.settimeout(_left(ends_at))
+        connection.sendall(piece)
 
 
 def receive_frame(connection: socket.socket, bytes_max: int, ends_at: float) -> bytes:

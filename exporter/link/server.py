@@ -1,15 +1,14 @@
 """The collector's end of the link: answers the front's requests, one a connection, each within its deadline.
 
 The kernel says who the peer is (SO_PEERCRED, unix(7)): only accounts that are allowed are answered. The number of
-connections is bounded; a front that floods, stalls or sends garbage costs itself, and no more of the collector than
-that.
+connections is bounded, and the number of pages under way more narrowly: a front that floods, stalls or sends garbage
+makes the collector hold a few pages in memory, and no more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 import stat
 import threading
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.link.framing import FrameError, receive_frame, send_frame
-from exporter.link.messages import Answer, Refused, Request, encoded, request_of
+from exporter.link.messages import Answer, Page, Refused, Request, encoded, request_of
 from exporter.link.peer import peer_uid
 
 _REQUEST_BYTES_MAX = 64 * 1024
@@ -36,6 +35,7 @@ class Bounds:
     """How much the collector takes from the front."""
 
     connections: int = 64  # at once
+    pages: int = 4  # that are made or sent at once: each is some megabytes, and its reader may be in no hurry
     request_seconds: float = 5  # for a whole request to arrive
     answer_seconds: float = 10  # for an answer to leave
 
@@ -43,8 +43,8 @@ class Bounds:
 _BOUNDS = Bounds()
 
 
-def listening(path: Path, group_id: int = -1) -> socket.socket:
-    """A socket that listens at `path`, which accounts of that group may connect to. Raises LinkError.
+def listening(path: Path) -> socket.socket:
+    """A socket that listens at `path`, which accounts of this process' group may connect to. Raises LinkError.
 
     What a collector that was killed has left there is replaced; where another collector listens, nothing is touched.
     """
@@ -56,8 +56,6 @@ def listening(path: Path, group_id: int = -1) -> socket.socket:
     try:
         listener.bind(str(path))
         path.chmod(0o660)
-        if group_id >= 0:
-            os.chown(path, -1, group_id)
         listener.listen(_BOUNDS.connections)
     except OSError as error:
         listener.close()
@@ -100,6 +98,8 @@ class LinkServer:
         self._answer = answer
         self._bounds = bounds
         self._free = threading.BoundedSemaphore(bounds.connections)
+        self._free_pages = threading.BoundedSemaphore(bounds.pages)
+        self._is_full = False  # and that was logged
         self._strangers: set[int] = set()  # accounts that were refused, and logged
 
     def run(self, stop: threading.Event) -> None:
@@ -125,8 +125,12 @@ class LinkServer:
                 log.warning("an account that is not the front's asked the collector: refused", extra={"uid": uid})
             connection.close()
         elif not self._free.acquire(blocking=False):
+            if not self._is_full:
+                log.warning("the front has too many requests under way: more are not taken until some have ended")
+            self._is_full = True
             connection.close()
         else:
+            self._is_full = False
             try:
                 threading.Thread(target=self._serve, args=(connection,), name="link", daemon=True).start()
             except RuntimeError:  # no thread can be started
@@ -138,12 +142,26 @@ class LinkServer:
             try:
                 ends_at = time.monotonic() + self._bounds.request_seconds
                 request = request_of(receive_frame(connection, _REQUEST_BYTES_MAX, ends_at))
-                answer = self._answered(request)
-                send_frame(connection, encoded(answer), time.monotonic() + self._bounds.answer_seconds)
+                if isinstance(request, Page):
+                    self._send_page(connection, request)
+                else:
+                    self._send(connection, self._answered(request))
             except (FrameError, OSError) as error:
                 log.debug("a request of the front was not answered", extra={"reason": str(error)})
             finally:
                 self._free.release()  # before the connection is closed: the front waits for its end
+
+    def _send_page(self, connection: socket.socket, request: Page) -> None:
+        if not self._free_pages.acquire(timeout=self._bounds.answer_seconds):
+            self._send(connection, Refused("too many pages are under way"))
+            return
+        try:
+            self._send(connection, self._answered(request))
+        finally:
+            self._free_pages.release()
+
+    def _send(self, connection: socket.socket, answer: Answer) -> None:
+        send_frame(connection, encoded(answer), time.monotonic() + self._bounds.answer_seconds)
 
     def _answered(self, request: Request) -> Answer:
         try:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from exporter.app.front import RemoteOutgoing, RemotePages, following_news
 from exporter.app.pages import RenderedPages
 from exporter.config import Alertmanager
 from exporter.link.client import Link
+from exporter.link.messages import Answer as LinkAnswer
+from exporter.link.messages import DueAnswer, Page, PageAnswer, Request, State
 from exporter.link.server import Bounds, LinkServer, listening
 from exporter.notify.couriers import Courier, Couriers
 from exporter.notify.notifier import Notifier, OutgoingNow
@@ -59,16 +62,25 @@ def collecting(directory: Path, url: str = "") -> Iterator[Collector]:
     outgoing = OutgoingNow(outbox) if url else None
     new = threading.Event()
     answering = Answering(RenderedPages(rich_report, lambda: True), outgoing, peers, new)
+    try:
+        with linked(directory, answering.answer):
+            yield Collector(Notifier(outbox, new.set), outbox)
+    finally:
+        outbox.close()
+
+
+@contextlib.contextmanager
+def linked(directory: Path, answer: Callable[[Request], LinkAnswer]) -> Iterator[None]:
+    """Something in the place of a collector that answers so."""
     stop = threading.Event()
-    server = LinkServer(listening(directory / "c.sock"), OWN, answering.answer, Bounds(request_seconds=30))
+    server = LinkServer(listening(directory / "c.sock"), OWN, answer, Bounds(request_seconds=30))
     thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
     thread.start()
     try:
-        yield Collector(Notifier(outbox, new.set), outbox)
+        yield
     finally:
         stop.set()
         thread.join(PATIENCE_SECONDS)
-        outbox.close()
 
 
 @contextlib.contextmanager
@@ -90,6 +102,11 @@ def fronting(directory: Path, url: str) -> Iterator[None]:
         threads[0].join(PATIENCE_SECONDS)
 
 
+def remote_pages(directory: Path, timeout_seconds: float = PATIENCE_SECONDS, connections: int = 8) -> RemotePages:
+    path = directory / "c.sock"
+    return RemotePages(Link(path, timeout_seconds, OWN, connections), Link(path, timeout_seconds, OWN, connections=1))
+
+
 def kill(collector: Collector) -> None:
     collector.notifier.see_totals(totals(web=0))
     collector.notifier.see_totals(totals(web=1))
@@ -98,7 +115,7 @@ def kill(collector: Collector) -> None:
 def test_pages_of_the_front_are_those_of_the_collector(tmp_path: Path) -> None:
     here = RenderedPages(rich_report, lambda: True)
     with collecting(tmp_path):
-        pages = RemotePages(Link(tmp_path / "c.sock", PATIENCE_SECONDS, OWN))
+        pages = remote_pages(tmp_path)
         for path, accept, encoding in (
             ("/metrics", None, None),
             ("/metrics", "application/openmetrics-text", "gzip"),
@@ -109,8 +126,51 @@ def test_pages_of_the_front_are_those_of_the_collector(tmp_path: Path) -> None:
         assert pages.state("/-/ready") == here.state("/-/ready")
 
 
+def test_a_moment_of_many_clients_is_one_page_of_each_kind_for_the_collector(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> LinkAnswer:
+        asked.append(request)
+        time.sleep(0.2)
+        return PageAnswer(200, "text/plain", b"page")
+
+    with linked(tmp_path, answer), ThreadPoolExecutor(40) as clients:
+        pages = remote_pages(tmp_path)
+        answers = list(
+            clients.map(lambda number: pages.answer("/metrics", f"text/plain, x/{number}", f"x{number}"), range(40))
+        )
+        assert pages.answer("/nowhere", None, None).status == 404
+    assert len({id(one.body) for one in answers}) <= 2
+    assert len(asked) <= 2
+
+
+def test_pages_that_hang_keep_neither_alerts_nor_readiness_waiting(tmp_path: Path) -> None:
+    hangs = threading.Event()
+
+    def answer(request: Request) -> LinkAnswer:
+        match request:
+            case Page():
+                hangs.wait(PATIENCE_SECONDS)
+                return PageAnswer(200, "text/plain", b"")
+            case State():
+                return PageAnswer(200, "text/plain", b"ready")
+            case _:
+                return DueAnswer(())
+
+    with linked(tmp_path, answer), ThreadPoolExecutor(40) as clients:
+        pages = remote_pages(tmp_path, connections=2)
+        path, accepts = tmp_path / "c.sock", (None, "application/openmetrics-text")
+        for number in range(40):
+            clients.submit(pages.answer, ("/", "/metrics")[number % 2], accepts[number % 4 // 2], None)
+        began = time.monotonic()
+        assert pages.state("/-/ready").body == b"ready"
+        assert RemoteOutgoing(Link(path, PATIENCE_SECONDS, OWN, connections=1)).postings("x", 3) == ()
+        assert time.monotonic() - began < 5
+        hangs.set()
+
+
 def test_without_a_collector_a_page_is_503_that_says_why_and_the_front_is_healthy_and_not_ready(tmp_path: Path) -> None:
-    pages = RemotePages(Link(tmp_path / "c.sock", 1, OWN))
+    pages = remote_pages(tmp_path, 1)
     answer = pages.answer("/metrics", None, None)
     assert answer.status == 503
     assert b"systemctl status bulkhead-collector" in answer.body

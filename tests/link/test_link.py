@@ -93,6 +93,38 @@ def test_who_waits_too_long_for_a_turn_hears_why(tmp_path: Path) -> None:
         assert first.result(20) == Done()
 
 
+def test_pages_that_nobody_reads_are_few_and_keep_nothing_else_from_its_answer(tmp_path: Path) -> None:
+    made = []
+
+    def answer(request: Request) -> Answer:
+        if isinstance(request, Page):
+            made.append(1)
+            return PageAnswer(200, "text/plain", b"x" * 5_000_000)
+        return Done()
+
+    bounds = Bounds(connections=40, pages=2, request_seconds=30, answer_seconds=2)
+    with serving(tmp_path, answer, bounds=bounds) as path, contextlib.ExitStack() as held:
+        for _ in range(30):
+            connection = held.enter_context(socket.socket(socket.AF_UNIX))
+            connection.connect(str(path))
+            send_frame(connection, encoded(Page("/metrics")), time.monotonic() + 5)
+        began = time.monotonic()
+        link(path).ask(State("/-/ready"), Done)
+        assert time.monotonic() - began < 2
+        assert len(made) <= 2
+
+
+def test_what_is_not_taken_for_want_of_places_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "bulkhead")
+    with serving(tmp_path, bounds=Bounds(connections=1, request_seconds=30)) as path:
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.connect(str(path))
+            for _ in range(3):
+                with pytest.raises(NoAnswer):
+                    link(path).ask(State("/"), Done)
+        assert [record.message[:36] for record in caplog.records] == ["the front has too many requests unde"]
+
+
 def test_only_the_fronts_account_is_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "bulkhead")
     with serving(tmp_path, uids=frozenset({os.getuid() + 1})) as path:
@@ -192,7 +224,7 @@ def test_what_a_collector_that_was_killed_has_left_is_replaced_and_a_living_one_
 
 
 def test_the_socket_is_its_groups_alone(tmp_path: Path) -> None:
-    with listening(tmp_path / "collector.sock", os.getgid()):
+    with listening(tmp_path / "collector.sock"):
         mode = (tmp_path / "collector.sock").stat().st_mode
     assert mode & 0o777 == 0o660
 
