@@ -211,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         connection = self.connection
         if not access.takes(connection.made_under if isinstance(connection, TlsSocket) else None):
             # Without an answer: clients ask once more on a new connection, where they show what is asked for.
-            self.log_message("closed: TLS settings have changed since it connected")
+            self.log_message("closed: what TLS asks of clients has changed since it connected")
             self.close_connection = True
             return False
         users = access.users

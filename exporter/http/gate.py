@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.config.web_settings import TlsSettings, WebSettings
-from exporter.http.tls import Tls
+from exporter.config.web_settings import WebSettings
+from exporter.http.tls import Demand, Tls
 from exporter.http.users import Users
 from exporter.present.style import CONTENT_SECURITY_POLICY
 
@@ -29,9 +29,9 @@ class Access:
     headers: tuple[tuple[str, str], ...]
     is_guarded: bool  # by TLS, and by a password or the certificate of each client
 
-    def takes(self, made_under: TlsSettings | None) -> bool:
-        """Whether a connection made under those settings (None: plain HTTP) has shown all that is asked for now."""
-        return made_under == (self.tls.settings if self.tls else None)
+    def takes(self, made_under: Demand | None) -> bool:
+        """Whether a connection of which that was asked (None: plain HTTP) has shown all that is asked for now."""
+        return made_under == (self.tls.demand() if self.tls else None)
 
 
 class Gate:

@@ -31,6 +31,8 @@ _MODES = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _State = tuple[tuple[int, ...] | None, ...]
+Demand = tuple[TlsSettings, tuple[int, ...] | None]
+"""What is asked of a client: the settings, and which authorities, by the state of their file."""
 
 
 class TlsError(Exception):
@@ -40,7 +42,7 @@ class TlsError(Exception):
 class TlsSocket(ssl.SSLSocket):
     """A connection with TLS, whose ends are closed as those of any socket are."""
 
-    made_under: TlsSettings | None = None
+    made_under: Demand | None = None
     """What was asked of its client in the handshake."""
 
     def shutdown(self, how: int) -> None:
@@ -75,11 +77,18 @@ class Tls:
 
     def wrapped(self, connection: socket.socket) -> TlsSocket:
         """The connection with TLS on it, and no handshake yet: that takes as long as the client pleases."""
+        # Before the context: authorities that change in between close the connection at its next request.
+        demand = self.demand()
         wrapped = self._current().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         if not isinstance(wrapped, TlsSocket):  # pragma: no cover - the context says which class
             raise TypeError("the context makes no TlsSocket")
-        wrapped.made_under = self.settings
+        wrapped.made_under = demand
         return wrapped
+
+    def demand(self) -> Demand:
+        """What is asked of a client that connects now. The server's own certificate is no part of it."""
+        authorities = self.settings.client_ca_file
+        return self.settings, _state_of(authorities) if authorities else None
 
     def lets_in(self, connection: TlsSocket) -> bool:
         """Whether the certificate has one of the allowed names; its signature has been verified in the handshake."""

@@ -1,4 +1,4 @@
-"""Runs an agent and its HTTP server until somebody says stop: a signal, systemd, Ctrl-C.
+"""Runs work and a server, of HTTP or of the collector's link, until somebody says stop: a signal, systemd, Ctrl-C.
 
 Signals only put their number into a queue, and the main thread waits there: nothing is done in a
 handler, so nothing can be interrupted halfway. `SimpleQueue.put` is made to be safe in one.
@@ -167,5 +167,5 @@ def _wait(
                 signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
             return True
         else:
-            log.error("the HTTP server ended", extra={"reason": str(happening or "for no reason that it told")})
+            log.error("the server ended", extra={"reason": str(happening or "for no reason that it told")})
             return False

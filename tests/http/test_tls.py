@@ -119,6 +119,27 @@ def test_a_client_certificate_that_is_given_is_verified(authority: Authority, ow
         assert not asks.access.is_guarded, "who gives none comes in"
 
 
+def test_a_client_of_an_authority_that_was_taken_out_gets_no_page_on_its_old_connection(
+    authority: Authority, own: Pair, tmp_path: Path
+) -> None:
+    authorities = tmp_path / "authorities.crt"
+    shutil.copy(authority.certificate, authorities)
+    asks = gate(own, client_auth_type="RequireAndVerifyClientCert", client_ca_file=authorities)
+    with running(gate=asks) as server:
+        context = trusting(authority, authority.issue("client"))
+        client = http.client.HTTPSConnection(*server.addresses[0], timeout=10, context=context)
+        with contextlib.closing(client):
+            for _ in range(2):
+                client.request("GET", "/metrics")
+                assert client.getresponse().read()
+            shutil.copy(Authority(tmp_path, "other").certificate, tmp_path / "new")
+            (tmp_path / "new").replace(authorities)
+            client.request("GET", "/metrics")
+            with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+                client.getresponse()
+        assert is_refused(server, context)
+
+
 def test_a_connection_made_under_other_settings_gets_no_page_and_a_new_one_does(
     authority: Authority, own: Pair
 ) -> None:
