@@ -265,7 +265,10 @@ def test_where_there_is_no_podman_the_example_is_served_and_says_so(
     monkeypatch.setattr(app_example, "build_example_agent", example)
     monkeypatch.setattr("exporter.app.doctor.has_containers", lambda *_: False)
     monkeypatch.setenv("BULKHEAD_DEBUG", "")
-    assert main(["serve", "--auto-example", "--podman-socket", str(tmp_path / "none.sock")]) == 1
+    assert (
+        main(["serve", "--auto-example", "--listen", "127.0.0.1:0", "--podman-socket", str(tmp_path / "none.sock")])
+        == 1
+    )
     said = capsys.readouterr().err
     assert f"There is no podman socket here ({tmp_path}/none.sock) and no running container" in said
     assert "systemctl enable --now podman.socket" in said

@@ -121,7 +121,7 @@ def settings(arguments: argparse.Namespace) -> Config:
     # Only what reads a host needs its libraries: --help and --version work without them.
     from exporter.app.vocabulary import VOCABULARY  # noqa: PLC0415 - see above
 
-    return load(arguments.config, flags, words=VOCABULARY)
+    return load(arguments.config, flags, vocabulary=VOCABULARY)
 
 
 def complain(sentence: str) -> None:

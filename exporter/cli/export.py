@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ABOUT = """\
 Writes what the agent does not need and its users do: Prometheus rules with runbooks and
 their tests, sample configurations of Prometheus and Alertmanager, Grafana dashboards with
-provisioning files, a systemd unit and a configuration with every setting. All are of this
+provisioning files, systemd units and a configuration with every setting. All are of this
 version: the rules and dashboards ask for the series that it serves.
 
 Each path that was written is a line on stdout.

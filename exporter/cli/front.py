@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     flags = {"listen": arguments.listen, "web.config_file": arguments.web_config_file}
 
     def loaded() -> Config:
-        return load(arguments.config, flags, words=None)
+        return load(arguments.config, flags, vocabulary=None)
 
     config = loaded()
     # Only what serves needs its libraries: --help and --version work without them.

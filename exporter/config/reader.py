@@ -54,17 +54,17 @@ def load(
     flags: Mapping[str, object] | None = None,
     default: Path = DEFAULT_PATH,
     *,
-    words: Vocabulary | None,
+    vocabulary: Vocabulary | None,
 ) -> Config:
     """The settings of `path` (or of `default`, if it exists) under those of the flags.
 
-    `words` are the clocks and checks that the file may name; None: what names them is passed over. `flags` has keys of
-    the file (listen, web.config_file); a flag that is None was not given. Raises ConfigError with every problem there
-    is.
+    `vocabulary` are the clocks and checks that the file may name; None: what names them is passed over. `flags` has
+    keys of the file (listen, web.config_file); a flag that is None was not given. Raises ConfigError with every
+    problem there is.
     """
     origin = path or default
     text = _read(origin) if path is None else read_text(origin, "--config")
-    values, problems = _of_text(text, str(origin), schema(words)) if text is not None else ({}, [])
+    values, problems = _of_text(text, str(origin), schema(vocabulary)) if text is not None else ({}, [])
     for name, value in (flags or {}).items():
         if value is None:
             continue

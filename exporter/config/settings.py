@@ -90,7 +90,7 @@ class Alerts:
 class Config:
     """All settings of the agent."""
 
-    listen: tuple[str, ...] = ("127.0.0.1:9946", "[::1]:9946")  # this host alone, until TLS and users are set
+    listen: tuple[str, ...] = ("127.0.0.1:9946", "[::1]:9946")  # this host alone; another address has to be asked for
     state_dir: Path = Path("/var/lib/bulkhead")
     podman_sockets: tuple[PodmanSocket, ...] = (PodmanSocket("unix:///run/podman/podman.sock"),)
     clocks: Mapping[str, float] = field(default_factory=dict)  # by the collector's clock, where set: seconds
@@ -185,15 +185,15 @@ class Schema:
     passed_over: frozenset[str] = frozenset()  # top keys that another process judges
 
 
-def schema(words: Vocabulary | None) -> Schema:
+def schema(vocabulary: Vocabulary | None) -> Schema:
     """The schema, with a key in [clocks] for each clock, and waivers of these checks; None: others judge both."""
-    if words is None:
+    if vocabulary is None:
         return replace(schema(Vocabulary({}, CheckIds((), ()))), passed_over=frozenset({"clocks", "waivers"}))
-    keys: dict[KeyPath, float] = {("clocks", f"{name}_seconds"): seconds for name, seconds in words.clocks.items()}
+    keys: dict[KeyPath, float] = {("clocks", f"{name}_seconds"): seconds for name, seconds in vocabulary.clocks.items()}
     return Schema(
         tables=("clocks", *TABLES),
-        kinds=KINDS | {("waivers",): kind_of_waivers(words.checks)} | dict.fromkeys(keys, SECONDS),
-        arrays={("alertmanagers",): read_alertmanagers, ("waivers",): partial(read_waivers, ids=words.checks)},
+        kinds=KINDS | {("waivers",): kind_of_waivers(vocabulary.checks)} | dict.fromkeys(keys, SECONDS),
+        arrays={("alertmanagers",): read_alertmanagers, ("waivers",): partial(read_waivers, ids=vocabulary.checks)},
         ascending=(*ASCENDING, *((key, ("thresholds", "collector_stale_seconds")) for key in keys)),
         defaults=keys
         | {(table, key.name): getattr(shape(), key.name) for table, shape in TABLES.items() for key in fields(shape)},

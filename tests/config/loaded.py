@@ -18,7 +18,7 @@ WORDS = Vocabulary(
 def config_of(tmp_path: Path, text: str | bytes, **flags: object) -> Config:
     path = tmp_path / "config.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load(path, flags, words=WORDS)
+    return load(path, flags, vocabulary=WORDS)
 
 
 def problems_of(tmp_path: Path, text: str | bytes, **flags: object) -> list[tuple[int | None, str]]:

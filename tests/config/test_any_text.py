@@ -24,7 +24,7 @@ def test_any_text_is_a_configuration_or_a_config_error(tmp_path_factory: pytest.
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_bytes(text.encode(errors="surrogatepass"))
     with suppress(ConfigError):
-        load(path, words=WORDS)
+        load(path, vocabulary=WORDS)
 
 
 KEYS = st.sampled_from([*(".".join(path) for path in schema(WORDS).kinds), "clocks", "log", "x", "'a.b'.c"])
@@ -54,7 +54,7 @@ def test_any_toml_of_known_keys_is_a_configuration_or_a_config_error(
     path.write_text("\n".join(f"{key} = {value}" for key, value in pairs))
     told: tuple[Problem, ...] = ()
     try:
-        load(path, words=WORDS)
+        load(path, vocabulary=WORDS)
     except ConfigError as error:
         told = error.problems
     assert all(len(problem.message) < 1000 and problem.line for problem in told)

@@ -20,7 +20,7 @@ from tests.config.loaded import WORDS, config_of, problems_of
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
-    config = load(default=tmp_path / "none.toml", words=WORDS)
+    config = load(default=tmp_path / "none.toml", vocabulary=WORDS)
     assert config == Config()
     assert config.listen == ("127.0.0.1:9946", "[::1]:9946")
     assert config.podman_sockets == (PodmanSocket("unix:///run/podman/podman.sock", ""),)
@@ -29,18 +29,18 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 def test_the_default_file_is_read_if_it_exists(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('listen = "127.0.0.1:1"')
-    assert load(default=path, words=WORDS).listen == ("127.0.0.1:1",)
-    assert load(default=path, words=WORDS).read_from == path
+    assert load(default=path, vocabulary=WORDS).listen == ("127.0.0.1:1",)
+    assert load(default=path, vocabulary=WORDS).read_from == path
 
 
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml: there is no such file: write it, or leave --config out"):
-        load(tmp_path / "none.toml", words=WORDS)
+        load(tmp_path / "none.toml", vocabulary=WORDS)
 
 
 def test_a_directory_is_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
-        load(tmp_path, words=WORDS)
+        load(tmp_path, vocabulary=WORDS)
 
 
 def test_every_setting_can_be_set(tmp_path: Path) -> None:
@@ -227,9 +227,9 @@ def test_a_process_that_knows_no_clock_and_no_check_passes_over_what_names_them(
     path = tmp_path / "config.toml"
     waiver = '[[waivers]]\ncontainer = "*"\ncheck = "x"\nreason = "y"\n'
     path.write_text(f'listen = ":1"\n[clocks]\nzfs_seconds = 300\n{waiver}')
-    config = load(path, words=None)
+    config = load(path, vocabulary=None)
     assert config.listen == (":1",)
     assert (dict(config.clocks), config.waivers) == ({}, ())
     path.write_text("listn = 1\n")
     with pytest.raises(ConfigError, match="did you mean listen"):
-        load(path, words=None)
+        load(path, vocabulary=None)

@@ -16,13 +16,13 @@ TABLE_OF_CLOCKS = re.compile(r"(?<=^\[clocks\]\n)(?:#.*\n)*", re.MULTILINE)
 
 
 def test_the_example_as_it_is_shipped_changes_nothing() -> None:
-    assert replace(load(EXAMPLE, words=VOCABULARY), read_from=None) == Config()
+    assert replace(load(EXAMPLE, vocabulary=VOCABULARY), read_from=None) == Config()
 
 
 def test_every_default_that_it_names_is_the_default(tmp_path: Path) -> None:
     uncommented = tmp_path / "config.toml"
     uncommented.write_text(SETTING.sub("", EXAMPLE.read_text()))
-    assert replace(load(uncommented, words=VOCABULARY), read_from=None) == Config(clocks=CLOCKS)
+    assert replace(load(uncommented, vocabulary=VOCABULARY), read_from=None) == Config(clocks=CLOCKS)
 
 
 def test_it_names_every_setting() -> None:
