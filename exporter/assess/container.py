@@ -13,7 +13,7 @@ from exporter.assess.kernel_counts import memory_events_of_empty_slice, own_memo
 from exporter.assess.limits.drift import declared_limits, limit_drifts
 from exporter.assess.limits.memory import judge_memory
 from exporter.assess.limits.resources import limits_in_force
-from exporter.assess.lives import AWAKE_STATES
+from exporter.assess.lives import is_running
 from exporter.assess.overview import Overview
 from exporter.assess.storage.datasets import datasets_of
 from exporter.assess.storage.volumes import MountedVolume, volume_reports
@@ -86,7 +86,7 @@ def _subject(known: KnownContainer, overview: Overview, volumes: tuple[MountedVo
         cgroups=known.cgroups if isinstance(snapshot.cgroup, Read) else None,
         unit=known.unit if isinstance(snapshot.systemd, Read) else None,
         host=fresh(snapshot.host),
-        running=known.state in AWAKE_STATES,
+        running=is_running(known, snapshot),
         other_occupants=tuple(sorted(overview.names.get(other, other[:12]) for other in others)),
         slice_unit=overview.units.get(_slice_name(known)),
         host_namespaces=snapshot.process.value.host_namespaces if isinstance(snapshot.process, Read) else (),

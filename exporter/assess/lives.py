@@ -19,7 +19,8 @@ start that podman reports, or the first look at its cgroup. A container can make
 the agent finds when it starts itself has the same time from then: on a busy host podman inspects not all at once.
 
 The same holds around a life, within the same bound. A container that podman reports as running and that has no cgroup
-or no process has ended, or is not found yet. A container that podman has yet to remove (`--rm`) is not a kept one.
+or no process has ended, or is not found yet. A container that podman has yet to remove (`--rm`) is not a kept one. A
+container that podman reports as ended or as never started, and whose processes are there, runs.
 """
 
 from __future__ import annotations
@@ -43,6 +44,19 @@ T = TypeVar("T")
 AWAKE_STATES = frozenset({"running", "paused", "stopping"})
 _ENDED_STATES = frozenset({"exited", "dead"})
 _LONG_AGO = float("-inf")
+
+
+def is_running(known: KnownContainer, snapshot: Snapshot) -> bool:
+    """Whether it runs: podman reports so, or /proc and the cgroup tree show it now, whatever podman reports."""
+    return known.state in AWAKE_STATES or _has_processes_now(known, snapshot)
+
+
+def _has_processes_now(known: KnownContainer, snapshot: Snapshot) -> bool:
+    if known.processes is None or not isinstance(snapshot.process, Read):
+        return False
+    # Cgroups are read more often than /proc: processes whose cgroup is gone have ended since they were read.
+    is_gone = isinstance(snapshot.cgroup, Read) and known.cgroups is None
+    return not is_gone and bool(known.processes.processes or known.processes.unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +228,14 @@ def _lacks_around(phase: Phase, known: KnownContainer, snapshot: Snapshot) -> st
         return "podman is removing it" if phase is Phase.ENDED else "podman was not asked about it yet"
     if phase is Phase.LOST:
         return "podman reports it as running, and its cgroup is not there"
-    is_removed = phase is Phase.ENDED and container.security.auto_remove is True
-    return "podman has not removed it yet" if is_removed else ""
+    return _lacks_of_ended(container, known, snapshot) if phase is Phase.ENDED else ""
+
+
+def _lacks_of_ended(container: Container, known: KnownContainer, snapshot: Snapshot) -> str:
+    if container.security.auto_remove is True:
+        return "podman has not removed it yet"
+    is_alive = _has_processes_now(known, snapshot)
+    return "podman reports its end, and its processes are still there" if is_alive else ""
 
 
 def _lacks(life: Life, known: KnownContainer, answers: _Answers) -> Iterator[str]:

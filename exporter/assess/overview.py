@@ -15,7 +15,7 @@ from exporter.assess.inventory import KnownContainer
 from exporter.assess.isolation.networks import traffic_by_container
 from exporter.assess.isolation.sharers import claim_declared, claim_in_force, sharers_of_ids, sharers_of_labels
 from exporter.assess.kernel_counts import occupants_by_path
-from exporter.assess.lives import AWAKE_STATES
+from exporter.assess.lives import is_running
 from exporter.assess.storage.datasets import merged_datasets
 from exporter.assess.storage.volumes import AskedSources, MountedSources, VolumeHolder, holder_of
 from exporter.facts.counts import Counts
@@ -101,7 +101,7 @@ def _datasets_now(snapshot: Snapshot) -> Mapping[str, Dataset] | None:
 def _sharers(snapshot: Snapshot, containers: tuple[KnownContainer, ...]) -> dict[str, Mapping[str, Sharers]]:
     """Which containers share ids and labels: those in force now, and those that podman declares now."""
     host = fresh(snapshot.host)
-    awake = [one for one in containers if one.state in AWAKE_STATES]
+    awake = [one for one in containers if is_running(one, snapshot)]
     in_force = [
         claim_in_force(one.name, one.user, one.container.pod if one.container else "", one.processes.processes)
         for one in awake

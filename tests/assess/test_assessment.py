@@ -27,6 +27,11 @@ def verdicts(report: Report, name: str = "objects02") -> dict[str, Verdict]:
     return {finding.check: finding.outcome.verdict for finding in container.findings}
 
 
+def called(word: str) -> Snapshot:
+    """The secure container, as podman calls it by this word."""
+    return replace(SNAPSHOT, podman=answered((replace(CONTAINER, state=word),)))
+
+
 def test_the_secure_container_passes_every_check() -> None:
     assert verdicts(report_of(SNAPSHOT)) == {check.id: Verdict.PASS for check in CHECKS} | {
         "apparmor_confined": Verdict.NOT_APPLICABLE
@@ -75,6 +80,45 @@ def test_of_an_ended_container_only_its_removal_is_judged() -> None:
     ended = replace(CONTAINER, state="exited", pid=None)
     report = report_of(replace(SNAPSHOT, podman=answered((ended,)), cgroup=answered(())))
     assert verdicts(report) == {"auto_remove": Verdict.FAIL}
+
+
+WORDS_OF_PODMAN = ("unknown", "", "created", "configured", "initialized", "stopped", "exited", "removing", "dead")
+
+
+@pytest.mark.parametrize("word", WORDS_OF_PODMAN)
+def test_a_container_with_living_processes_is_judged_whatever_podman_calls_it(word: str) -> None:
+    report = report_of(called(word))
+    assert verdicts(report).keys() == {check.id for check in CHECKS}
+    bare = replace(PROCESSES, processes=tuple(replace(one, seccomp_mode=0) for one in PROCESSES.processes))
+    report = report_of(replace(called(word), process=answered(ProcessTable((bare,), ()))))
+    assert verdicts(report)["seccomp_filtered"] is Verdict.FAIL
+
+
+@pytest.mark.parametrize("word", WORDS_OF_PODMAN)
+def test_a_container_none_of_whose_living_processes_could_be_read_is_judged_as_unknown(word: str) -> None:
+    closed = replace(PROCESSES, processes=(), mounts=(), unreadable=("4001: Permission denied",))
+    report = report_of(replace(called(word), process=answered(ProcessTable((closed,), ()))))
+    assert verdicts(report)["seccomp_filtered"] is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("word", WORDS_OF_PODMAN)
+def test_a_container_that_has_no_process_is_not_judged_whatever_podman_calls_it(word: str) -> None:
+    report = report_of(replace(called(word), process=answered(ProcessTable((), ()))))
+    assert verdicts(report).keys() <= {"auto_remove"}
+    last = answered(ProcessTable((PROCESSES,), ()))
+    assert verdicts(report_of(replace(called(word), process=silent(last)))).keys() <= {"auto_remove"}
+
+
+def test_the_label_of_a_container_that_podman_calls_exited_is_held_against_its_neighbours() -> None:
+    twin = replace(CONTAINER, id="f" * 64, name="twin", unit="")
+    tree = replace(CGROUPS, container_id=twin.id)
+    snapshot = replace(
+        SNAPSHOT,
+        podman=answered((replace(CONTAINER, state="exited"), twin)),
+        cgroup=answered((CGROUPS, tree)),
+        process=answered(ProcessTable((PROCESSES, replace(PROCESSES, container_id=twin.id)), ())),
+    )
+    assert verdicts(report_of(snapshot), "twin")["selinux_unique_label"] is Verdict.FAIL
 
 
 def test_another_occupant_of_the_slice_is_named() -> None:

@@ -205,9 +205,25 @@ def test_auto_remove_does_not_fail_while_podman_removes_it(follow: Follow) -> No
     ended = replace(FORMER, state="exited", pid=None, exited_at_seconds=NOW)
     going = replace(before(NOW), podman=asked((TWIN, ended), NOW + 0.1))
     assert follow(going).findings == (), "its cgroup is still there"
-    assert follow(replace(going, cgroup=asked((TWIN_CGROUPS,), NOW + 0.2))).findings == ()
-    late = replace(going, taken_at_seconds=NOW + START_SECONDS_MAX + 2)
+    gone = replace(going, cgroup=asked((TWIN_CGROUPS,), NOW + 0.2))
+    assert follow(gone).findings == ()
+    late = replace(gone, taken_at_seconds=NOW + START_SECONDS_MAX + 2)
     assert verdicts(follow(late)) == {"auto_remove": Verdict.FAIL}
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_container_that_podman_reports_as_ended_and_that_runs_is_judged_after_the_bound(
+    follow: Follow, *, is_removed: bool
+) -> None:
+    follow(before(NOW - 60))
+    security = replace(FORMER.security, auto_remove=is_removed)
+    ended = replace(FORMER, state="exited", pid=None, exited_at_seconds=NOW, security=security)
+    said = replace(before(NOW), podman=asked((TWIN, ended), NOW + 0.1))
+    one = follow(said)
+    assert (one.is_starting, one.findings) == (True, ()), "its end may be a moment ago"
+    one = follow(replace(said, taken_at_seconds=NOW + START_SECONDS_MAX + 2))
+    assert not one.is_starting
+    assert verdicts(one)["seccomp_filtered"] is Verdict.PASS
 
 
 def test_nothing_is_unknown_of_a_container_that_podman_removes_between_list_and_inspect(follow: Follow) -> None:
