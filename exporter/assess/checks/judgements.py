@@ -8,10 +8,13 @@ from exporter.assess.checks.subject import ContainerSubject, HostSubject, Sharer
 from exporter.assess.isolation.selinux import categories_of, process_label
 from exporter.assess.limits.resources import Resource
 from exporter.facts.cgroup import Level
+from exporter.facts.host import Host
 from exporter.facts.process import Process
 from exporter.report.findings import Outcome, Verdict
 
 _NAMED_MAX = 5
+# An owner in subuid(5) may be written as the number of an account.
+_FILES_OF_IDS = ("etc/subuid", "etc/subgid", "etc/passwd")
 
 
 def passed(reason: str, *, drift: bool = False) -> Outcome:
@@ -135,6 +138,14 @@ def judge_unshared(
     if not any(has_own(process) for process in subject.processes.processes):
         return not_applicable(f"no {noun} of its own")
     return passed(f"{noun} not shared", drift=declared is False)
+
+
+def with_ranges_read(outcome: Outcome, host: Host) -> Outcome:
+    """The outcome; unknown in place of a pass while a file that tells whose ids are whose could not be read."""
+    unread = [path for path in _FILES_OF_IDS if path in host.unreadable]
+    if unread and outcome.verdict is Verdict.PASS:
+        return unknown("host's id ranges not readable", named(f"/{path}" for path in unread))
+    return outcome
 
 
 def judge_sysctl(

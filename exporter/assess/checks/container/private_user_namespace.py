@@ -7,7 +7,7 @@ start of the `containers` range of /etc/subuid and /etc/subgid, and nothing else
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, judge_every_process, promise, unknown
+from exporter.assess.checks.judgements import asked, judge_every_process, promise, unknown, with_ranges_read
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.container import IdRange
 from exporter.facts.host import SUBID_OWNER_OF_CONTAINERS, Host, SubIds
@@ -39,9 +39,11 @@ def declared(subject: ContainerSubject) -> Outcome:
     if private is False and security.uid_map and security.gid_map:
         lowest_uid, lowest_gid = _lowest_of(subject.host)
         private = _is_private(security.uid_map, lowest_uid) and _is_private(security.gid_map, lowest_gid)
-    return asked(
+    outcome = asked(
         "ids are private", "ids are the host's", stands=private, detail=f"UserNS={security.userns_mode or 'host'}"
     )
+    # A mode needs no range to be judged by.
+    return outcome if security.userns_auto or subject.host is None else with_ranges_read(outcome, subject.host)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -49,13 +51,14 @@ def examine(subject: ContainerSubject) -> Outcome:
     if subject.host is None:
         return unknown("host's id ranges not readable")
     lowest_uid, lowest_gid = _lowest_of(subject.host)
-    return judge_every_process(
+    outcome = judge_every_process(
         subject,
         lambda process: _is_private(process.uid_map, lowest_uid) and _is_private(process.gid_map, lowest_gid),
         declared=promise(declared(subject)),
         good="ids are private",
         bad="ids are the host's",
     )
+    return with_ranges_read(outcome, subject.host)
 
 
 CHECK = Check(

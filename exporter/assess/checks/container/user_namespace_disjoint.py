@@ -7,7 +7,15 @@ Declared: IDMappings. In force: uid_map and gid_map of every process, against th
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import failed, judge_unshared, not_applicable, passed, promise, unknown
+from exporter.assess.checks.judgements import (
+    failed,
+    judge_unshared,
+    not_applicable,
+    passed,
+    promise,
+    unknown,
+    with_ranges_read,
+)
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.isolation.sharers import own_ids
 from exporter.report.findings import Outcome, Severity
@@ -22,20 +30,22 @@ def declared(subject: ContainerSubject) -> Outcome:
         return failed("ids shared", f"with {', '.join(others)}")
     if not security.userns_auto and not own_ids((*security.uid_map, *security.gid_map)):
         return not_applicable("no ids of its own")
-    return passed("ids not shared")
+    outcome = passed("ids not shared")
+    return outcome if subject.host is None else with_ranges_read(outcome, subject.host)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge the id maps of every process against everybody else's."""
     if subject.host is None:
         return unknown("host's accounts not readable")
-    return judge_unshared(
+    outcome = judge_unshared(
         subject,
         subject.ids_shared_with,
         lambda process: bool(own_ids((*process.uid_map, *process.gid_map))),
         declared=promise(declared(subject)),
         noun="ids",
     )
+    return with_ranges_read(outcome, subject.host)
 
 
 CHECK = Check(

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from exporter.assess.checks.container.user_namespace_disjoint import CHECK
 from exporter.assess.checks.subject import Sharers
 from exporter.facts.container import IdRange
 from exporter.report.findings import Verdict
 from tests.assess.secure import (
+    HOST,
     IN_THE_DARK,
     PROCESSES,
     SECURE,
@@ -49,3 +52,14 @@ def test_what_is_not_readable_is_unknown() -> None:
     assert verdict(CHECK, replace(SECURE, host=None)) is Verdict.UNKNOWN
     hidden = replace(PROCESSES, unreadable=("4003: Permission denied",))
     assert verdict(CHECK, replace(SECURE, processes=hidden)) is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("path", ["etc/subuid", "etc/subgid", "etc/passwd"])
+def test_whose_ids_they_are_is_unknown_while_a_file_of_ids_could_not_be_read_and_a_failure_stands(path: str) -> None:
+    unread = replace(HOST, subuids=(), subgids=(), account_uids=(), unreadable=(path,))
+    outcome = CHECK.examine(replace(SECURE, host=unread))
+    assert (outcome.verdict, outcome.reason) == (Verdict.UNKNOWN, "host's id ranges not readable")
+    assert outcome.detail == f"/{path}"
+    assert fails(CHECK, replace(SECURE, host=unread, ids_shared_with=Sharers(("db",), ("db",))))
+    assert CHECK.declared is not None
+    assert CHECK.declared(replace(SECURE, host=unread)).verdict is Verdict.UNKNOWN
