@@ -9,7 +9,8 @@ are counted again.
     cursor   journal                                "s=054bb0e2...;i=cab;..."
 
 What cannot be written (a full disk, a read-only directory) stays in memory and is tried again at the next
-settlement. A file that is damaged is set aside under another name.
+settlement. A file that could not be read at the start (its disk came late) is not written over: its totals are of
+more than is in memory. A file that is damaged is set aside under another name.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from pathlib import Path
 
 from exporter.ledger.migration import migrate
 from exporter.ledger.state import HostBook, State
-from exporter.rows import Damaged, NoDirectory, OtherFormat, Rows, Unavailable, Words, decoded
+from exporter.rows import Damaged, OtherFormat, Rows, Unavailable, Words, decoded
 
 FILE = "ledger.db"
 SCHEMA = 2
 _FIRST_SCHEMA = 1
 _WORDS = Words("the ledger", "counts are kept in memory", "counts are in memory; free space or mend its permissions")
+_UNREAD = "it was not readable at the start; restart to join both: its totals go on"
 log = logging.getLogger("bulkhead")
 
 
@@ -58,9 +60,6 @@ class Store:
             return State()
         try:
             state = self._read(self._rows)
-        except NoDirectory as error:
-            self._rows.report(str(error))
-            state = State()
         except Unavailable as error:
             self._rows.report(str(error))
             return State()
@@ -90,9 +89,8 @@ class Store:
         self._unwritten |= touched
         if not self._unwritten:
             return
+        self._has_read = self._has_read or self._holds_nothing(self._rows)
         if not self._has_read:
-            # It could not be read at the start and was counted on in memory: what it holds must not be lost.
-            self._rows.report("it was not readable at the start; restart to join both")
             return
         if self._rows.write((kind, key, self._row(state, kind, key)) for kind, key in self._unwritten):
             self._unwritten.clear()
@@ -101,6 +99,18 @@ class Store:
         """Give the file back."""
         if self._rows is not None:
             self._rows.close()
+
+    def _holds_nothing(self, rows: Rows) -> bool:
+        """Whether there is no file, or an empty one, so that what was counted in memory may be written there."""
+        try:
+            # Its size first: to open the file of another agent is to wait for it.
+            if not _size_bytes(rows.path) and not list(rows.read()):
+                return True
+            reason = _UNREAD
+        except (OSError, Unavailable, Damaged) as error:
+            reason = str(error)
+        rows.report(reason)
+        return False
 
     def _read(self, rows: Rows) -> State:
         state = State()
@@ -134,3 +144,11 @@ class Store:
                 extra={"file": str(aside), "reason": str(error)},
             )
         rows.open()
+
+
+def _size_bytes(path: Path) -> int:
+    """0 for a file that is not there. Raises OSError where that cannot be told."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

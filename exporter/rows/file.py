@@ -32,11 +32,7 @@ log = logging.getLogger("bulkhead")
 
 
 class Unavailable(Exception):
-    """The file cannot be read now; what it holds may be whole."""
-
-
-class NoDirectory(Unavailable):
-    """There is no directory for the file and none can be made, so there is no file either."""
+    """The file, or its directory, cannot be read now; what the file holds may be whole."""
 
 
 class Damaged(Exception):
@@ -100,7 +96,7 @@ class Rows:
             yield from self._database.execute("SELECT kind, key, body FROM row")
         except OSError as error:
             self.close()
-            raise NoDirectory(str(error)) from error
+            raise Unavailable(str(error)) from error
         except sqlite3.OperationalError as error:
             self.close()
             raise (Damaged if self._is_checked and _is_damage(error) else Unavailable)(str(error)) from error

@@ -176,6 +176,62 @@ def test_a_state_directory_that_is_none_is_said_and_counting_goes_on(tmp_path: P
     store.close()
 
 
+def test_a_ledger_on_a_disk_that_comes_late_is_not_written_over(tmp_path: Path) -> None:
+    saved(tmp_path / "disk").close()
+    (tmp_path / "disk").rename(tmp_path / "unmounted")
+    (tmp_path / "state").symlink_to(tmp_path / "disk")
+    store = saved(tmp_path / "state", kills=1)
+    assert "cannot be written" in store.problem
+    (tmp_path / "unmounted").rename(tmp_path / "disk")
+    before = (tmp_path / "disk" / FILE).read_bytes()
+    for kills in (1, 2):
+        state = State()
+        state.account("web").oom_kills = kills
+        store.save(state, {"journal": f"at {kills}"})
+        assert "restart to join both: its totals go on" in store.problem
+    assert store.writes == 0
+    assert (tmp_path / "disk" / FILE).read_bytes() == before
+    store.close()
+    state, store = read(tmp_path / "state")
+    assert (state.accounts["web"].oom_kills, store.cursor("journal")) == (3, "at 3")
+    store.close()
+
+
+def test_a_disk_that_comes_late_and_has_no_ledger_is_written_with_all_that_was_counted(tmp_path: Path) -> None:
+    (tmp_path / "state").symlink_to(tmp_path / "disk")
+    store = saved(tmp_path / "state")
+    assert "cannot be written" in store.problem
+    (tmp_path / "disk").mkdir()
+    state = State()
+    state.account("web").oom_kills = 3
+    store.save(state, {"journal": "at 4"})
+    assert (store.problem, store.writes) == ("", 1)
+    state.account("web").oom_kills = 5
+    store.save(state, {"journal": "at 5"})
+    assert (store.problem, store.writes) == ("", 2)
+    store.close()
+    state, store = read(tmp_path / "disk")
+    assert (state.accounts["web"].oom_kills, store.cursor("journal")) == (5, "at 5")
+    store.close()
+
+
+@pytest.mark.parametrize("size_bytes", [None, 0])
+def test_a_file_that_could_not_be_opened_and_then_holds_nothing_is_written(
+    tmp_path: Path, size_bytes: int | None
+) -> None:
+    (tmp_path / FILE).mkdir()
+    store = saved(tmp_path)
+    assert "cannot be written" in store.problem
+    (tmp_path / FILE).rmdir()
+    if size_bytes is not None:  # begun on a full disk
+        (tmp_path / FILE).touch()
+    state = State()
+    state.account("web").oom_kills = 4
+    store.save(state, {})
+    assert (store.problem, store.writes) == ("", 1)
+    store.close()
+
+
 def test_of_two_agents_on_one_directory_the_second_keeps_its_hands_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

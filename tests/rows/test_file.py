@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.rows import Damaged, NoDirectory, OtherFormat, Rows, Unavailable, Words, decoded
+from exporter.rows import Damaged, OtherFormat, Rows, Unavailable, Words, decoded
 from exporter.rows import file as rows_module
 
 WORDS = Words("the test", "it is in memory", "free space")
@@ -93,7 +93,7 @@ def test_another_reason_is_said_as_well(tmp_path: Path, caplog: pytest.LogCaptur
 def test_a_directory_that_cannot_be_made_holds_no_rows_and_is_written_once_it_can(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     made = rows_of(tmp_path / "state")
-    with pytest.raises(NoDirectory):
+    with pytest.raises(Unavailable):
         list(made.read())
     made.open()
     assert "File exists" in made.problem
