@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 from exporter.config import Config
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
-from exporter.facts.host import Firewall, Host
+from exporter.facts.host import SELINUX_ENFORCE, Firewall, Host
 from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh
@@ -139,7 +139,8 @@ def _rootless_users(running: tuple[ContainerCgroups, ...], host: Host | None) ->
 def host_words(host: Host) -> str:
     """Its kernel and its security modules."""
     cgroup = f"cgroup v{host.cgroup_version}" if host.cgroup_version else "no cgroup mount"
-    access = f"SELinux {host.selinux_mode}" if host.selinux_mode else "no SELinux"
+    without = "SELinux not readable" if SELINUX_ENFORCE in host.unreadable else "no SELinux"
+    access = f"SELinux {host.selinux_mode}" if host.selinux_mode else without
     if host.apparmor_enabled:
         access += ", AppArmor"
     return f"Linux {host.kernel}, {cgroup}, {access}, {_count(len(host.subuids), 'range')} in /etc/subuid"

@@ -14,6 +14,10 @@ PAIRED_LINKS = "veth"
 SUBID_OWNER_OF_CONTAINERS = "containers"
 """Whose ranges in subuid(5) podman takes for --userns=auto."""
 
+SELINUX_ENFORCE = "sys/fs/selinux/enforce"
+APPARMOR_ENABLED = "sys/module/apparmor/parameters/enabled"
+"""The files that tell of each access control, as they stand in `Host.unreadable`."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubIds:
@@ -60,8 +64,8 @@ class Host:
     kernel: str  # /proc/sys/kernel/osrelease
     memory_total_bytes: int | None  # /proc/meminfo MemTotal
     oom_kills: int | None  # /proc/vmstat oom_kill
-    selinux_mode: str | None  # enforcing, permissive, disabled; None when the kernel has no SELinux
-    apparmor_enabled: bool | None  # /sys/module/apparmor/parameters/enabled
+    selinux_mode: str | None  # enforcing, permissive, disabled; None: the kernel has no SELinux, or see `unreadable`
+    apparmor_enabled: bool | None  # /sys/module/apparmor/parameters/enabled; None: not there, or see `unreadable`
     cgroup_version: int | None  # 2: unified; 1: legacy or hybrid; None: no cgroup mount
     subuids: tuple[SubIds, ...] = ()  # /etc/subuid
     subgids: tuple[SubIds, ...] = ()  # /etc/subgid

@@ -123,6 +123,12 @@ def test_an_old_cgroup_hierarchy_is_told_with_the_way_out(config: Config, error:
     assert "systemd.unified_cgroup_hierarchy=1" in found["cgroup"].remedy
 
 
+def test_selinux_that_could_not_be_read_is_not_called_missing(config: Config) -> None:
+    closed = Host("h", "b", "6.12", 1, 0, None, None, 2, unreadable=("sys/fs/selinux/enforce",))
+    found = findings(config, host=answers(closed))
+    assert found["host"].found.startswith("Linux 6.12, cgroup v2, SELinux not readable, ")
+
+
 def test_processes_that_may_not_be_read_are_counted(config: Config) -> None:
     table = ProcessTable((ContainerProcesses("a" * 64, (), (), unreadable=("7: denied", "8: denied")),), ())
     finding = findings(config, process=answers(table))["process"]

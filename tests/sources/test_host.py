@@ -110,6 +110,36 @@ def test_the_mode_of_selinux_is_what_the_kernel_enforces(tmp_path: Path, enforce
     assert host_at(tmp_path, **{"sys/fs/selinux/enforce": enforce}).selinux_mode == mode
 
 
+@pytest.mark.parametrize("enforce", ["", "?", None])
+def test_selinux_that_does_not_say_whether_it_enforces_is_neither_disabled_nor_missing(
+    tmp_path: Path, enforce: str | None
+) -> None:
+    path = "sys/fs/selinux/enforce"
+    if enforce is None:
+        (tmp_path / path).mkdir(parents=True)
+    files = {"etc/selinux/config": "SELINUX=enforcing\n", **({} if enforce is None else {path: enforce})}
+    host = host_at(tmp_path, **files)
+    assert (host.selinux_mode, host.unreadable) == (None, (path,))
+
+
+@pytest.mark.parametrize(("enabled", "said"), [("Y\n", True), ("N\n", False)])
+def test_whether_apparmor_is_on_is_what_its_module_says(tmp_path: Path, enabled: str, *, said: bool) -> None:
+    path = "sys/module/apparmor/parameters/enabled"
+    assert host_at(tmp_path, **{path: enabled}).apparmor_enabled is said
+
+
+@pytest.mark.parametrize("enabled", ["", "?", None])
+def test_an_apparmor_that_does_not_say_whether_it_is_on_is_named_as_unreadable(
+    tmp_path: Path, enabled: str | None
+) -> None:
+    path = "sys/module/apparmor/parameters/enabled"
+    if enabled is None:
+        (tmp_path / path).mkdir(parents=True)
+    host = host_at(tmp_path, **({} if enabled is None else {path: enabled}))
+    assert (host.apparmor_enabled, host.unreadable) == (None, (path,))
+    assert host_at(tmp_path / "other").unreadable == (), "a kernel without AppArmor has no such file"
+
+
 @pytest.mark.parametrize(
     "trace",
     [

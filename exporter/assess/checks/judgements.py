@@ -8,7 +8,7 @@ from exporter.assess.checks.subject import ContainerSubject, HostSubject, Sharer
 from exporter.assess.isolation.selinux import categories_of, process_label
 from exporter.assess.limits.resources import Resource
 from exporter.facts.cgroup import Level
-from exporter.facts.host import Host
+from exporter.facts.host import APPARMOR_ENABLED, SELINUX_ENFORCE, Host
 from exporter.facts.process import Process
 from exporter.report.findings import Outcome, Verdict
 
@@ -53,13 +53,27 @@ def label_in_force(subject: ContainerSubject) -> str | Outcome:
     if subject.host is None:
         return unknown("host's SELinux mode not readable")
     if not subject.host.has_selinux:
-        return not_applicable("SELinux is not on this host")
+        return selinux_unread(subject.host) or not_applicable("SELinux is not on this host")
     label = process_label(subject.processes)
     if label is None:
         return unknown("label of the processes not readable")
     if not categories_of(label):
         return not_applicable("the container is not confined by a label")
     return label
+
+
+def selinux_unread(host: Host) -> Outcome | None:
+    """Unknown where the kernel did not say whether SELinux is on: no mode is then no proof that it is off."""
+    if SELINUX_ENFORCE in host.unreadable:
+        return unknown("SELinux's mode not readable", f"/{SELINUX_ENFORCE}")
+    return None
+
+
+def apparmor_unread(host: Host) -> Outcome | None:
+    """The same of AppArmor."""
+    if APPARMOR_ENABLED in host.unreadable:
+        return unknown("AppArmor's state not readable", f"/{APPARMOR_ENABLED}")
+    return None
 
 
 def named(places: Iterable[str]) -> str:

@@ -20,11 +20,12 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from exporter.facts.container import MASKED_PATHS
-from exporter.facts.host import PAIRED_LINKS, Host
+from exporter.facts.host import APPARMOR_ENABLED, PAIRED_LINKS, SELINUX_ENFORCE, Host
 from exporter.facts.reading import Unreadable
 from exporter.sources.host.clock import kernel_clock_is_synchronised
 from exporter.sources.host.kernels import installed_kernels
@@ -41,6 +42,8 @@ from exporter.sources.host.parse import (
     with_owners_named,
 )
 from exporter.sources.host.updates import read_updates
+
+T = TypeVar("T")
 
 # What the host's checks judge. A kernel that lacks one has no such file, and it is left out.
 SYSCTLS = (
@@ -97,7 +100,7 @@ class HostSource:
             memory_total_bytes=parse_memory_total_bytes(memory),
             oom_kills=parse_oom_kills(self._content("proc/vmstat")),
             selinux_mode=self._selinux_mode(kernel),
-            apparmor_enabled={"Y": True, "N": False}.get(self._word("sys/module/apparmor/parameters/enabled")),
+            apparmor_enabled=self._one_of(APPARMOR_ENABLED, {"Y": True, "N": False}),
             cgroup_version=self._cgroup_version(),
             subuids=with_owners_named(parse_subids(self._content("etc/subuid")), accounts),
             subgids=with_owners_named(parse_subids(self._content("etc/subgid")), accounts),
@@ -148,8 +151,9 @@ class HostSource:
         return "" if is_shown and not (self._root / directory / name).exists() else None
 
     def _selinux_mode(self, kernel: str) -> str | None:
-        mode = {"1": "enforcing", "0": "permissive"}.get(self._word("sys/fs/selinux/enforce"))
-        if mode is None and self._knows_selinux(kernel):
+        mode = self._one_of(SELINUX_ENFORCE, {"1": "enforcing", "0": "permissive"})
+        # Only where the file is not there SELinux is off: one that did not answer may say anything.
+        if mode is None and SELINUX_ENFORCE not in self._unreadable and self._knows_selinux(kernel):
             return "disabled"
         return mode
 
@@ -175,6 +179,13 @@ class HostSource:
             return 1 if any(mount.iterdir()) else None
         except OSError:
             return None
+
+    def _one_of(self, path: str, meanings: Mapping[str, T]) -> T | None:
+        """What the file's word means; None where there is no file, or one that did not answer with such a word."""
+        meaning = meanings.get(self._word(path))
+        if meaning is None and path not in self._unreadable and (self._root / path).is_file():
+            self._unreadable.add(path)
+        return meaning
 
     def _word(self, path: str) -> str:
         return parse_value(self._content(path))

@@ -6,7 +6,15 @@ Declared: AppArmorProfile. In force: /proc/PID/attr/current, which reads `contai
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, judge_every_process, not_applicable, promise, unknown
+from exporter.assess.checks.judgements import (
+    apparmor_unread,
+    asked,
+    judge_every_process,
+    not_applicable,
+    promise,
+    selinux_unread,
+    unknown,
+)
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.report.findings import Outcome, Severity
 
@@ -24,6 +32,9 @@ def examine(subject: ContainerSubject) -> Outcome:
         return unknown("host's access control not readable")
     if subject.host.has_selinux:
         return not_applicable("SELinux is the host's access control")
+    # Where SELinux may be the access control, nobody knows whether AppArmor has to be.
+    if unread := selinux_unread(subject.host) or apparmor_unread(subject.host):
+        return unread
     if not subject.host.apparmor_enabled:
         return not_applicable("no AppArmor on this host")
     return judge_every_process(

@@ -7,8 +7,18 @@ A label reads `system_u:system_r:container_t:s0:c229,c276`.
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, failed, judge_every_process, not_applicable, promise, unknown
+from exporter.assess.checks.judgements import (
+    apparmor_unread,
+    asked,
+    failed,
+    judge_every_process,
+    not_applicable,
+    promise,
+    selinux_unread,
+    unknown,
+)
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.facts.host import Host
 from exporter.facts.process import Process
 from exporter.facts.selinux import parse_context
 from exporter.report.findings import Outcome, Severity, Verdict
@@ -34,14 +44,20 @@ def declared(subject: ContainerSubject) -> Outcome:
     return asked("confined", "not confined", stands=confined, detail=f"label {label or 'disabled'}")
 
 
+def _without_selinux(host: Host) -> Outcome:
+    if unread := selinux_unread(host):
+        return unread
+    if host.apparmor_enabled:
+        return not_applicable("AppArmor is the host's access control")
+    return apparmor_unread(host) or failed("SELinux is off", "the host has no mandatory access control")
+
+
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge the host's mode, then the label of every process."""
     if subject.host is None:
         return unknown("host's SELinux mode not readable")
     if not subject.host.has_selinux:
-        if subject.host.apparmor_enabled:
-            return not_applicable("AppArmor is the host's access control")
-        return failed("SELinux is off", "the host has no mandatory access control")
+        return _without_selinux(subject.host)
     outcome = judge_every_process(
         subject,
         _process_is_confined,

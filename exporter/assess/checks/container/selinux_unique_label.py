@@ -7,7 +7,15 @@ A label reads `system_u:system_r:container_t:s0:c229,c276`: the type is the same
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import failed, judge_unshared, not_applicable, passed, promise, unknown
+from exporter.assess.checks.judgements import (
+    failed,
+    judge_unshared,
+    not_applicable,
+    passed,
+    promise,
+    selinux_unread,
+    unknown,
+)
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.isolation.selinux import categories_of
 from exporter.report.findings import Outcome, Severity
@@ -28,7 +36,7 @@ def examine(subject: ContainerSubject) -> Outcome:
     if subject.host is None:
         return unknown("host's access control not readable")
     if not subject.host.has_selinux:
-        return not_applicable("SELinux is not the host's access control")
+        return selinux_unread(subject.host) or not_applicable("SELinux is not the host's access control")
     return judge_unshared(
         subject,
         subject.label_shared_with,

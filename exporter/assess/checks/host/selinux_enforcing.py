@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
+from exporter.assess.checks.judgements import apparmor_unread, failed, not_applicable, passed, selinux_unread, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.report.findings import Outcome, Severity
 
@@ -12,13 +12,15 @@ def examine(subject: HostSubject) -> Outcome:
     """Judge the mode."""
     if subject.host is None:
         return unknown("the host not readable")
-    if "sys/fs/selinux/enforce" in subject.host.unreadable:
-        return unknown("SELinux's mode not readable", "/sys/fs/selinux/enforce")
+    if unread := selinux_unread(subject.host):
+        return unread
     mode = subject.host.selinux_mode
     if mode == "enforcing":
         return passed("enforcing")
     if mode in (None, "disabled") and subject.host.apparmor_enabled:
         return not_applicable("AppArmor is the host's access control")
+    if mode in (None, "disabled") and (unread := apparmor_unread(subject.host)):
+        return unread
     return failed(
         "SELinux does not enforce", f"it is {mode}" if mode else "the kernel has none, and no AppArmor either"
     )

@@ -51,6 +51,15 @@ def test_a_mode_of_selinux_that_could_not_be_read_is_unknown() -> None:
     assert turned(subject) == {"selinux_enforcing": Verdict.UNKNOWN}
 
 
+@pytest.mark.parametrize("mode", ["disabled", None])
+def test_whether_apparmor_is_the_access_control_is_unknown_where_its_state_could_not_be_read(mode: str | None) -> None:
+    unread = ("sys/module/apparmor/parameters/enabled",)
+    subject = with_host(selinux_mode=mode, apparmor_enabled=None, unreadable=unread)
+    assert turned(subject) == {"selinux_enforcing": Verdict.UNKNOWN}
+    subject = with_host(selinux_mode="permissive", apparmor_enabled=None, unreadable=unread)
+    assert turned(subject) == {"selinux_enforcing": Verdict.FAIL}
+
+
 def test_lockdown_is_judged_where_the_kernel_has_it() -> None:
     assert turned(with_host(lockdown="confidentiality")) == {}
     assert turned(with_host(lockdown="none")) == {"kernel_lockdown": Verdict.FAIL}
