@@ -6,7 +6,7 @@ import hashlib
 import io
 import shlex
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -48,6 +48,7 @@ podman_seconds = 30
 zfs_seconds = 60
 """
 START_SECONDS = 240
+DEADLINE_SECONDS = 240  # by when the page shows what was done to the host
 
 
 def config(lab: Machine) -> str:
@@ -88,6 +89,19 @@ def curl(lab: Machine, url: str) -> str | None:
 def metrics(lab: Machine, url: str = URL) -> Page:
     """The agent's page, fetched in the guest and parsed by Prometheus' own client library."""
     return parse(lab.ssh(f"curl -sSf -m 60 {shlex.quote(url)}/metrics"))
+
+
+def page_when(lab: Machine, holds: Callable[[Page], bool], what: str, url: str = URL) -> Page:
+    """The first page on which `holds`; every page until then has to be served."""
+    last: Page = {}
+
+    def seen() -> bool:
+        nonlocal last
+        last = metrics(lab, url)
+        return holds(last)
+
+    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=1)
+    return last
 
 
 def parse(text: str) -> Page:

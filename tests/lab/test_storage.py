@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.lab.agent import Page, by_collector, metrics
+from tests.lab.agent import Page, by_collector, metrics, page_when
 from tests.lab.machine import Machine
 from tests.lab.test_failures import SUCCESS, another_agent
 
@@ -20,7 +20,6 @@ state_dir = "/run/bulkhead-storage"
 clocks = { zfs_seconds = 4, zfs_mounted_seconds = 4 }
 zfs.leave_out = ["small/left*"]
 """
-DEADLINE_SECONDS = 180
 MIB = 1 << 20
 CONTAINER, DATASET = "good01", "tank/containers/good01"
 FIGURES = {
@@ -127,18 +126,6 @@ def figure(page: Page, family: str, /, **wanted: str) -> float | None:
     return values[0] if values else None
 
 
-def page_when(lab: Machine, holds: Callable[[Page], bool], what: str) -> Page:
-    last: Page = {}
-
-    def seen() -> bool:
-        nonlocal last
-        last = metrics(lab, URL)
-        return holds(last)
-
-    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=1)
-    return last
-
-
 def page_that_agrees(lab: Machine, *datasets: str) -> Page:
     """The first page whose figures of these datasets are all those of `zfs get`."""
     lab.run("zpool sync tank")
@@ -146,6 +133,7 @@ def page_that_agrees(lab: Machine, *datasets: str) -> Page:
         lab,
         lambda page: all(told_by_page(page, dataset) == told_by_zfs(lab, dataset) for dataset in datasets),
         f"page that agrees with zfs get on {', '.join(datasets)}",
+        URL,
     )
 
 
@@ -235,7 +223,7 @@ def test_a_parents_quota_fills_its_children(storage: Machine) -> None:
 
 def test_idmapped_and_nested_datasets_are_the_containers(small: Machine) -> None:
     page = page_when(
-        small, lambda page: figure(page, "container_dataset_info", dataset="small/outer") == 1, "its mount"
+        small, lambda page: figure(page, "container_dataset_info", dataset="small/outer") == 1, "its mount", URL
     )
     mounted = {
         (labels["dataset"], labels["destination"], labels["mode"])
@@ -266,15 +254,21 @@ def pool_is(page: Page, state: str) -> bool:
     return figure(page, "zfs_pool_state", pool="small", state=state) == 1
 
 
+def has_sound_pool(page: Page) -> bool:
+    return pool_is(page, "online") and told_by_page(page, "small/outer") != {}
+
+
 def test_a_suspended_pool_costs_its_own_figures_alone(small: Machine) -> None:
     """Last: should the pool not come back, nothing else needs it."""
     loop = small.ssh(f"losetup -j {SMALL}/disk").split(":")[0]
-    page_when(small, lambda page: pool_is(page, "online") and told_by_page(page, "small/outer") != {}, "sound pool")
+    page_when(
+        small, lambda page: pool_is(page, "online") and told_by_page(page, "small/outer") != {}, "sound pool", URL
+    )
     small.run(TURN_DEVICE.format(table="0 262144 error"))
     try:
         small.run(f"dd if=/dev/urandom of={SMALL}/mount/written bs=64k count=4")
-        page = page_when(small, lambda page: pool_is(page, "suspended"), "word of a suspended pool")
-        page = page_when(small, lambda page: told_by_page(page, "small/outer") == {}, "figures that are gone")
+        page = page_when(small, lambda page: pool_is(page, "suspended"), "word of a suspended pool", URL)
+        page = page_when(small, lambda page: told_by_page(page, "small/outer") == {}, "figures that are gone", URL)
         success = by_collector(page, SUCCESS)
         assert (success["zfs"], success["zfs_mounted"], success["cgroup"], success["process"]) == (0, 0, 1, 1)
         # The other pool's figures follow, those of the quick clock and those of the slow one.
@@ -287,7 +281,5 @@ def test_a_suspended_pool_costs_its_own_figures_alone(small: Machine) -> None:
     finally:
         small.run(TURN_DEVICE.format(table=f"0 262144 linear {loop} 0"))
         small.run("zpool clear small", timeout_seconds=120)
-    page = page_when(
-        small, lambda page: pool_is(page, "online") and told_by_page(page, "small/outer") != {}, "its return"
-    )
+    page = page_when(small, has_sound_pool, "its return", URL)
     assert by_collector(page, SUCCESS)["zfs"] == 1

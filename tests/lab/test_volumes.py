@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import gzip
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.lab.agent import Page, by_collector, metrics
+from tests.lab.agent import Page, by_collector, metrics, page_when
 from tests.lab.machine import Machine
 
-DEADLINE_SECONDS = 240
 LABEL = "bulkhead_container_volume_label"
 CHECK = "bulkhead_container_hardening_check"
 RUN = (
@@ -35,19 +34,6 @@ def kinds(page: Page) -> dict[tuple[str, str], str]:
 def verdict(page: Page, container: str, check: str) -> float | None:
     wanted = {"container": container, "check": check}
     return next((value for labels, value in page.get(CHECK, []) if labels == wanted), None)
-
-
-def page_when(lab: Machine, holds: Callable[[Page], bool], what: str) -> Page:
-    """The first page on which `holds`; every page until then has to be served."""
-    last: Page = {}
-
-    def seen() -> bool:
-        nonlocal last
-        last = metrics(lab)
-        return holds(last)
-
-    lab.wait(seen, what, timeout_seconds=DEADLINE_SECONDS, pause_seconds=1)
-    return last
 
 
 def test_figures_equal_those_of_stat_and_df(agent: Machine) -> None:
