@@ -89,7 +89,8 @@ def test_a_hosts_page_has_the_agents_own_process(tmp_path: Path) -> None:
     ):
         one.request("GET", "/metrics")
         page = one.getresponse().read().decode()
-        own = {name: float(value) for name, value in re.findall(r"^(process_\w+) (\S+)$", page, re.MULTILINE)}
+        figures = re.findall(r'^(process_\w+)\{process="agent"\} (\S+)$', page, re.MULTILINE)
+        own = {name: float(value) for name, value in figures}
         (resident,) = re.findall(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
     assert own["process_resident_memory_bytes"] == pytest.approx(int(resident) * 1024, rel=0.5)
     assert 0 < own["process_cpu_seconds_total"] < 60

@@ -42,8 +42,12 @@ def build_agent(
     root: Path = Path("/"),
     is_web_exposed: Callable[[], bool | None] = lambda: None,
     make_delivery: Callable[[Config], Delivery | None] = delivery_of,
+    itself: AgentSource | None = None,
 ) -> Agent:
-    """The agent of this host, ready to start. `is_web_exposed` is asked for each report."""
+    """The agent of this host, ready to start. `is_web_exposed` is asked for each report.
+
+    `itself` reads the processes of the agent; None: this process is all of it.
+    """
     opened = open_ledger(config, root)
 
     def hear_podman(event: ContainerEvent) -> None:
@@ -67,7 +71,7 @@ def build_agent(
         on_totals=delivery.notifier.see_totals if delivery else nothing_more,
     )
     figures = FigureReader(sources.ground.cgroup, sources.slices, pollers["cgroup"])
-    taken = following_lives(partial(_snapshot, sources, books, pollers, figures, AgentSource(root / "proc")))
+    taken = following_lives(partial(_snapshot, sources, books, pollers, figures, itself or AgentSource(root / "proc")))
     build = build_of(config, is_web_exposed)
     judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build(), config.waivers))
     make_report = logging_waivers(judged)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
@@ -38,15 +38,43 @@ from exporter.link.messages import (
     Request,
     State,
 )
+from exporter.link.peer import Peer
 from exporter.link.server import LinkServer, listening
 from exporter.notify.couriers import Outgoing
 from exporter.notify.notifier import Notifier, OutgoingNow
 from exporter.notify.posting import Posting
 from exporter.runtime.agent import Agent
 from exporter.runtime.watchdog import Proof
+from exporter.sources.agent import AgentSource, FrontProcess
 
 NEWS_SECONDS_MAX = 30.0
 """How long a request for news may wait: it holds a connection."""
+
+
+class Front:
+    """What is known of the front: its process by the kernel, and by itself whether others reach the pages."""
+
+    def __init__(self, uid: int) -> None:
+        self._uid = uid
+        self._process: FrontProcess | None = None
+        self._is_exposed: bool | None = None
+
+    def meet(self, peer: Peer) -> None:
+        """It has connected; or root has, who may ask too."""
+        if peer.uid == self._uid:
+            self._process = FrontProcess(peer.pid, peer.uid)
+
+    def process(self) -> FrontProcess | None:
+        """The process that has connected last; None: none has."""
+        return self._process
+
+    def say_exposed(self, *, is_exposed: bool) -> None:
+        """Take what it says of its pages."""
+        self._is_exposed = is_exposed
+
+    def is_exposed(self) -> bool | None:
+        """Whether others reach the pages; None: it has not said."""
+        return self._is_exposed
 
 
 class Answering:
@@ -55,8 +83,11 @@ class Answering:
     `peers` are the Alertmanagers of the configuration; `new` is set when there is something new to send to them.
     """
 
-    def __init__(self, pages: Pages, outgoing: Outgoing | None, peers: Collection[str], new: threading.Event) -> None:
+    def __init__(
+        self, pages: Pages, outgoing: Outgoing | None, peers: Collection[str], new: threading.Event, front: Front
+    ) -> None:
         self._pages = pages
+        self._front = front
         self._outgoing = outgoing
         self._peers = frozenset(peers)
         self._lock = threading.Lock()
@@ -67,6 +98,8 @@ class Answering:
         """The answer to a request of the front."""
         match request:
             case Page():
+                if request.is_exposed is not None:
+                    self._front.say_exposed(is_exposed=request.is_exposed)
                 made = self._pages.answer(request.path, request.accept, request.accept_encoding)
                 return PageAnswer(made.status, made.content_type, made.body, made.varies, made.is_gzip)
             case State():
@@ -121,8 +154,10 @@ def _link_key(posting: Posting) -> str:
 class LinkService:
     """The collector's end of the link, as a server that is run and closed."""
 
-    def __init__(self, listener: socket.socket, front_uids: frozenset[int], answering: Answering) -> None:
-        self._server = LinkServer(listener, front_uids, answering.answer)
+    def __init__(
+        self, listener: socket.socket, front_uids: frozenset[int], answering: Answering, meet: Callable[[Peer], None]
+    ) -> None:
+        self._server = LinkServer(listener, front_uids, answering.answer, meet=meet)
         self._stop = threading.Event()
 
     def serve_forever(self) -> None:
@@ -148,7 +183,13 @@ def built_collector(
     def delivery(_: Config) -> Delivery | None:
         return Delivery(Notifier(outbox, new.set), None) if outbox is not None else None
 
-    agent = build_example_agent(config) if is_example else build_agent(config, make_delivery=delivery)
+    front = Front(front_uid)
+    itself = AgentSource(Path("/proc"), "collector", front.process)
+    if is_example:
+        agent = build_example_agent(config, front.is_exposed, itself)
+    else:
+        agent = build_agent(config, is_web_exposed=front.is_exposed, make_delivery=delivery, itself=itself)
     pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
-    answering = Answering(pages, OutgoingNow(outbox) if outbox is not None else None, peers, new)
-    return agent, LinkService(listener, frozenset({0, front_uid}), answering), proofs_of(agent, pages)
+    answering = Answering(pages, OutgoingNow(outbox) if outbox is not None else None, peers, new, front)
+    service = LinkService(listener, frozenset({0, front_uid}), answering, front.meet)
+    return agent, service, proofs_of(agent, pages)

@@ -16,11 +16,13 @@ from exporter.sources.agent import AgentSource
 from exporter.sources.example import ExampleHost, load_recording
 
 
-def build_example_agent(config: Config, is_web_exposed: Callable[[], bool | None] = lambda: None) -> Agent:
+def build_example_agent(
+    config: Config, is_web_exposed: Callable[[], bool | None] = lambda: None, itself: AgentSource | None = None
+) -> Agent:
     """The agent of the embedded example host, ready to start: it has no other source to ask."""
     example = ExampleHost(load_recording(), time.time())
     build = build_of(config, is_web_exposed, is_example=True)
-    itself = AgentSource(Path("/proc"))
+    itself = itself or AgentSource(Path("/proc"))
 
     def make_report() -> Report:
         snapshot = replace(example.snapshot(time.time()), agent=itself.read())

@@ -96,19 +96,24 @@ def built_front(
     couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
     gate = Gate(web_settings(config))
     listeners = opened(config.listen)
-    server = Server(listeners, RemotePages(pages, states), gate=gate, hosts=config.web.hosts)
-    return Delivery(link, couriers), server, Web(config, load, gate, listeners)
+    web = Web(config, load, gate, listeners)
+    server = Server(listeners, RemotePages(pages, states, web.is_exposed), gate=gate, hosts=config.web.hosts)
+    return Delivery(link, couriers), server, web
 
 
 class RemotePages:
-    """The pages of the collector. `states` is a link of its own: what asks for health does not wait behind pages."""
+    """The pages of the collector. `states` is a link of its own: what asks for health does not wait behind pages.
 
-    def __init__(self, pages: Link, states: Link) -> None:
+    `is_exposed` is asked for each page, which has it as a series.
+    """
+
+    def __init__(self, pages: Link, states: Link, is_exposed: Callable[[], bool]) -> None:
         self._states = states
+        self._is_exposed = is_exposed
         # Every kind of page is there once, for all clients of a moment, whatever their headers say in detail.
         self._kinds = {
             (path, accept, encoding): Moment(
-                partial(_asked, pages, Page(path, accept, encoding)), is_failure=_is_no_answer
+                partial(self._asked_for_page, pages, path, accept, encoding), is_failure=_is_no_answer
             )
             for path in PATHS
             for accept in (None, _OPENMETRICS)
@@ -121,6 +126,9 @@ class RemotePages:
             return NOT_FOUND
         openmetrics = _OPENMETRICS if path == "/metrics" and accepts_openmetrics(accept) else None
         return self._kinds[path, openmetrics, _GZIP if accepts_gzip(accept_encoding) else None].answer()
+
+    def _asked_for_page(self, pages: Link, path: str, accept: str | None, encoding: str | None) -> Answer:
+        return _asked(pages, Page(path, accept, encoding, self._is_exposed()))
 
     def state(self, path: str) -> Answer:
         """Healthy is the front itself; ready is the collector."""

@@ -1,4 +1,4 @@
-"""What the kernel says of the agent's own process: /proc/self/stat, /proc/self/limits and /proc/self/fd, proc(5)."""
+"""What the kernel says of the agent's own processes: stat, limits and fd below /proc/PID, proc(5)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AgentProcess:
-    """The agent's process, its threads together; the programs that it starts are not in it."""
+    """A process of the agent, its threads together; the programs that it starts are not in it."""
 
+    name: str  # agent: the only process; otherwise collector or front
     cpu_seconds: float  # utime and stime of stat
     resident_memory_bytes: int  # rss of stat
     virtual_memory_bytes: int  # vsize of stat

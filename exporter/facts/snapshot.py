@@ -55,5 +55,5 @@ class Snapshot:
     firewall: Reading[Firewall] = _NOT_ASKED
     volume: Reading[tuple[Volume, ...]] = _NOT_ASKED
     traffic: Reading[tuple[NamespaceTraffic, ...]] = _NOT_ASKED
-    agent: AgentProcess | None = None  # None: not asked, or /proc does not show it
+    agent: tuple[AgentProcess, ...] = ()  # those that /proc shows
     lives: Mapping[str, Life] | None = None  # remembered of the snapshots before, by container id; None: of none

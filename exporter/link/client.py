@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from exporter.link.framing import FrameError, receive_frame, send_frame
 from exporter.link.messages import Answer, Refused, Request, answer_of, encoded
-from exporter.link.peer import peer_uid
+from exporter.link.peer import peer_of
 
 A = TypeVar("A", bound=Answer)
 
@@ -71,7 +71,7 @@ class Link:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
             connection.settimeout(self._timeout_seconds)
             connection.connect(str(self._path))
-            if (uid := peer_uid(connection)) not in self._uids:
+            if (uid := peer_of(connection).uid) not in self._uids:
                 raise NoAnswer(f"who listens at {self._path} is of uid {uid}, and no collector: stop it")
             send_frame(connection, encoded(request), ends_at)
             answer = answer_of(receive_frame(connection, ANSWER_BYTES_MAX, ends_at))

@@ -18,11 +18,12 @@ KEYS_MAX = 64
 
 
 class Page(msgspec.Struct, frozen=True, tag=True):
-    """The page of a path, for a client that takes this."""
+    """The page of a path, for a client that takes this. `is_exposed`: whether other hosts reach it."""
 
     path: str
     accept: str | None = None
     accept_encoding: str | None = None
+    is_exposed: bool | None = None
 
 
 class State(msgspec.Struct, frozen=True, tag=True):

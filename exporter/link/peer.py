@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import NamedTuple
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
-def peer_uid(connection: socket.socket) -> int:
-    """The account of the process that connected, or that listens."""
+class Peer(NamedTuple):
+    """The process that connected, or that listens."""
+
+    pid: int
+    uid: int
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """The process at the other end."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    uid: int = _CREDENTIALS.unpack(raw)[1]
-    return uid
+    pid, uid, _ = _CREDENTIALS.unpack(raw)
+    return Peer(pid, uid)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from exporter.link.framing import FrameError, receive_frame, send_frame
 from exporter.link.messages import Answer, Page, Refused, Request, encoded, request_of
-from exporter.link.peer import peer_uid
+from exporter.link.peer import Peer, peer_of
 
 _REQUEST_BYTES_MAX = 64 * 1024
 _LOOK_SECONDS = 0.5
@@ -84,7 +84,7 @@ def _remove_stale(path: Path) -> None:
 
 
 class LinkServer:
-    """Answers on a listening socket until it is told to stop."""
+    """Answers on a listening socket until it is told to stop. `meet` is called with each peer that may ask."""
 
     def __init__(
         self,
@@ -92,7 +92,9 @@ class LinkServer:
         uids: frozenset[int],
         answer: Callable[[Request], Answer],
         bounds: Bounds = _BOUNDS,
+        meet: Callable[[Peer], None] = lambda _: None,
     ) -> None:
+        self._meet = meet
         self._listener = listener
         self._uids = uids
         self._answer = answer
@@ -118,7 +120,8 @@ class LinkServer:
                 self._take(connection)
 
     def _take(self, connection: socket.socket) -> None:
-        uid = peer_uid(connection)
+        peer = peer_of(connection)
+        uid = peer.uid
         if uid not in self._uids:
             if uid not in self._strangers and len(self._strangers) < self._bounds.connections:
                 self._strangers.add(uid)
@@ -131,6 +134,7 @@ class LinkServer:
             connection.close()
         else:
             self._is_full = False
+            self._meet(peer)
             try:
                 threading.Thread(target=self._serve, args=(connection,), name="link", daemon=True).start()
             except RuntimeError:  # no thread can be started

@@ -70,7 +70,7 @@ class Report:
     dropped_containers: int = 0  # beyond the cap, at this moment
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
     notifications: Notifications = field(default_factory=Notifications)
-    agent: AgentProcess | None = None  # of the agent that made this report
+    agent: tuple[AgentProcess, ...] = ()  # of the agent that made this report
     product_version: str = ""
     revision: str = ""
     python_version: str = ""

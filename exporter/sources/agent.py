@@ -1,4 +1,4 @@
-"""The agent's own process, for the standard series of a process: /proc/self, proc(5).
+"""The agent's own processes, for the standard series of a process: /proc/self and /proc/PID, proc(5).
 
 /proc/self/stat, of one line:
 
@@ -11,11 +11,16 @@
 
 Looks again: for all of it at each read. The time of the boot is kept, so that a clock that is set gives the process no
 other start.
+
+The collector reads the front's files as well, by the pid that the kernel gave for the front's end of the link: what a
+front says of itself would be worth nothing once it is taken over.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.facts.agent import AgentProcess
@@ -26,38 +31,60 @@ _UTIME, _STIME, _STARTTIME, _VSIZE, _RSS = 11, 12, 19, 20, 21
 _OPEN_FILES = b"Max open files"
 
 
-class AgentSource:
-    """Reads the process that asks, below `proc`."""
+@dataclass(frozen=True, slots=True)
+class FrontProcess:
+    """The front, as the kernel named it at the other end of the link."""
 
-    def __init__(self, proc: Path) -> None:
+    pid: int
+    uid: int
+
+
+class AgentSource:
+    """Reads the process that asks, as `name`, and the front, if there is one and it was met; both below `proc`."""
+
+    def __init__(
+        self, proc: Path, name: str = "agent", front: Callable[[], FrontProcess | None] = lambda: None
+    ) -> None:
         self._proc = proc
+        self._name = name
+        self._front = front
         self._booted_at_seconds: int | None = None
 
-    def read(self) -> AgentProcess | None:
-        """The process now; None where /proc does not show it."""
-        own = self._proc / "self"
+    def read(self) -> tuple[AgentProcess, ...]:
+        """The processes now, without those that /proc does not show."""
+        found = [self._process(self._name, "self")]
+        if (front := self._front()) is not None:
+            found.append(self._process("front", str(front.pid), front.uid))
+        return tuple(filter(None, found))
+
+    def _process(self, name: str, entry: str, uid: int | None = None) -> AgentProcess | None:
+        place = self._proc / entry
         try:
             if self._booted_at_seconds is None:
                 self._booted_at_seconds = parse_boot_seconds((self._proc / "stat").read_bytes())
+            if uid is not None and place.stat().st_uid != uid:
+                return None  # the front has ended, and its pid is another process'
             return parse_agent(
-                (own / "stat").read_bytes(),
-                (own / "limits").read_bytes(),
-                _open_files(own / "fd"),
+                name,
+                (place / "stat").read_bytes(),
+                (place / "limits").read_bytes(),
+                _open_files(place / "fd"),
                 self._booted_at_seconds,
             )
         except (OSError, Unreadable):
             return None
 
 
-def parse_agent(stat: bytes, limits: bytes, open_files: int, booted_at_seconds: int) -> AgentProcess:
+def parse_agent(name: str, stat: bytes, limits: bytes, open_files: int, booted_at_seconds: int) -> AgentProcess:
     """The process of these files. Raises Unreadable."""
     fields = stat.rpartition(b") ")[2].split()
     try:
         utime, stime, starttime, vsize, rss = (int(fields[at]) for at in (_UTIME, _STIME, _STARTTIME, _VSIZE, _RSS))
     except (IndexError, ValueError) as error:
-        raise Unreadable(f"/proc/self/stat is not as in proc(5): {stat[:60]!r}") from error
+        raise Unreadable(f"the stat of {name} is not as in proc(5): {stat[:60]!r}") from error
     ticks = os.sysconf("SC_CLK_TCK")
     return AgentProcess(
+        name=name,
         cpu_seconds=(utime + stime) / ticks,
         resident_memory_bytes=rss * os.sysconf("SC_PAGE_SIZE"),
         virtual_memory_bytes=vsize,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
 
-from exporter.app.collector import Answering
+from exporter.app.collector import Answering, Front
 from exporter.http.pages import Answer
 from exporter.link.messages import (
     KEYS_MAX,
@@ -26,7 +27,9 @@ from exporter.link.messages import (
     Request,
     State,
 )
+from exporter.link.peer import Peer
 from exporter.notify.posting import Posting
+from exporter.sources.agent import FrontProcess
 
 PEER = "http://alertmanager:9093"
 POSTINGS = tuple(Posting(key, {"alertname": key}, {}, 1.0, 2.0, fires=True) for key in "abc")
@@ -69,7 +72,25 @@ def outgoing() -> Outgoing:
 
 @pytest.fixture
 def collector(outgoing: Outgoing) -> Answering:
-    return Answering(Pages(), outgoing, (PEER,), threading.Event())
+    return Answering(Pages(), outgoing, (PEER,), threading.Event(), Front(os.getuid()))
+
+
+def test_what_the_front_says_of_its_pages_holds_until_it_says_something_else() -> None:
+    front = Front(1000)
+    collector = Answering(Pages(), None, (), threading.Event(), front)
+    said = []
+    for is_exposed in (None, True, None, False):
+        collector.answer(Page("/metrics", is_exposed=is_exposed))
+        said.append(front.is_exposed())
+    assert said == [None, True, True, False]
+
+
+def test_the_process_of_the_front_is_the_one_of_its_account_that_connected_last() -> None:
+    front = Front(1000)
+    assert front.process() is None
+    front.meet(Peer(4000, 1000))
+    front.meet(Peer(4001, 0))  # root asks by hand
+    assert front.process() == FrontProcess(4000, 1000)
 
 
 def test_a_page_is_handed_on_as_it_was_made(collector: Answering) -> None:
@@ -135,12 +156,12 @@ def test_an_alertmanager_that_is_not_configured_is_refused(
 
 
 def test_without_alertmanagers_there_is_nothing_to_ask() -> None:
-    assert isinstance(Answering(Pages(), None, (), threading.Event()).answer(Due(PEER, 3)), Refused)
+    assert isinstance(Answering(Pages(), None, (), threading.Event(), Front(0)).answer(Due(PEER, 3)), Refused)
 
 
 def test_news_come_as_soon_as_there_are_some_and_once() -> None:
     new = threading.Event()
-    collector = Answering(Pages(), None, (), new)
+    collector = Answering(Pages(), None, (), new, Front(0))
     assert collector.answer(News(0.0)) == NewsAnswer(is_new=False)
     threading.Timer(0.02, new.set).start()
     assert collector.answer(News(10.0)) == NewsAnswer(is_new=True)

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter.app.collector import Answering
+from exporter.app.collector import Answering, Front
 from exporter.app.front import RemoteOutgoing, RemotePages, following_news
 from exporter.app.pages import RenderedPages
 from exporter.config import Alertmanager
 from exporter.link.client import Link
 from exporter.link.messages import Answer as LinkAnswer
 from exporter.link.messages import DueAnswer, Page, PageAnswer, Request, State
+from exporter.link.peer import Peer
 from exporter.link.server import Bounds, LinkServer, listening
 from exporter.notify.couriers import Courier, Couriers
 from exporter.notify.notifier import Notifier, OutgoingNow
@@ -31,6 +32,7 @@ from exporter.notify.post import post
 from exporter.notify.posting import Posting
 from exporter.notify.store import Store
 from exporter.report.thresholds import Thresholds
+from exporter.sources.agent import FrontProcess
 from tests.notify.alertmanager import Behaviour, accepts, alertmanager, answers, wedged
 from tests.notify.totals import ORIGIN, totals
 from tests.present.reports import rich_report
@@ -52,6 +54,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 class Collector:
     notifier: Notifier
     outbox: Outbox
+    front: Front
 
 
 @contextlib.contextmanager
@@ -60,20 +63,22 @@ def collecting(directory: Path, url: str = "") -> Iterator[Collector]:
     peers = (url,) if url else ()
     outbox = Outbox(Store(directory), ORIGIN, Thresholds(), peers)
     outgoing = OutgoingNow(outbox) if url else None
-    new = threading.Event()
-    answering = Answering(RenderedPages(rich_report, lambda: True), outgoing, peers, new)
+    new, front = threading.Event(), Front(os.getuid())
+    answering = Answering(RenderedPages(rich_report, lambda: True), outgoing, peers, new, front)
     try:
-        with linked(directory, answering.answer):
-            yield Collector(Notifier(outbox, new.set), outbox)
+        with linked(directory, answering.answer, front.meet):
+            yield Collector(Notifier(outbox, new.set), outbox, front)
     finally:
         outbox.close()
 
 
 @contextlib.contextmanager
-def linked(directory: Path, answer: Callable[[Request], LinkAnswer]) -> Iterator[None]:
+def linked(
+    directory: Path, answer: Callable[[Request], LinkAnswer], meet: Callable[[Peer], None] = lambda _: None
+) -> Iterator[None]:
     """Something in the place of a collector that answers so."""
     stop = threading.Event()
-    server = LinkServer(listening(directory / "c.sock"), OWN, answer, Bounds(request_seconds=30))
+    server = LinkServer(listening(directory / "c.sock"), OWN, answer, Bounds(request_seconds=30), meet)
     thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
     thread.start()
     try:
@@ -104,7 +109,8 @@ def fronting(directory: Path, url: str) -> Iterator[None]:
 
 def remote_pages(directory: Path, timeout_seconds: float = PATIENCE_SECONDS, connections: int = 8) -> RemotePages:
     path = directory / "c.sock"
-    return RemotePages(Link(path, timeout_seconds, OWN, connections), Link(path, timeout_seconds, OWN, connections=1))
+    pages, states = (Link(path, timeout_seconds, OWN, most) for most in (connections, 1))
+    return RemotePages(pages, states, lambda: True)
 
 
 def kill(collector: Collector) -> None:
@@ -124,6 +130,13 @@ def test_pages_of_the_front_are_those_of_the_collector(tmp_path: Path) -> None:
         ):
             assert pages.answer(path, accept, encoding) == here.answer(path, accept, encoding)
         assert pages.state("/-/ready") == here.state("/-/ready")
+
+
+def test_the_collector_knows_the_process_of_the_front_and_whether_others_reach_its_pages(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector:
+        remote_pages(tmp_path).answer("/metrics", None, None)
+        assert collector.front.is_exposed() is True
+        assert collector.front.process() == FrontProcess(os.getpid(), os.getuid())
 
 
 def test_a_moment_of_many_clients_is_one_page_of_each_kind_for_the_collector(tmp_path: Path) -> None:

@@ -169,6 +169,7 @@ HOST = Host(
     cgroup_version=2,
 )
 AGENT = AgentProcess(
+    name="agent",
     cpu_seconds=92.75,
     resident_memory_bytes=52 * MIB,
     virtual_memory_bytes=394 * MIB,
@@ -366,7 +367,7 @@ def rich_report(**changes: object) -> Report:
             queued=2,
             latency=LatencyHistogram(counts=(3, 4, 2, 1, 1, 0, 0, 0, 0, 0, 1), sum_seconds=412.5),
         ),
-        agent=AGENT,
+        agent=(AGENT,),
         product_version="0.1.0",
         revision="0123abc",
         python_version="3.13.5",
