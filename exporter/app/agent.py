@@ -21,6 +21,7 @@ from exporter.app.context import Context
 from exporter.app.figures import FigureReader
 from exporter.app.ledger import AnsweringPollers, HostLedger, open_ledger
 from exporter.app.lives import following_lives
+from exporter.app.reload import Standards
 from exporter.app.report_log import logging_overdue_starts, logging_waivers
 from exporter.assess.assessment import assess
 from exporter.config import Config
@@ -28,6 +29,7 @@ from exporter.facts.evidence import ContainerEvent
 from exporter.facts.reading import Reading
 from exporter.facts.snapshot import EventCount, Snapshot
 from exporter.ledger.keeper import nothing_more
+from exporter.report.host import Report
 from exporter.runtime.agent import Agent
 from exporter.runtime.poller import Clock, Poller
 from exporter.sources.agent import AgentSource
@@ -39,9 +41,11 @@ Listeners = dict[str, tuple[Listener, ...]]
 
 def build_agent(
     config: Config,
+    standards: Standards,
     root: Path = Path("/"),
+    *,
     is_web_exposed: Callable[[], bool | None] = lambda: None,
-    make_delivery: Callable[[Config], Delivery | None] = delivery_of,
+    make_delivery: Callable[[Config, Standards], Delivery | None] = delivery_of,
     itself: AgentSource | None = None,
 ) -> Agent:
     """The agent of this host, ready to start. `is_web_exposed` is asked for each report.
@@ -59,7 +63,7 @@ def build_agent(
         remembered_units=lambda: opened.ledger.units().values(),
         hear=hear_podman,
     )
-    delivery = make_delivery(config)
+    delivery = make_delivery(config, standards)
 
     listeners: Listeners = {}
     pollers = _pollers(sources, config, listeners)
@@ -73,8 +77,12 @@ def build_agent(
     figures = FigureReader(sources.ground.cgroup, sources.slices, pollers["cgroup"])
     taken = following_lives(partial(_snapshot, sources, books, pollers, figures, itself or AgentSource(root / "proc")))
     build = build_of(config, is_web_exposed)
-    judged = logging_overdue_starts(lambda: assess(taken(), config.thresholds, build(), config.waivers))
-    make_report = logging_waivers(judged)
+
+    def judged() -> Report:
+        thresholds, waivers = standards.both()
+        return assess(taken(), thresholds, build(), waivers)
+
+    make_report = logging_waivers(logging_overdue_starts(judged))
     followers = [*_event_followers(sources, pollers), *books.followers]
     proofs = {"keeper": books.silence}
     if delivery is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from exporter.app.collectors import COLLECTORS, clock_seconds
+from exporter.app.reload import Standards
 from exporter.config import Config, listen_address
 from exporter.notify.alert import Origin
 from exporter.notify.couriers import Couriers
@@ -41,16 +42,16 @@ class Delivery:
     run: Callable[[threading.Event], None] | None  # None: another process sends them
 
 
-def delivery_of(config: Config) -> Delivery | None:
+def delivery_of(config: Config, standards: Standards) -> Delivery | None:
     """Delivery by this process; None where no Alertmanager is configured."""
     if not config.alertmanagers:
         return None
-    outbox = outbox_of(config)
+    outbox = outbox_of(config, standards)
     couriers = Couriers(OutgoingNow(outbox), config.alertmanagers, config.alerts.resend_seconds)
     return Delivery(Notifier(outbox, couriers.wake), couriers.run)
 
 
-def outbox_of(config: Config) -> Outbox:
+def outbox_of(config: Config, standards: Standards) -> Outbox:
     """The outbox of this host, with what it remembers of alerts that were sent."""
     resend_seconds = config.alerts.resend_seconds
     peers = config.alertmanagers
@@ -60,7 +61,7 @@ def outbox_of(config: Config) -> Outbox:
     return Outbox(
         Store(config.state_dir),
         origin_of(config),
-        config.thresholds,
+        standards.thresholds,
         tuple(peer.url for peer in peers),
         resend_seconds,
     )

@@ -19,6 +19,7 @@ from exporter.app.alerts import Delivery, outbox_of
 from exporter.app.example import build_example_agent
 from exporter.app.pages import RenderedPages
 from exporter.app.proofs import proofs_of
+from exporter.app.reload import Standards
 from exporter.config import Config
 from exporter.http.pages import Pages
 from exporter.link.messages import (
@@ -170,7 +171,7 @@ class LinkService:
 
 
 def built_collector(
-    config: Config, path: Path, front_uid: int, *, is_example: bool
+    config: Config, standards: Standards, path: Path, front_uid: int, *, is_example: bool
 ) -> tuple[Agent, LinkService, Mapping[str, Proof]]:
     """The agent of this host, the socket that it is asked at, and what proves that it works. Raises LinkError.
 
@@ -178,17 +179,17 @@ def built_collector(
     """
     listener = listening(path)
     new, peers = threading.Event(), tuple(peer.url for peer in config.alertmanagers)
-    outbox = outbox_of(config) if peers and not is_example else None
+    outbox = outbox_of(config, standards) if peers and not is_example else None
 
-    def delivery(_: Config) -> Delivery | None:
+    def delivery(_config: Config, _standards: Standards) -> Delivery | None:
         return Delivery(Notifier(outbox, new.set), None) if outbox is not None else None
 
     front = Front(front_uid)
     itself = AgentSource(Path("/proc"), "collector", front.process)
     if is_example:
-        agent = build_example_agent(config, front.is_exposed, itself)
+        agent = build_example_agent(config, standards, front.is_exposed, itself)
     else:
-        agent = build_agent(config, is_web_exposed=front.is_exposed, make_delivery=delivery, itself=itself)
+        agent = build_agent(config, standards, is_web_exposed=front.is_exposed, make_delivery=delivery, itself=itself)
     pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
     answering = Answering(pages, OutgoingNow(outbox) if outbox is not None else None, peers, new, front)
     service = LinkService(listener, frozenset({0, front_uid}), answering, front.meet)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from exporter.app.build import build_of
+from exporter.app.reload import Standards
 from exporter.assess.assessment import assess
 from exporter.config import Config
 from exporter.report.host import Report
@@ -17,7 +18,10 @@ from exporter.sources.example import ExampleHost, load_recording
 
 
 def build_example_agent(
-    config: Config, is_web_exposed: Callable[[], bool | None] = lambda: None, itself: AgentSource | None = None
+    config: Config,
+    standards: Standards,
+    is_web_exposed: Callable[[], bool | None] = lambda: None,
+    itself: AgentSource | None = None,
 ) -> Agent:
     """The agent of the embedded example host, ready to start: it has no other source to ask."""
     example = ExampleHost(load_recording(), time.time())
@@ -26,6 +30,7 @@ def build_example_agent(
 
     def make_report() -> Report:
         snapshot = replace(example.snapshot(time.time()), agent=itself.read())
-        return assess(snapshot, config.thresholds, build(), config.waivers)
+        thresholds, waivers = standards.both()
+        return assess(snapshot, thresholds, build(), waivers)
 
     return Agent((), (), make_report)

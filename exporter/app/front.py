@@ -75,10 +75,8 @@ class Delivery:
         self._stop.set()
 
 
-def built_front(
-    config: Config, load: Callable[[], Config], socket_path: Path, collector_user: str
-) -> tuple[Delivery, Server, Web]:
-    """The front of the collector at that socket, ready to run. `load` reads its configuration once more.
+def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple[Delivery, Server, Web]:
+    """The front of the collector at that socket, ready to run.
 
     Raises ServeError, TlsError, UnknownAccount.
     """
@@ -96,7 +94,7 @@ def built_front(
     couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
     gate = Gate(web_settings(config))
     listeners = opened(config.listen)
-    web = Web(config, load, gate, listeners)
+    web = Web(config, gate, listeners)
     server = Server(listeners, RemotePages(pages, states, web.is_exposed), gate=gate, hosts=config.web.hosts)
     return Delivery(link, couriers), server, web
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from exporter.config import Config, ConfigError
-from exporter.config.changes import changed
+from exporter.config import Config
 from exporter.config.web import load_web
 from exporter.config.web_settings import WebSettings
-from exporter.http import Gate, TlsError, reaches_beyond_this_host
+from exporter.http import Gate, reaches_beyond_this_host
 
 log = logging.getLogger("bulkhead")
-
-_APPLIED = ("web.config_file",)
 
 
 def web_settings(config: Config) -> WebSettings:
@@ -23,13 +20,12 @@ def web_settings(config: Config) -> WebSettings:
 
 
 class Web:
-    """What is known of the gate, and what SIGHUP does to it. `load` reads the configuration once more."""
+    """What is known of the gate, and what a reload does to it."""
 
-    def __init__(
-        self, config: Config, load: Callable[[], Config], gate: Gate, listeners: Sequence[socket.socket]
-    ) -> None:
+    applies = ("web.config_file",)
+
+    def __init__(self, config: Config, gate: Gate, listeners: Sequence[socket.socket]) -> None:
         self._config = config
-        self._load = load
         self._reaches_beyond = reaches_beyond_this_host(listeners)
         self._gate = gate
 
@@ -46,19 +42,7 @@ class Web:
                 extra={"listen": ", ".join(self._config.listen)},
             )
 
-    def reload(self) -> None:
-        """Apply the web configuration. What cannot be used changes nothing, and the log says why."""
-        try:
-            config = self._load()
-            self._gate.apply(web_settings(config))
-        except ConfigError as error:
-            for problem in error.problems:
-                log.error("the configuration is not applied", extra={"reason": str(problem)})  # noqa: TRY400 - it is a sentence
-            return
-        except TlsError as error:
-            log.error("the configuration is not applied", extra={"reason": str(error)})  # noqa: TRY400 - it is a sentence
-            return
-        log.info("web configuration applied", extra={"config_file": str(config.web.config_file or "none")})
-        if waiting := [key for key in changed(self._config, config) if key not in _APPLIED]:
-            log.warning("changed settings that need a restart", extra={"keys": ", ".join(waiting)})
+    def apply(self, config: Config) -> None:
+        """Let in whom the web configuration file lets in now. Raises ConfigError, TlsError: nothing has changed."""
+        self._gate.apply(web_settings(config))
         self.log_exposure()

@@ -75,8 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _report_of_example(config: Config) -> Report:
     from exporter.app.example import build_example_agent  # noqa: PLC0415 - as in serve.py
+    from exporter.app.reload import Standards  # noqa: PLC0415 - as in serve.py
 
-    return build_example_agent(config).report()
+    return build_example_agent(config, Standards(config)).report()
 
 
 def _report_of_host(config: Config) -> Report:

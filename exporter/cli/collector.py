@@ -19,7 +19,8 @@ FRONT = "bulkhead"
 _ABOUT = """\
 Reads the host, counts and judges as `bulkhead serve` does, and has no network: it answers
 `bulkhead front` alone, on a unix socket, with pages and alerts that are ready to be sent.
-The kernel says which account asks; no other account is answered.
+The kernel says which account asks; no other account is answered. SIGHUP applies thresholds
+and waivers, and logs which other changed settings need a restart.
 
 Run both by their units, bulkhead-collector.service and bulkhead-front.service.
 """
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Answer the front until told to stop; the exit code."""
     config = settings(arguments)
     from exporter.app.collector import built_collector  # noqa: PLC0415 - as in serve.py
+    from exporter.app.reload import Reload, Standards  # noqa: PLC0415 - as in serve.py
     from exporter.link.server import LinkError  # noqa: PLC0415 - as in serve.py
 
     logs.start(config.log.level, config.log.format)
@@ -61,8 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
             "make it (systemd-sysusers with systemd/sysusers.conf), or name another with --front-user"
         )
         return FAILED
+    standards = Standards(config)
     try:
-        agent, server, proofs = built_collector(config, arguments.socket, uid, is_example=arguments.example)
+        agent, server, proofs = built_collector(config, standards, arguments.socket, uid, is_example=arguments.example)
     except LinkError as error:
         complain(str(error))
         return FAILED
@@ -70,5 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.example:
         process.tell_what_root_would_add()
     subject = "the example host" if arguments.example else "this host"
-    ended_as_asked = process.run(agent, server, f"{subject} to the front", (str(arguments.socket),), proofs=proofs)
+    reload = Reload(config, lambda: settings(arguments), (standards,))
+    where = (str(arguments.socket),)
+    ended_as_asked = process.run(agent, server, f"{subject} to the front", where, reload=reload, proofs=proofs)
     return OK if ended_as_asked else FAILED

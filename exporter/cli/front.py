@@ -55,17 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
     config = loaded()
     # Only what serves needs its libraries: --help and --version work without them.
     from exporter.app.front import UnknownAccount, built_front  # noqa: PLC0415 - see above
+    from exporter.app.reload import Reload  # noqa: PLC0415 - see above
     from exporter.http import ServeError, TlsError  # noqa: PLC0415 - see above
 
     logs.start(config.log.level, config.log.format)
     try:
-        delivery, server, web = built_front(config, loaded, arguments.socket, arguments.collector_user)
+        delivery, server, web = built_front(config, arguments.socket, arguments.collector_user)
     except (ServeError, TlsError, UnknownAccount) as error:
         complain(str(error))
         return FAILED
     urls = process.urls_to_open(server.addresses, server.scheme)
     web.log_exposure()
+    reload = Reload(config, loaded, (web,))
     proofs = {"accepting": server.stall}
-    return (
-        OK if process.run(delivery, server, "the collector's host", urls, reload=web.reload, proofs=proofs) else FAILED
-    )
+    ended_as_asked = process.run(delivery, server, "the collector's host", urls, reload=reload, proofs=proofs)
+    return OK if ended_as_asked else FAILED

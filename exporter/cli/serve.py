@@ -20,8 +20,8 @@ Serves /metrics for Prometheus, a page for people at /, /-/healthy and /-/ready.
 Settings come from /etc/bulkhead/config.toml, if there is one; flags win over the file.
 Run it as root: other accounts may read neither podman's socket nor /proc of containers.
 What cannot be read is left out and told by its own series; the rest is served.
-SIGTERM and SIGINT end it. SIGHUP (systemctl reload bulkhead) applies the web
-configuration file and logs which other changed settings need a restart.
+SIGTERM and SIGINT end it. SIGHUP applies thresholds, waivers and the web configuration
+file, and logs which other changed settings need a restart.
 """
 
 _EXAMPLES = """\
@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     from exporter.app.example import build_example_agent  # noqa: PLC0415 - see above
     from exporter.app.pages import RenderedPages  # noqa: PLC0415 - see above
     from exporter.app.proofs import proofs_of  # noqa: PLC0415 - see above
+    from exporter.app.reload import Reload, Standards  # noqa: PLC0415 - see above
     from exporter.app.web import Web, web_settings  # noqa: PLC0415 - see above
     from exporter.http import Gate, ServeError, Server, TlsError, opened, passed_by_systemd  # noqa: PLC0415 - see above
 
@@ -91,22 +92,24 @@ def run(arguments: argparse.Namespace) -> int:
             listeners = passed_by_systemd() if arguments.systemd_socket else opened(config.listen)
             for listener in listeners:
                 opened_here.callback(listener.close)
-            web = Web(config, lambda: settings(arguments), gate, listeners)
+            web = Web(config, gate, listeners)
         except (ServeError, TlsError) as error:
             complain(str(error))
             return FAILED
         build = build_example_agent if example else build_agent
-        agent = build(config, is_web_exposed=web.is_exposed)
+        standards = Standards(config)
+        agent = build(config, standards, is_web_exposed=web.is_exposed)
         pages = RenderedPages(agent.report, agent.ready, config.series.max_series)
         server = Server(listeners, pages, gate=gate, hosts=config.web.hosts)
         process.raise_open_files_limit()
         if not example:
             process.tell_what_root_would_add()
         web.log_exposure()
+        reload = Reload(config, lambda: settings(arguments), (web, standards))
         proofs = {} if example else proofs_of(agent, pages) | {"accepting": server.stall}
         subject = "the example host" if example else "this host"
         urls = process.urls_to_open(server.addresses, server.scheme)
-        ended_as_asked = process.run(agent, server, subject, urls, reload=web.reload, proofs=proofs)
+        ended_as_asked = process.run(agent, server, subject, urls, reload=reload, proofs=proofs)
     return OK if ended_as_asked else FAILED
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from exporter.facts.counts import Totals
@@ -29,7 +29,12 @@ class Outbox:
     """What alerts hold, and how far each Alertmanager is with them. Any thread may ask; times are unix times."""
 
     def __init__(
-        self, store: Store, origin: Origin, thresholds: Thresholds, peers: tuple[str, ...], resend_seconds: float = 60.0
+        self,
+        store: Store,
+        origin: Origin,
+        thresholds: Callable[[], Thresholds],
+        peers: tuple[str, ...],
+        resend_seconds: float = 60.0,
     ) -> None:
         self._store = store
         self._origin = origin
@@ -47,7 +52,7 @@ class Outbox:
         """Take in what the ledger has counted. True: somebody has something new to send."""
         with self._lock:
             self._read_again()
-            return self._become(after_totals(self._watch, totals, self._thresholds, now_seconds), now_seconds)
+            return self._become(after_totals(self._watch, totals, self._thresholds(), now_seconds), now_seconds)
 
     def see_report(self, report: Report, sure_seconds: float, now_seconds: float) -> bool:
         """Take in what was judged, once every source has spoken. True: somebody has something new to send."""

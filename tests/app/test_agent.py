@@ -12,6 +12,7 @@ from exporter.app import agent as app_agent
 from exporter.app.agent import build_agent
 from exporter.app.collectors import Sources, build_sources
 from exporter.app.ledger import HostLedger
+from exporter.app.reload import Standards
 from exporter.config import Config
 from exporter.facts.evidence import ContainerEvent
 from exporter.facts.process import ProcessTable
@@ -44,7 +45,8 @@ class Built:
 
         monkeypatch.setattr(app_agent, "build_sources", build)
         monkeypatch.setattr(app_agent, "HostLedger", Kept)
-        self.agent = build_agent(Config(state_dir=root / "state"), root)
+        config = Config(state_dir=root / "state")
+        self.agent = build_agent(config, Standards(config), root)
         (self.sources,), (self.books,) = sources, books
         self.pollers: dict[str, Poller[Any]] = {poller.name: poller for poller in self.agent._pollers}
 

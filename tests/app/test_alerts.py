@@ -8,6 +8,7 @@ import pytest
 
 from exporter.app import alerts as app_alerts
 from exporter.app.alerts import HostAlerts, delivery_of, origin_of
+from exporter.app.reload import Standards
 from exporter.config import Alertmanager, Alerts, Config
 from exporter.report.findings import Verdict
 from exporter.report.host import Report
@@ -42,7 +43,7 @@ def test_a_lost_wall_is_told_by_the_reports_that_follow_readings(
 
     with alertmanager() as fake:
         config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager(fake.url),))
-        delivery = delivery_of(config)
+        delivery = delivery_of(config, Standards(config))
         assert delivery is not None
         assert delivery.run is not None
         alerts = HostAlerts(config, delivery.notifier, make_report)
@@ -76,7 +77,7 @@ def test_no_report_counts_before_every_source_has_spoken(tmp_path: Path, monkeyp
         return judged(NOW)
 
     config = Config(state_dir=tmp_path, alertmanagers=(Alertmanager("http://localhost:1"),))
-    delivery = delivery_of(config)
+    delivery = delivery_of(config, Standards(config))
     assert delivery is not None
     alerts = HostAlerts(config, delivery.notifier, make_report)
     agent = Agent((silent,), (), alerts.make_report)

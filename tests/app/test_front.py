@@ -61,7 +61,7 @@ class Collector:
 def collecting(directory: Path, url: str = "") -> Iterator[Collector]:
     """A collector with an outbox on disk, as long as it lives."""
     peers = (url,) if url else ()
-    outbox = Outbox(Store(directory), ORIGIN, Thresholds(), peers)
+    outbox = Outbox(Store(directory), ORIGIN, Thresholds, peers)
     outgoing = OutgoingNow(outbox) if url else None
     new, front = threading.Event(), Front(os.getuid())
     answering = Answering(RenderedPages(rich_report, lambda: True), outgoing, peers, new, front)
@@ -217,7 +217,7 @@ def test_what_could_not_be_noted_is_posted_again_later_and_not_without_a_pause(t
             """Hears nothing, as over a link that has just broken."""
 
     with alertmanager() as fake:
-        outbox = Outbox(Store(tmp_path), ORIGIN, Thresholds(), (fake.url,))
+        outbox = Outbox(Store(tmp_path), ORIGIN, Thresholds, (fake.url,))
         notifier = Notifier(outbox, lambda: None)
         notifier.see_totals(totals(web=0))
         notifier.see_totals(totals(web=1))

@@ -21,6 +21,7 @@ from exporter.app.diagnosis import State
 from exporter.app.doctor import examine
 from exporter.app.ledger import HostLedger
 from exporter.app.one_shot import survey
+from exporter.app.reload import Standards
 from exporter.config import Config
 from exporter.facts.cgroup import CgroupLevel, Level
 from exporter.facts.reading import Absent, Failed, Read, Unreadable, fresh
@@ -129,7 +130,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Built]:
     # A number of its own for each clock: a source that has another one's clock is found.
     clocks = {name: 100.0 + number for number, name in enumerate(CLOCKS)}
     config = Config(state_dir=tmp_path / "state", clocks=clocks)
-    agent = build_agent(config, tmp_path)
+    agent = build_agent(config, Standards(config), tmp_path)
     yield Built(agent, made, config, snapshots, followed)
     agent.stop()
     books[0].counter.close()

@@ -29,7 +29,7 @@ class Host:
 
     def start(self) -> None:
         self.store = Store(self.directory)
-        self.outbox = Outbox(self.store, ORIGIN, Thresholds(), self.peers, RESEND)
+        self.outbox = Outbox(self.store, ORIGIN, Thresholds, self.peers, RESEND)
         self.look()
 
     def crash(self) -> None:

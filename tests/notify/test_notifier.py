@@ -49,7 +49,7 @@ def running(directory: Path | None, *fakes: FakeAlertmanager | str, send: Post =
     """A notifier of an agent that has settled in."""
     urls = [fake if isinstance(fake, str) else fake.url for fake in fakes]
     peers = tuple(Alertmanager(url, timeout_seconds=0.3) for url in urls)
-    outbox = Outbox(Store(directory), ORIGIN, Thresholds(), tuple(urls), RESEND_SECONDS)
+    outbox = Outbox(Store(directory), ORIGIN, Thresholds, tuple(urls), RESEND_SECONDS)
     sending = Couriers(OutgoingNow(outbox), peers, RESEND_SECONDS, send)
     made = Notifier(outbox, sending.wake)
     stop = threading.Event()
@@ -176,7 +176,7 @@ from exporter.notify.outbox import Outbox
 from exporter.notify.store import Store
 from tests.notify.totals import ORIGIN, totals
 url = sys.argv[2]
-outbox = Outbox(Store(Path(sys.argv[1])), ORIGIN, Thresholds(), (url,))
+outbox = Outbox(Store(Path(sys.argv[1])), ORIGIN, Thresholds, (url,))
 sending = Couriers(OutgoingNow(outbox), (Alertmanager(url, timeout_seconds=30),), 60.0)
 made = Notifier(outbox, sending.wake)
 threading.Thread(target=sending.run, args=(threading.Event(),), daemon=True).start()
