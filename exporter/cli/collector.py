@@ -22,7 +22,7 @@ Reads the host, counts and judges as `bulkhead serve` does, and has no network: 
 The kernel says which account asks; no other account is answered. SIGHUP applies thresholds
 and waivers, and logs which other changed settings need a restart.
 
-Run both by their units, bulkhead-collector.service and bulkhead-front.service.
+Run both by their units, bulkhead-collector.service and bulkhead.service.
 """
 
 _EPILOG = """\

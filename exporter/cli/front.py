@@ -17,7 +17,7 @@ _ABOUT = """\
 Serves what `bulkhead collector` has made: /metrics for Prometheus, a page for people at /,
 /-/healthy (this process) and /-/ready (the collector). Sends the collector's alerts to every
 Alertmanager of the configuration. It sees nothing of the host: run it as an account of its
-own, by bulkhead-front.service. While the collector does not answer, pages are 503.
+own, by bulkhead.service. While the collector does not answer, pages are 503.
 """
 
 _EPILOG = """\

@@ -16,6 +16,8 @@ from tests.lab.machine import Machine
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALLED = ("exporter", "alerts", "dashboards", "systemd")
 HOME = "/opt/bulkhead"
+COLLECTOR, FRONT = "bulkhead-collector", "bulkhead"
+UNITS = f"{COLLECTOR} {FRONT}"
 URL = "http://127.0.0.1:9946"
 
 Page = dict[str, list[tuple[Mapping[str, str], float]]]
@@ -57,7 +59,7 @@ def config(lab: Machine) -> str:
 
 
 def install_agent(lab: Machine) -> None:
-    """Have this working tree run in the guest as bulkhead.service, ready; costs one command if it already does."""
+    """Have this working tree run in the guest under its units, ready; costs one command if it already does."""
     tree = packed()
     digest = hashlib.sha256(tree + (LAUNCHER + config(lab)).encode()).hexdigest()
     running = f'test "$(cat {HOME}/digest)" = {digest} && curl -sfo /dev/null -m 60 {URL}/-/ready'
@@ -66,13 +68,20 @@ def install_agent(lab: Machine) -> None:
     lab.run(f"rm -rf {HOME} && mkdir -p {HOME} && tar -C {HOME} --no-same-owner -x", stdin=tree)
     lab.run("install -D -m 755 /dev/stdin /usr/bin/bulkhead", stdin=LAUNCHER.encode())
     lab.run("install -d -m 700 /etc/bulkhead && cat >/etc/bulkhead/config.toml", stdin=config(lab).encode())
-    lab.run(f"install -m 644 {HOME}/systemd/bulkhead.service /etc/systemd/system/bulkhead.service")
+    lab.run(f"install -D -m 644 {HOME}/systemd/sysusers.conf /etc/sysusers.d/bulkhead.conf && systemd-sysusers")
+    lab.run(f"install -m 644 {HOME}/systemd/*.service /etc/systemd/system/")
     # Compiled once: otherwise each start in the emulated guest compiles everything again.
     lab.run(f"python3 -m compileall -q {HOME}/exporter && systemctl daemon-reload", timeout_seconds=300)
     lab.run("systemctl enable --now podman.socket")
-    lab.run("systemctl enable bulkhead && systemctl restart bulkhead", timeout_seconds=300)
-    wait_until_ready(lab)
+    lab.run(f"systemctl enable {FRONT}")
+    restart_agent(lab)
     lab.run(f"echo {digest} >{HOME}/digest")
+
+
+def restart_agent(lab: Machine) -> None:
+    """Both processes anew, and ready."""
+    lab.run(f"systemctl restart {UNITS}", timeout_seconds=START_SECONDS)
+    wait_until_ready(lab)
 
 
 def wait_until_ready(lab: Machine, url: str = URL) -> None:

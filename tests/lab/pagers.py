@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.agent import REPOSITORY, config, curl, wait_until_ready
+from tests.lab.agent import REPOSITORY, config, curl, restart_agent
 from tests.lab.machine import Machine
 
 ALERTS = REPOSITORY / "alerts"
@@ -159,8 +159,8 @@ def have_the_agent_be_silent(lab: Machine) -> None:
 
 def configure_agent(lab: Machine, text: str) -> None:
     """Have the agent run with that configuration, ready."""
-    lab.run("cat >/etc/bulkhead/config.toml && systemctl restart bulkhead", stdin=text.encode(), timeout_seconds=300)
-    wait_until_ready(lab)
+    lab.run("cat >/etc/bulkhead/config.toml", stdin=text.encode())
+    restart_agent(lab)
 
 
 def quick(lab: Machine, text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab.agent import Page, by_container, metrics, wait_until_ready
+from tests.lab.agent import UNITS, Page, by_container, metrics, wait_until_ready
 from tests.lab.machine import Machine
 
 IMAGE = "localhost/lab:1"
@@ -171,7 +171,7 @@ def denied(agent: Machine) -> Iterator[tuple[Machine, str, float]]:
         yield agent, agent.ssh("podman inspect -f '{{.ProcessLabel}}' t-denied").strip(), counted
     finally:
         remove(agent, "t-denied")
-        agent.run("rm -rf /srv/t-denied; systemctl start bulkhead", timeout_seconds=300)
+        agent.run(f"rm -rf /srv/t-denied; systemctl start {UNITS}", timeout_seconds=300)
 
 
 def told_by_auditd(lab: Machine, label: str) -> int:
@@ -198,11 +198,11 @@ def test_a_denial_made_on_purpose_is_counted_once_whoever_is_down(denied: tuple[
     assert by_container(page, DENIALS) | {"t-denied": 0} == of_others | {"t-denied": 0}
 
     # Nobody looks, and the container is gone when somebody does.
-    lab.run("systemctl stop bulkhead", timeout_seconds=120)
+    lab.run(f"systemctl stop {UNITS}", timeout_seconds=120)
     before = told_by_auditd(lab, label)
     lab.run("podman exec t-denied sh -c 'echo 2 >>/data/secret; mkdir /data/made'")
     remove(lab, "t-denied")
-    lab.run("systemctl start bulkhead", timeout_seconds=300)
+    lab.run(f"systemctl start {UNITS}", timeout_seconds=300)
     wait_until_ready(lab)
     truth = told_by_auditd(lab, label)
     assert truth > before

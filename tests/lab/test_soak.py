@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.agent import install_agent
+from tests.lab.agent import UNITS, install_agent
 from tests.lab.containers import Container, quadlet
 from tests.lab.lab import up
 from tests.lab.machine import Machine
@@ -115,7 +115,7 @@ def healthy_host(agent: Machine) -> Iterator[Machine]:
 def put_healthy_containers(lab: Machine) -> None:
     """Have healthy containers run and no others, and an agent that knows of no others."""
     image = lab.ssh("podman image inspect localhost/lab:1 --format '{{index .RepoDigests 0}}'").strip()
-    lab.run("systemctl stop bulkhead && rm -rf /var/lib/bulkhead", timeout_seconds=120)
+    lab.run(f"systemctl stop {UNITS} && rm -rf /var/lib/bulkhead", timeout_seconds=120)
     lab.run(PUT_AWAY.format(count=CONTAINERS), timeout_seconds=600)
     for number, name in enumerate(NAMES, start=1):
         lab.run(f"cat >/etc/containers/systemd/{name}.container", stdin=healthy(number, image).encode())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.agent import Page, by_collector, metrics, page_when
+from tests.lab.agent import COLLECTOR, Page, by_collector, metrics, page_when
 from tests.lab.machine import Machine
 
 LABEL = "bulkhead_container_volume_label"
@@ -233,6 +233,6 @@ def after_another_round(lab: Machine, page: Page) -> Page:
 
 
 def threads(lab: Machine) -> int:
-    """How many the agent has."""
-    pid = lab.ssh("systemctl show -P MainPID bulkhead").strip()
+    """How many the collector has."""
+    pid = lab.ssh(f"systemctl show -P MainPID {COLLECTOR}").strip()
     return int(lab.ssh(f"grep Threads: /proc/{pid}/status").split()[1])

@@ -1,20 +1,22 @@
-"""The web configuration as a real Prometheus meets it: TLS, passwords, certificates; in one process and in two."""
+"""The web side as a real Prometheus meets it: TLS, passwords, certificates, and attacks of every kind beside it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from tests.lab.agent import START_SECONDS, config, curl, parse
+from tests.lab.agent import FRONT, START_SECONDS, UNITS, config, curl, parse, restart_agent
 from tests.lab.machine import Machine
 from tests.lab.pagers import PROMETHEUS, ask
-from tests.lab.test_split import COLLECTOR, FRONT, INSTALL, pid_of
+from tests.lab.test_attacks import arm, assert_an_honest_scraper_has_its_page
+from tests.lab.test_split import pid_of
 
 HERE = "/etc/bulkhead-web"
 FILES = f"{HERE}/web.yml"
+# The front's account may read what is there, and nobody else.
+GIVE = f"chgrp -R bulkhead {HERE}; chmod -R u=rwX,g=rX,o= {HERE}"
 PASSWORD = "correct horse"
 WITH_PASSWORD = """\
 tls_server_config: {{ cert_file: server.crt, key_file: server.key }}
@@ -64,35 +66,21 @@ scrape_configs:
 HASH = "python3 -c 'import bcrypt, sys; print(bcrypt.hashpw(sys.stdin.buffer.read(), bcrypt.gensalt(8)).decode())'"
 CURL = f"curl -sS -m 20 --cacert {HERE}/ca.crt"
 USER = f"-u 'prometheus:{PASSWORD}'"
-SILENT = """
-import socket, time
-held = []
-for number in range(300):
-    connection = socket.create_connection(("127.0.0.1", 9946), timeout=5)
-    connection.sendall(b"\\x16\\x03\\x01" if number % 2 else b"")
-    held.append(connection)
-time.sleep(25)
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A guest that serves with TLS, and the unit that does."""
+    """A guest that serves with TLS."""
 
     lab: Machine
-    unit: str
 
     def configure(self, text: str) -> None:
         """Write the web configuration, as an administrator does."""
-        self.lab.run(f"umask 027; cat >{FILES}; {self.give()}", stdin=text.encode())
-
-    def give(self) -> str:
-        """The command that lets the account of the unit read what is there, and nobody else."""
-        return f"chgrp -R bulkhead {HERE}; chmod -R u=rwX,g=rX,o= {HERE}" if self.unit == FRONT else ":"
+        self.lab.run(f"umask 027; cat >{FILES}; {GIVE}", stdin=text.encode())
 
     def new_pair(self, name: str) -> None:
         """Make a certificate and its key, in the place of those that there are."""
-        self.lab.run(NEW_PAIR.format(here=HERE, name=name, give=self.give()), timeout_seconds=120)
+        self.lab.run(NEW_PAIR.format(here=HERE, name=name, give=GIVE), timeout_seconds=120)
 
     def status(self, options: str) -> str:
         """The status that curl gets with these options, 000 where it gets no answer."""
@@ -115,20 +103,18 @@ class Served:
         self.lab.wait(lambda: self.up() == jobs, f"up of {jobs}", timeout_seconds=60, pause_seconds=1)
 
 
-@pytest.fixture(scope="module", params=["bulkhead", FRONT])
-def served(agent: Machine, request: pytest.FixtureRequest) -> Iterator[Served]:
-    """The agent with TLS and a password, as one process and as two; a Prometheus that tries all ways in."""
-    one = Served(agent, request.param)
-    if one.unit == FRONT:
-        agent.run(INSTALL, timeout_seconds=START_SECONDS)
-    agent.run(AUTHORITY.format(here=HERE, give=one.give()), timeout_seconds=120)
+@pytest.fixture(scope="module")
+def served(agent: Machine) -> Iterator[Served]:
+    """The agent with TLS and a password; a Prometheus that tries all ways in."""
+    one = Served(agent)
+    agent.run(AUTHORITY.format(here=HERE, give=GIVE), timeout_seconds=120)
     one.new_pair("server")
     one.new_pair("client")
     password = agent.run(HASH, stdin=PASSWORD.encode()).stdout.decode().strip()
     one.configure(WITH_PASSWORD.format(password=password))
     settings = config(agent) + f'[web]\nconfig_file = "{FILES}"\n'
     agent.run("cat >/etc/bulkhead/config.toml", stdin=settings.encode())
-    agent.run(f"systemctl restart {one.unit}", timeout_seconds=START_SECONDS)
+    agent.run(f"systemctl restart {UNITS}", timeout_seconds=START_SECONDS)
     agent.wait(lambda: one.status(USER) == "200", "a page over TLS", timeout_seconds=START_SECONDS)
     agent.run(f"cat >{HERE}/prometheus.yml", stdin=SCRAPES.encode())
     agent.run(
@@ -139,7 +125,7 @@ def served(agent: Machine, request: pytest.FixtureRequest) -> Iterator[Served]:
     yield one
     agent.run(f"systemctl stop lab-web-prometheus; rm -rf /var/tmp/lab-web-prometheus {HERE}")
     agent.run("cat >/etc/bulkhead/config.toml", stdin=config(agent).encode())
-    agent.run(f"systemctl stop {FRONT} {COLLECTOR}; systemctl restart bulkhead", timeout_seconds=START_SECONDS)
+    restart_agent(agent)
 
 
 def test_prometheus_has_its_page_with_the_right_password_and_a_trusted_certificate_alone(served: Served) -> None:
@@ -153,47 +139,54 @@ def test_prometheus_has_its_page_with_the_right_password_and_a_trusted_certifica
 
 
 def test_a_certificate_that_is_renewed_is_served_from_the_next_connection_on_without_a_gap(served: Served) -> None:
-    process, before = pid_of(served.lab, served.unit), served.serial()
+    process, before = pid_of(served.lab, FRONT), served.serial()
     served.new_pair("server")
     assert served.serial() != before
     served.wait_up(password=1, wrong_password=0, certificate=0, plain=0)
     (lowest,) = ask(served.lab, 'min_over_time(up{job="password"}[20s])')
     assert float(lowest[0]["value"][1]) == 1
-    assert pid_of(served.lab, served.unit) == process
+    assert pid_of(served.lab, FRONT) == process
 
 
-def test_an_honest_scraper_has_its_page_beside_silent_connections_and_wrong_passwords_at_speed(served: Served) -> None:
+@pytest.mark.parametrize("attack", ["bad_tls", "guessed", "idle"])
+def test_an_honest_scraper_has_its_page_over_tls_beside(served: Served, attack: str) -> None:
+    arm(served.lab)
+    url = f"https://prometheus:{PASSWORD}@localhost:9946/metrics"
+    assert_an_honest_scraper_has_its_page(served.lab, attack, url, f"{HERE}/ca.crt")
+
+
+def test_the_web_configuration_and_its_key_can_be_credentials_of_systemd(served: Served) -> None:
     lab = served.lab
-    lab.run("cat >/var/tmp/lab-silent.py", stdin=SILENT.encode())
-    lab.run("systemd-run --collect --unit=lab-silent-connections python3 /var/tmp/lab-silent.py")
-    lab.run(
-        "systemd-run --collect --unit=lab-guesses sh -c"
-        f" 'while :; do {CURL} -o /dev/null -u prometheus:$$RANDOM https://localhost:9946/metrics; done'"
-    )
-    took = []
+    before = served.serial()
+    served.new_pair("server")
+    store, given = "/etc/credstore", "/run/credentials/bulkhead.service"
+    text = lab.ssh(f"sed 's/server[.]/bulkhead.server./g' {FILES}")
+    lab.run(f"umask 077; mkdir -p {store}; cat >{store}/bulkhead.web.yml", stdin=text.encode())
+    lab.run(f"for each in crt key; do install -m 600 {HERE}/server.$each {store}/bulkhead.server.$each; done")
+    settings = config(lab) + f'[web]\nconfig_file = "{given}/bulkhead.web.yml"\n'
+    lab.run("cp /etc/bulkhead/config.toml /root/before.toml; cat >/etc/bulkhead/config.toml", stdin=settings.encode())
     try:
-        for _ in range(10):
-            began = time.monotonic()
-            assert served.status(USER) == "200"
-            took.append(time.monotonic() - began)
-            time.sleep(1)
+        lab.run(f"systemctl restart {FRONT}", timeout_seconds=START_SECONDS)
+        lab.wait(lambda: served.status(USER) == "200", "a page over TLS", timeout_seconds=START_SECONDS)
+        assert served.serial() != before
+        assert lab.ssh(f"stat -c %U:%a {store}/bulkhead.server.key").strip() == "root:600"
     finally:
-        lab.run("systemctl stop lab-guesses lab-silent-connections", check=False)
-    print(f"{served.unit}: seconds until each page was there: {[round(each, 2) for each in took]}")
+        lab.run(f"rm {store}/bulkhead.*; mv /root/before.toml /etc/bulkhead/config.toml; systemctl restart {FRONT}")
+        lab.wait(lambda: served.status(USER) == "200", "a page as before", timeout_seconds=START_SECONDS)
 
 
 def test_reload_asks_for_certificates_instead_and_a_mistake_changes_nothing(served: Served) -> None:
-    lab, process = served.lab, pid_of(served.lab, served.unit)
+    lab, process = served.lab, pid_of(served.lab, FRONT)
     served.configure(WITH_CERTIFICATE)
-    lab.run(f"systemctl reload {served.unit}")
+    lab.run(f"systemctl reload {FRONT}")
     served.wait_up(password=0, wrong_password=0, certificate=1, plain=0)
     assert served.status(USER) == "000"
     served.configure("tls_server_config: { cert_file: nowhere.crt, key_file: server.key }\n")
-    lab.run(f"systemctl reload {served.unit}")
+    lab.run(f"systemctl reload {FRONT}")
     lab.wait(
-        lambda: "nowhere.crt" in lab.ssh(f"journalctl -u {served.unit} -o cat -n 20"),
+        lambda: "nowhere.crt" in lab.ssh(f"journalctl -u {FRONT} -o cat -n 20"),
         "the reason",
         timeout_seconds=30,
     )
     served.wait_up(password=0, wrong_password=0, certificate=1, plain=0)
-    assert pid_of(lab, served.unit) == process
+    assert pid_of(lab, FRONT) == process

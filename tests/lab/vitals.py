@@ -20,7 +20,7 @@ podman ps -a --sort created --format '{{.Names}} {{.Status}} {{.CreatedAt}}' | t
 echo "restarted by systemd:"
 systemctl show -p Id,NRestarts '*.service' | sed '/^NRestarts/h; /^Id/{G; s/\\n/ /; /NRestarts=[1-9]/!d; p}; d'
 systemctl list-jobs --no-pager | head -12; systemctl --failed --no-pager --plain --no-legend | head
-echo; echo "last of the agent:"; journalctl -u bulkhead -n 12 --no-pager -o short-monotonic | cut -c-400
+echo; echo "last of the agent:"; journalctl -u 'bulkhead*' -n 12 --no-pager -o short-monotonic | cut -c-400
 """
 # 9: all messages on the console; w: tasks that are blocked; l: what each processor does; m: memory.
 SYSRQ = "9wlm"

@@ -245,7 +245,7 @@ EVILS: tuple[tuple[str, Callable[[], object]], ...] = (
     ("journald restarted", lambda: run("systemctl", "restart", "systemd-journald")),
 )
 ONCE: dict[int, tuple[str, Callable[[], object]]] = {
-    1: ("agent restarted", lambda: run("systemctl", "restart", "bulkhead")),
+    1: ("agent restarted", lambda: run("systemctl", "restart", "bulkhead-collector", "bulkhead")),
     4: ("D-Bus restarted", lambda: run("systemctl", "restart", "dbus.service")),
 }
 """By round. What grows old in an agent is seen after eleven minutes; three gaps in an hour are no healthy host."""

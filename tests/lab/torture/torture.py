@@ -145,9 +145,9 @@ class Torment:
         start_podmans()
 
     def leave_down(self) -> None:
-        run("systemctl", "stop", "bulkhead")
+        run("systemctl", "stop", "bulkhead-collector")
         time.sleep(5)
-        run("systemctl", "start", "--no-block", "bulkhead")
+        run("systemctl", "start", "--no-block", "bulkhead-collector")
 
     def stop_slice(self) -> None:
         name = "t-own-worker-2"
@@ -178,10 +178,10 @@ def torment(rounds: int, seed: int) -> dict[str, object]:
             if number == 0:
                 wait_until_it_counts()
             time.sleep(torment.chance.uniform(1, AGENT_LIVES_SECONDS))
-            run("systemctl", "kill", "-s", "KILL", "bulkhead")
+            run("systemctl", "kill", "-s", "KILL", "bulkhead-collector")
         torment.done["agent killed"] = (turn + 1) * KILLS_A_ROUND
         torment.evil(order[turn % len(order)])
-    run("systemctl", "start", "--no-block", "bulkhead")
+    run("systemctl", "start", "--no-block", "bulkhead-collector")
     run("podman", "stop", "-t", "0", PODMANS)
     for name in KINDS:
         run("systemctl", "stop", name)

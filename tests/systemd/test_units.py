@@ -1,4 +1,4 @@
-"""The units of collector and front: what each can reach is what it needs, and their walls are not of one process."""
+"""The units of collector and front: neither has what the other needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from exporter.config import Config, listen_address
+from exporter.http import server as http_server
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 Settings = dict[str, list[str]]
@@ -27,11 +30,6 @@ def collector() -> Settings:
 
 @pytest.fixture
 def front() -> Settings:
-    return settings_of("bulkhead-front.service")
-
-
-@pytest.fixture
-def one_process() -> Settings:
     return settings_of("bulkhead.service")
 
 
@@ -74,17 +72,40 @@ def test_the_collectors_socket_is_for_the_fronts_group_alone(collector: Settings
     assert collector["Group"] == front["Group"]
 
 
-def test_the_collector_keeps_the_walls_of_the_one_process(collector: Settings, one_process: Settings) -> None:
-    other = {"Description", "ExecStart", "ExecReload", "Conflicts", "RestrictAddressFamilies", "Group"}
-    other |= {"RuntimeDirectory", "RuntimeDirectoryMode", "IPAddressDeny", "SocketBindDeny", "SocketBindAllow"}
-    assert {key: value for key, value in collector.items() if key not in other} == {
-        key: value for key, value in one_process.items() if key not in other
-    }
-
-
-def test_the_two_run_beside_each_other_and_not_beside_the_one_process(collector: Settings, front: Settings) -> None:
-    assert collector["Conflicts"] == front["Conflicts"] == ["bulkhead.service"]
+def test_one_name_is_enough_to_start_and_to_reload_both(collector: Settings, front: Settings) -> None:
     assert "bulkhead-collector.service" in front["Wants"][0]
+    assert front["Also"] == ["bulkhead-collector.service"]
+    assert collector["ReloadPropagatedFrom"] == ["bulkhead.service"]
+    assert "ExecReload" in front
+    assert "ExecReload" in collector
+
+
+@pytest.mark.parametrize("key", ["PartOf", "BindsTo", "Requires", "Requisite"])
+def test_neither_ends_with_the_other(collector: Settings, front: Settings, key: str) -> None:
+    assert key not in collector
+    assert key not in front
+
+
+def test_the_command_of_the_front_is_the_one_that_the_readme_installs(front: Settings) -> None:
+    assert front["ExecStart"] == ["/usr/bin/bulkhead front --config %d/config.toml"]
+
+
+def test_only_the_page_s_own_port_can_be_listened_on(front: Settings) -> None:
+    assert front["SocketBindDeny"] == ["any"]
+    ports = {listen_address(listen)[1] for listen in Config().listen}
+    assert front["SocketBindAllow"] == [f"tcp:{port}" for port in ports]
+    assert "SocketBindAllow=tcp:PORT" in (SYSTEMD / "bulkhead.service").read_text(), "it says how to change the port"
+
+
+def test_the_front_says_what_its_watchdog_proves(front: Settings) -> None:
+    assert (front["Type"], front["WatchdogSec"]) == (["notify"], ["60s"])
+    assert f"has turned in the last {http_server._TURN_SECONDS:g} s" in (SYSTEMD / "bulkhead.service").read_text()
+
+
+def test_secrets_are_handed_to_the_front_and_to_nobody_else(collector: Settings, front: Settings) -> None:
+    assert front["LoadCredential"] == ["config.toml:/etc/bulkhead/config.toml"]
+    assert front["ImportCredential"] == ["bulkhead.*"]
+    assert not {"LoadCredential", "ImportCredential"} & collector.keys()
 
 
 def test_the_fronts_account_is_the_one_that_sysusers_makes(front: Settings) -> None:
@@ -92,7 +113,7 @@ def test_the_fronts_account_is_the_one_that_sysusers_makes(front: Settings) -> N
     assert [line.split()[1] for line in lines if line.startswith("u ")] == front["User"]
 
 
-@pytest.mark.parametrize(("unit", "exposure"), [("bulkhead-collector.service", 3.5), ("bulkhead-front.service", 1.5)])
+@pytest.mark.parametrize(("unit", "exposure"), [("bulkhead-collector.service", 3.5), ("bulkhead.service", 1.5)])
 def test_systemd_finds_little_that_is_open(unit: str, exposure: float) -> None:
     try:
         done = subprocess.run(

@@ -1,0 +1,67 @@
+"""Attacks on the front's port: beside each, an honest scraper has its page, and the collector does not notice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.agent import COLLECTOR, FRONT, URL
+from tests.lab.machine import Machine
+from tests.lab.test_split import pid_of, resident_bytes
+
+BATTERY, HERE = Path(__file__).parent / "web" / "battery.py", "/var/tmp/lab-battery.py"
+ATTACK_SECONDS, HONEST_SECONDS_MAX = 25, 2.0
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def armed(agent: Machine) -> Iterator[Machine]:
+    """The guest with the battery in it."""
+    arm(agent)
+    yield agent
+    agent.run(f"rm -f {HERE}")
+
+
+def arm(lab: Machine) -> None:
+    """Have the battery in the guest."""
+    lab.run(f"cat >{HERE}", stdin=BATTERY.read_bytes())
+
+
+def assert_an_honest_scraper_has_its_page(lab: Machine, attack: str, url: str, authority: str = "") -> None:
+    """Beside that attack: each page within two seconds, both processes the same as before, and within bounds."""
+    before = {unit: pid_of(lab, unit) for unit in (COLLECTOR, FRONT)}
+    collectors_bytes = resident_bytes(lab, COLLECTOR)
+    # An attacker has a machine of its own: here it comes after everybody else.
+    nice = "-p CPUWeight=1 -p Nice=19 -p LimitNOFILE=20000"
+    lab.run(
+        f"systemd-run --collect --quiet --unit=lab-attack {nice} -p StandardOutput=truncate:{HERE}.done"
+        f" /usr/bin/python3 {HERE} attack {attack} {ATTACK_SECONDS}"
+    )
+    lab.run("sleep 3")  # until it is under way
+    met = json.loads(lab.ssh(f"python3 {HERE} honest '{url}' {authority}", timeout_seconds=300))
+    lab.wait(
+        lambda: lab.run("systemctl is-active --quiet lab-attack", check=False).returncode != 0,
+        "end of the attack",
+        timeout_seconds=120,
+        pause_seconds=1,
+    )
+    peak_bytes = int(lab.ssh(f"cat /sys/fs/cgroup/system.slice/{FRONT}.service/memory.peak"))
+    began = int(lab.ssh(f"cat {HERE}.done"))
+    print(f"{attack}: begun {began} times, front at most {peak_bytes // MIB} MiB, pages after {met['seconds']} s")
+    assert began > 100, "the attack was none"
+    assert set(met["statuses"]) == {200}
+    assert max(met["seconds"]) < HONEST_SECONDS_MAX * lab.engine.slowness
+    assert {unit: pid_of(lab, unit) for unit in (COLLECTOR, FRONT)} == before
+    assert peak_bytes < 256 * MIB
+    assert resident_bytes(lab, COLLECTOR) < collectors_bytes + 32 * MIB
+
+
+@pytest.mark.parametrize(
+    "attack",
+    ["idle", "slow_heads", "slow_readers", "never_read", "long_heads", "pipelined", "smuggled", "scrapers"],
+)
+def test_an_honest_scraper_has_its_page_beside(armed: Machine, attack: str) -> None:
+    assert_an_honest_scraper_has_its_page(armed, attack, f"{URL}/metrics")
