@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import io
 import logging
 import re
 import socket
 import socketserver
+import struct
+import termios
 import threading
 import time
 from dataclasses import dataclass
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("bulkhead")
 
 _MAX_DISCARDED_BYTES = 65536
+# What the kernel keeps of an answer that is not read: by itself it keeps up to 4 MiB for each connection, which counts
+# against the memory of this unit, also after the connection was closed.
+_UNREAD_BYTES_MAX = 256 * 1024
+_AT_ONCE_WITH_A_RESET = struct.pack("ii", 1, 0)  # linger, for no second: socket(7)
 _LINGER_SECONDS = 1.0
 _OUT_OF_FILES_PAUSE_SECONDS = 0.2
 _ORIGIN = re.compile(r"^https?://[^/?]*", re.IGNORECASE)
@@ -115,6 +122,7 @@ class HttpServer(ThreadingHTTPServer):
         """The next connection, with TLS on it where that is asked for, and its address."""
         try:
             connection, address = super().get_request()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES_MAX)
             tls = self.shared.gate.access.tls
             return (tls.wrapped(connection) if tls else connection), address
         except OSError as error:
@@ -128,6 +136,7 @@ class HttpServer(ThreadingHTTPServer):
         has_place, gives_way = self.shared.crowd.enter(request, client_of(client_address[0]))
         if gives_way is not None:
             with contextlib.suppress(OSError):
+                _forget_unread(gives_way)
                 gives_way.shutdown(socket.SHUT_RDWR)  # its thread ends with that
         if not has_place:
             _refuse(request)
@@ -298,10 +307,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         # To close with something unread would send a reset, and that can take the answer with it.
-        self._deadline.begin(_LINGER_SECONDS)
+        self.server.shared.crowd.note(self.connection, Phase.WAITING)
+        is_unread = _has_unread(self.connection)
+        self._deadline.begin(self.server.shared.patience.timeout_seconds if is_unread else _LINGER_SECONDS)
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             self.rfile.read(_MAX_DISCARDED_BYTES)
+        if _has_unread(self.connection):
+            _forget_unread(self.connection)
         super().finish()
 
 
@@ -324,6 +337,21 @@ class _Deadline(io.RawIOBase):
             raise TimeoutError("the request took too long to arrive")
         self._connection.settimeout(left)
         return self._connection.recv_into(buffer)
+
+
+def _has_unread(connection: socket.socket) -> bool:
+    """Whether the kernel keeps something for the client that the client has not taken yet."""
+    try:
+        (unread,) = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))  # SIOCOUTQ of tcp(7)
+    except OSError:
+        return False
+    return bool(unread > 0)
+
+
+def _forget_unread(connection: socket.socket) -> None:
+    """Have the kernel drop what the client has not read when the connection closes: otherwise it keeps on trying."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE_WITH_A_RESET)
 
 
 def _refuse(connection: socket.socket) -> None:

@@ -4,6 +4,8 @@ A place is a connection. Who connects and says nothing must not keep others out 
 waits for silent ones is stopped by forty of them): where no place is free, the connection that has waited longest for
 its client gives way to the new one. A client, which is an address, has a bound of its own, so that one of them cannot
 turn others away by coming back; requests from this host itself are not bound so, for a proxy here brings everybody's.
+Where a few clients hold all places with answers that they are in no hurry to read, a client with fewer places takes one
+from the client with the most.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum
@@ -60,7 +63,7 @@ class Crowd(Generic[C]):
             if len(own) >= self._places_per_client and not is_this_host(client):
                 gives_way = self._gives_way(own)
             elif len(self._places) >= self._places_max:
-                gives_way = self._gives_way(list(self._places))
+                gives_way = self._gives_way(list(self._places)) or self._of_the_largest(len(own))
             else:
                 self._places[connection] = _Place(client, Phase.WAITING, self._clock())
                 return True, None
@@ -107,6 +110,14 @@ class Crowd(Generic[C]):
 
         slow = [each for each in among if may(self._places[each])]
         return min(slow, key=lambda each: self._places[each].since_seconds, default=None)
+
+    def _of_the_largest(self, own: int) -> C | None:
+        """A connection of the client with the most places, for a client with so few that it is fairer to have it."""
+        client, places = Counter(place.client for place in self._places.values()).most_common(1)[0]
+        if places <= own + 1:
+            return None
+        sent = [each for each, place in self._places.items() if place.client == client and place.phase is Phase.SENDING]
+        return min(sent, key=lambda each: self._places[each].since_seconds, default=None)
 
 
 def client_of(address: str) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,53 @@ def test_a_client_that_does_not_read_its_page_gives_way_too() -> None:
             assert time.monotonic() < ends_at
         for connection in held:
             connection.close()
+
+
+def kept_bytes(port: int) -> list[int]:
+    """What the kernel keeps for clients of this port that they have not taken, by connection; proc_net_tcp."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    kept = [int(line[4].partition(":")[0], 16) for line in lines if line[1].endswith(f":{port:04X}")]
+    return [each for each in kept if each]
+
+
+def test_what_a_client_does_not_read_is_kept_within_a_bound_and_dropped_with_its_connection() -> None:
+    report = crowd(400)
+    with running(report=lambda: report, patience=Patience(connections=4, stalled_seconds=0.1)) as server:
+        port = server.addresses[0][1]
+        held = []
+        for _ in range(40):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.connect(server.addresses[0])
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            held.append(connection)
+            time.sleep(0.05)
+        ends_at = time.monotonic() + 10
+        while len(kept := kept_bytes(port)) > 4:  # each that has lost its place takes a moment to end
+            assert time.monotonic() < ends_at, kept
+            time.sleep(0.05)
+        assert kept
+        assert max(kept) <= 2 * 256 * 1024
+        for connection in held:
+            connection.close()
+
+
+def test_a_client_that_reads_its_last_page_slowly_gets_all_of_it() -> None:
+    report = crowd(20)
+    with running(report=lambda: report) as server, socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(server.addresses[0])
+        slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        received = bytearray()
+        ends_at = time.monotonic() + 1.5  # longer than an end waits where nothing is unread
+        while time.monotonic() < ends_at:
+            received += slow.recv(256)
+            time.sleep(0.05)
+        slow.settimeout(10)
+        while piece := slow.recv(65536):
+            received += piece
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
 
 
 def test_where_all_are_being_answered_503_comes_at_once() -> None:

@@ -60,6 +60,20 @@ def test_a_client_that_does_not_read_its_answer_gives_way_after_a_while() -> Non
     assert here.enter("d", "192.0.2.9") == (True, "a")
 
 
+def test_a_client_takes_a_place_of_the_client_that_has_the_most_and_reads_its_answers() -> None:
+    here = crowd(places=4, per_client=4)
+    for name, client in (("a", "192.0.2.1"), ("b", "192.0.2.2"), ("c", "192.0.2.2"), ("d", "192.0.2.2")):
+        here.enter(name, client)
+        here.note(name, Phase.SENDING)
+    assert here.enter("e", "192.0.2.3") == (True, "b")
+    here.note("e", Phase.SENDING)
+    # Two places and one: whoever has one gains nothing that is fairer by a second.
+    assert here.enter("f", "192.0.2.1") == (False, None)
+    for name in "cd":
+        here.note(name, Phase.MAKING)
+    assert here.enter("g", "192.0.2.4") == (False, None)
+
+
 def test_a_client_beyond_its_own_bound_pushes_out_its_own_connections_alone() -> None:
     here = crowd(places=4, per_client=2)
     here.enter("other", "192.0.2.2")
