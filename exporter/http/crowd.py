@@ -4,8 +4,8 @@ A place is a connection. Who connects and says nothing must not keep others out 
 waits for silent ones is stopped by forty of them): where no place is free, the connection that has waited longest for
 its client gives way to the new one. A client, which is an address, has a bound of its own, so that one of them cannot
 turn others away by coming back; requests from this host itself are not bound so, for a proxy here brings everybody's.
-Where a few clients hold all places with answers that they are in no hurry to read, a client with fewer places takes one
-from the client with the most.
+Where all places are taken, the client that holds the most loses one first; and what has been silent for a moment only,
+as an honest client is between its connection and its request, gives way to no client with more places.
 """
 
 from __future__ import annotations
@@ -58,18 +58,14 @@ class Crowd(Generic[C]):
     def enter(self, connection: C, client: str) -> tuple[bool, C | None]:
         """Whether there is a place for it, and the connection that has lost its place for it, which is to be closed."""
         with self._changed:
+            held = Counter(place.client for place in self._places.values())
             gives_way = None
-            own = [each for each, place in self._places.items() if place.client == client]
-            if len(own) >= self._places_per_client and not is_this_host(client):
-                gives_way = self._gives_way(own)
-            elif len(self._places) >= self._places_max:
-                gives_way = self._gives_way(list(self._places)) or self._of_the_largest(len(own))
-            else:
-                self._places[connection] = _Place(client, Phase.WAITING, self._clock())
-                return True, None
-            if gives_way is None:
-                return False, None
-            del self._places[gives_way]
+            is_beyond_its_own = held[client] >= self._places_per_client and not is_this_host(client)
+            if is_beyond_its_own or len(self._places) >= self._places_max:
+                gives_way = self._gives_way(client, held, only_its_own=is_beyond_its_own)
+                if gives_way is None:
+                    return False, None
+                del self._places[gives_way]
             self._places[connection] = _Place(client, Phase.WAITING, self._clock())
             return True, gives_way
 
@@ -96,28 +92,28 @@ class Crowd(Generic[C]):
         with self._changed:
             return self._changed.wait_for(lambda: not self._places, timeout_seconds)
 
-    def _gives_way(self, among: list[C]) -> C | None:
+    def _gives_way(self, client: str, held: Counter[str], *, only_its_own: bool) -> C | None:
+        """Whose place the client may have: of whoever holds the most places, what has waited for its client longest."""
         now = self._clock()
 
         def may(place: _Place) -> bool:
+            if only_its_own and place.client != client:
+                return False
+            is_idle = now - place.since_seconds >= self._stalled_seconds
             match place.phase:
                 case Phase.WAITING:
-                    return True
-                case Phase.SENDING:  # a client that does not read
-                    return now - place.since_seconds >= self._stalled_seconds
+                    return is_idle or place.client == client or held[place.client] > held[client]
+                case Phase.SENDING:  # a client that does not read, or that has so many places that this is fairer
+                    return is_idle or held[place.client] > held[client] + 1
                 case Phase.MAKING:
                     return False
 
-        slow = [each for each in among if may(self._places[each])]
-        return min(slow, key=lambda each: self._places[each].since_seconds, default=None)
+        def order(connection: C) -> tuple[bool, int, float]:
+            place = self._places[connection]
+            is_read = place.phase is Phase.SENDING and now - place.since_seconds < self._stalled_seconds
+            return is_read, -held[place.client], place.since_seconds
 
-    def _of_the_largest(self, own: int) -> C | None:
-        """A connection of the client with the most places, for a client with so few that it is fairer to have it."""
-        client, places = Counter(place.client for place in self._places.values()).most_common(1)[0]
-        if places <= own + 1:
-            return None
-        sent = [each for each, place in self._places.items() if place.client == client and place.phase is Phase.SENDING]
-        return min(sent, key=lambda each: self._places[each].since_seconds, default=None)
+        return min((each for each, place in self._places.items() if may(place)), key=order, default=None)
 
 
 def client_of(address: str) -> str:

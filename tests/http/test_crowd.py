@@ -74,6 +74,19 @@ def test_a_client_takes_a_place_of_the_client_that_has_the_most_and_reads_its_an
     assert here.enter("g", "192.0.2.4") == (False, None)
 
 
+def test_a_client_that_has_just_connected_gives_way_to_no_client_with_more_places() -> None:
+    clock = Clock()
+    here = crowd(places=4, per_client=4, clock=clock)
+    here.enter("honest", "192.0.2.1")
+    for name in "abc":
+        here.enter(name, "192.0.2.2")
+        here.note(name, Phase.SENDING)
+    assert here.enter("d", "192.0.2.2") == (False, None)
+    clock.now += 1  # nobody has said anything
+    here.note("a", Phase.MAKING)
+    assert here.enter("d", "192.0.2.2") == (True, "b"), "of the client with the most places first"
+
+
 def test_a_client_beyond_its_own_bound_pushes_out_its_own_connections_alone() -> None:
     here = crowd(places=4, per_client=2)
     here.enter("other", "192.0.2.2")

@@ -13,7 +13,7 @@ from tests.lab.machine import Machine
 from tests.lab.test_split import pid_of, resident_bytes
 
 BATTERY, HERE = Path(__file__).parent / "web" / "battery.py", "/var/tmp/lab-battery.py"
-ATTACK_SECONDS, HONEST_SECONDS_MAX = 25, 2.0
+HONEST_SECONDS_MAX = 2.0
 MIB = 1 << 20
 
 
@@ -22,7 +22,7 @@ def armed(agent: Machine) -> Iterator[Machine]:
     """The guest with the battery in it."""
     arm(agent)
     yield agent
-    agent.run(f"rm -f {HERE}")
+    agent.run(f"rm -f {HERE} {HERE}.begun")
 
 
 def arm(lab: Machine) -> None:
@@ -37,21 +37,18 @@ def assert_an_honest_scraper_has_its_page(lab: Machine, attack: str, url: str, a
     # An attacker has a machine of its own: here it comes after everybody else.
     nice = "-p CPUWeight=1 -p Nice=19 -p LimitNOFILE=20000"
     lab.run(
-        f"systemd-run --collect --quiet --unit=lab-attack {nice} -p StandardOutput=truncate:{HERE}.done"
-        f" /usr/bin/python3 {HERE} attack {attack} {ATTACK_SECONDS}"
+        f"rm -f {HERE}.begun; systemd-run --collect --quiet --unit=lab-attack {nice}"
+        f" /usr/bin/python3 {HERE} attack {attack} {HERE}.begun"
     )
-    lab.run("sleep 3")  # until it is under way
-    met = json.loads(lab.ssh(f"python3 {HERE} honest '{url}' {authority}", timeout_seconds=300))
-    lab.wait(
-        lambda: lab.run("systemctl is-active --quiet lab-attack", check=False).returncode != 0,
-        "end of the attack",
-        timeout_seconds=120,
-        pause_seconds=1,
-    )
+    try:
+        lab.run("sleep 3")  # until it is under way
+        met = json.loads(lab.ssh(f"python3 {HERE} honest '{url}' {authority}", timeout_seconds=300))
+    finally:
+        lab.run("systemctl kill -s KILL lab-attack; systemctl stop lab-attack", check=False)
     peak_bytes = int(lab.ssh(f"cat /sys/fs/cgroup/system.slice/{FRONT}.service/memory.peak"))
-    began = int(lab.ssh(f"cat {HERE}.done"))
-    print(f"{attack}: begun {began} times, front at most {peak_bytes // MIB} MiB, pages after {met['seconds']} s")
-    assert began > 100, "the attack was none"
+    begun = int(lab.ssh(f"cat {HERE}.begun"))
+    print(f"{attack}: begun {begun} times, front at most {peak_bytes // MIB} MiB, pages after {met['seconds']} s")
+    assert begun > 20, "the attack was none"
     assert set(met["statuses"]) == {200}
     assert max(met["seconds"]) < HONEST_SECONDS_MAX * lab.engine.slowness
     assert {unit: pid_of(lab, unit) for unit in (COLLECTOR, FRONT)} == before

@@ -1,7 +1,7 @@
 """Runs in the guest: an attack on the front's port, or an honest scraper beside it.
 
-    battery.py attack NAME SECONDS    prints how often it began: 5321
-    battery.py honest URL [CA]        prints what it met: {"statuses": [200, ...], "seconds": [0.2, ...]}
+    battery.py attack NAME FILE    until it is ended; the file has how often it began: 5321
+    battery.py honest URL [CA]     prints what it met: {"statuses": [200, ...], "seconds": [0.2, ...]}
 
 The attackers come from addresses of this host that are not the scraper's, and begin anew whatever the server ends.
 """
@@ -20,6 +20,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 PORT = 9946
 HERE = ("127.0.0.1", PORT)
@@ -50,9 +51,9 @@ def again(one: Callable[[int], None], threads: int) -> None:
 
     def work(number: int) -> None:
         while not over.is_set():
+            next(begun)
             with contextlib.suppress(OSError):
                 one(number)
-            next(begun)
             number += threads
 
     for number in range(threads):
@@ -264,11 +265,11 @@ def honest(url: str, context: ssl.SSLContext | None) -> Iterator[tuple[int, floa
 def main() -> None:
     """Attack, or scrape."""
     match sys.argv[1:]:
-        case ["attack", name, seconds]:
+        case ["attack", name, file]:
             ATTACKS[name]()
-            time.sleep(float(seconds))
-            over.set()
-            print(next(begun))
+            while True:
+                Path(file).write_text(str(next(begun)))
+                time.sleep(1)
         case ["honest", url, *authority]:
             context = ssl.create_default_context(cafile=authority[0]) if authority else None
             found = list(honest(url, context))
