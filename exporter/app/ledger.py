@@ -144,7 +144,7 @@ class HostLedger:
 
     def ledger_reading(self) -> Reading[None]:
         """Whether the totals are kept on disk, and when they were last settled."""
-        settled: Read[None] = Read(None, time.time() - self.keeper.silent_seconds, 0.0)
+        settled: Read[None] = Read(None, time.time() - self.keeper.unsettled_seconds, 0.0)
         problem = self.silence() or self.ledger.totals().problem
         return Failed(problem, 0.0, settled) if problem else settled
 

@@ -1,7 +1,7 @@
 """Composition of the watchdog: what proves that the agent works, and how long each proof may take.
 
-    keeper      the ledger was settled in the last 90 s (a settlement is due each 5 s; after the start the sources are
-                waited for, 60 s at most)
+    keeper      the ledger was settled in the last 90 s, or waits for its disk (a settlement is due each 5 s; after the
+                start the sources are waited for, 60 s at most)
     page        a page of metrics was made within 30 s, 15 s after the one before (a scrape has 10 s)
     accepting   the accepting loop of the HTTP server turned in the last 30 s (it turns ten times a second)
 

@@ -49,8 +49,8 @@ Cases:
 Totals and the cursors of all sources are one transaction. Times are CLOCK_MONOTONIC: a wall clock may jump.
 """
 
-from exporter.ledger.ledger import Batch, Ledger, RestartCount
+from exporter.ledger.ledger import Batch, Ledger, Refused, RestartCount
 from exporter.ledger.state import Identities, Now, State
 from exporter.ledger.store import Store
 
-__all__ = ["Batch", "Identities", "Ledger", "Now", "RestartCount", "State", "Store"]
+__all__ = ["Batch", "Identities", "Ledger", "Now", "Refused", "RestartCount", "State", "Store"]

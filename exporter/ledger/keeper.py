@@ -17,7 +17,7 @@ from typing import Protocol
 
 from exporter.facts.counts import Totals
 from exporter.facts.evidence import Denial, Evidence, KernelKill, KillCounts
-from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount
+from exporter.ledger import Batch, Identities, Ledger, Now, Refused, RestartCount
 
 TICK_SECONDS = 5.0
 # A container under memory pressure changes memory.events hundreds of times a second.
@@ -91,6 +91,7 @@ class Keeper:
         self._restarts_read_at: dict[str, float] = {}
         self._failed_before = False
         self._settled_us = time.monotonic_ns() // 1000
+        self._refused_us = 0
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         counter.wake_on(self._waker, self._drain)
 
@@ -104,9 +105,14 @@ class Keeper:
             self.wake()
 
     @property
-    def silent_seconds(self) -> float:
+    def unsettled_seconds(self) -> float:
         """How long ago the last settlement was, or the start."""
         return (time.monotonic_ns() // 1000 - self._settled_us) / 1e6
+
+    @property
+    def silent_seconds(self) -> float:
+        """The same; a settlement that the ledger refused counts too: a restart would lose what it waits for."""
+        return (time.monotonic_ns() // 1000 - max(self._settled_us, self._refused_us)) / 1e6
 
     def wake(self) -> None:
         """Settle soon."""
@@ -134,23 +140,30 @@ class Keeper:
         lines = self._kernel_log.read() if self._kernel_log is not None else ()
         with self._lock:
             heard, self._heard = [*self._heard, *lines], []
+            if self._kernel_log is not None and lines:
+                self._cursors["kmsg"] = f"{self._boot_id}:{self._kernel_log.sequence}"
             cursors = dict(self._cursors)
+        taken_before = self._restarts_read_at
         try:
-            self._settle(identities, tuple(heard), cursors, has_lines=bool(lines))
+            self._settle(identities, tuple(heard), cursors)
             self._failed_before = False
+        except Refused:  # the ledger has logged why
+            self._hear_again(heard)
+            self._restarts_read_at = taken_before
+            self._refused_us = time.monotonic_ns() // 1000
         except Exception:
             # Once more, from where the disk is; what fails again is left out, that the rest be counted.
             if not self._failed_before:
-                with self._lock:
-                    self._heard[:0] = heard
+                self._hear_again(heard)
             self._failed_before = not self._failed_before
             raise
 
-    def _settle(
-        self, identities: Identities, heard: tuple[Evidence, ...], cursors: dict[str, str], *, has_lines: bool
-    ) -> None:
-        if self._kernel_log is not None and has_lines:
-            cursors["kmsg"] = f"{self._boot_id}:{self._kernel_log.sequence}"
+    def _hear_again(self, heard: list[Evidence]) -> None:
+        """Have it in the next settlement, before what came since."""
+        with self._lock:
+            self._heard[:0] = heard
+
+    def _settle(self, identities: Identities, heard: tuple[Evidence, ...], cursors: dict[str, str]) -> None:
         answered = self._around.podman_answered_seconds()
         if answered is not None and abs(answered - self._podman_cursor_seconds) > _CURSOR_SECONDS:
             self._podman_cursor_seconds = answered

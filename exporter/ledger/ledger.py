@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
 from exporter.facts.evidence import (
@@ -34,6 +35,10 @@ log = logging.getLogger("bulkhead")
 
 _COUNTED = frozenset({"start", "died", "stop", "kill", "restart", "cleanup"})
 _JOURNAL = "journal"  # the name of its cursor
+
+
+class Refused(Exception):
+    """A settlement was not begun, and nothing of its batch was taken: the one before was left half-way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Ledger:
         self._heard = _by_container(self._state.events_seen)
         self._vmstat_readable = False
         self._is_reported = False  # that kills do not add up
+        self._is_half_settled = False  # and the state as of the last transaction could not be read yet
         self._settled_us: int | None = None
         self._journal_silent_since_us: int | None = None
         # What was known before is served from the first page on: a total that came late would look like a rise.
@@ -96,21 +102,43 @@ class Ledger:
         return self._totals
 
     def settle(self, batch: Batch, now: Now) -> Totals:
-        """Count what the batch tells, write it, and give out the new totals. All of the batch, or nothing of it."""
+        """Count what the batch tells, write it, and give out the new totals. All of the batch, or nothing of it.
+
+        Raises Refused while the state of the last transaction cannot be read after a settlement that failed.
+        """
+        if self._is_half_settled:
+            self._go_back()
         try:
             self._settle(batch, now)
         except Exception:
             if self._store.problem:
                 log.exception("a settlement failed half-way, and there is no ledger on disk to go back to")
             else:
-                self._state = self._store.load_again()
-                self._heard = _by_container(self._state.events_seen)
+                with contextlib.suppress(Refused):  # which the next settlement raises, if it still has to
+                    self._go_back()
             raise
         self._report_what_does_not_add_up()
         self._totals = self._publish(now)
         if (units := _units(self._state)) != self._units:
             self._units = units
         return self._totals
+
+    def _go_back(self) -> None:
+        """Take the state as of the last transaction in place of one that was left half-way. Raises Refused."""
+        try:
+            self._state = self._store.load_again()
+        except Exception as error:
+            # Neither what is in memory nor an empty state may be written: what holds is on the disk alone.
+            if not self._is_half_settled:
+                log.exception("the ledger cannot be read again after a settlement that failed: counting waits for it")
+            self._is_half_settled = True
+            problem = f"the ledger cannot be read again ({error}): counting waits until it can; mend its disk"
+            self._totals = replace(self._totals, durable=False, problem=problem)
+            raise Refused(problem) from error
+        if self._is_half_settled:
+            log.warning("the ledger is read again: counting goes on")
+        self._is_half_settled = False
+        self._heard = _by_container(self._state.events_seen)
 
     def _settle(self, batch: Batch, now: Now) -> None:
         state = self._state

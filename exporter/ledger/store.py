@@ -71,8 +71,12 @@ class Store:
         return state
 
     def load_again(self) -> State:
-        """The state as of the last transaction, for one that was left half-way."""
-        return self._read(self._rows) if self._rows and self._rows.is_open else State()
+        """The state as of the last transaction, for one that was left half-way. Raises what kept it from being read."""
+        if self._rows is None:
+            return State()
+        if not self._rows.is_open and not _size_bytes(self._rows.path):
+            raise Unavailable(f"{self._rows.path} is gone")  # to read it would make an empty one
+        return self._read(self._rows)
 
     def cursor(self, source: str) -> str:
         """Where this source was read up to; "" if it never was."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from exporter.facts.evidence import ContainerEvent, Evidence, KernelKill, KillCo
 from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount, Store
 from exporter.ledger import keeper as module
 from exporter.ledger.keeper import Keeper, Surroundings
+from exporter.rows import Rows, Unavailable
 
 ID, UNIT = "a" * 64, "web.service"
 SLICE = "/services.slice/services-web.slice"
@@ -158,6 +159,74 @@ def test_evidence_that_cannot_be_settled_is_left_out_that_the_rest_be_counted(
     host.counter.kills = 2
     host.keeper.settle()
     assert host.web == (2, 0, 0)
+
+
+def make_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: Rows) -> Iterator[tuple[str, str, bytes]]:
+        raise Unavailable("disk I/O error")
+
+    monkeypatch.setattr(Rows, "read", read)
+
+
+def test_evidence_and_readings_that_the_ledger_refuses_are_heard_again_until_it_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path)
+    host.keeper.settle()
+    fail_once(monkeypatch)
+    taken: list[tuple[RestartCount, ...]] = []
+    real = Ledger._settle
+
+    def settle(ledger: Ledger, batch: Batch, now: Now) -> None:
+        taken.append(batch.restarts)
+        real(ledger, batch, now)
+
+    monkeypatch.setattr(Ledger, "_settle", settle)
+    with monkeypatch.context() as patch:
+        make_unreadable(patch)
+        host.keeper.hear((start(1),), "journal", "c1")
+        with pytest.raises(ZeroDivisionError):
+            host.keeper.settle()
+        host.keeper.hear((start(2),), "journal", "c2")
+        host.restarts = (RestartCount(UNIT, "web", 5, 20.0),)
+        for _ in range(3):
+            host.keeper.settle()
+        assert host.web == (0, 0, 0)
+        assert host.ledger.cursor("journal") == ""
+    host.keeper.settle()
+    assert (host.web[2], host.ledger.cursor("journal")) == (2, "c2")
+    assert taken == [(), host.restarts]
+
+
+def test_a_ledger_that_refuses_is_unsettled_and_no_silent_keeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path)
+    host.keeper.settle()
+    fail_once(monkeypatch)
+    make_unreadable(monkeypatch)
+    with pytest.raises(ZeroDivisionError):
+        host.keeper.settle()
+    hours_later_us = time.monotonic_ns() // 1000 + 10_000_000_000
+    monkeypatch.setattr(time, "monotonic_ns", lambda: hours_later_us * 1000)
+    assert host.keeper.silent_seconds >= 10_000
+    host.keeper.settle()
+    assert host.keeper.silent_seconds == 0
+    assert host.keeper.unsettled_seconds >= 10_000
+
+
+def test_the_cursor_of_the_kernels_log_moves_with_lines_that_were_settled_at_the_second_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path)
+    host.keeper.settle()
+    fail_once(monkeypatch)
+    host.lines.next = [KernelKill("boot1", 5, 5, 7, f"{SLICE}/web.service", SLICE, 1.8e9)]
+    with pytest.raises(ZeroDivisionError):
+        host.keeper.settle()
+    assert host.ledger.cursor("kmsg") == ""
+    host.keeper.settle()
+    assert host.ledger.cursor("kmsg") == "boot1:1"
 
 
 def test_the_cursor_of_the_kernels_log_moves_with_its_lines(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any, cast
 import pytest
 
 from exporter.facts.evidence import ContainerEvent, Evidence, UnitStopping
-from exporter.ledger import Batch, Identities, Ledger, Now, Store
+from exporter.ledger import Batch, Identities, Ledger, Now, Refused, Store
+from exporter.ledger.store import FILE
+from exporter.rows import Rows, Unavailable
 
 ID, BOOT, UNIT = "a" * 64, "boot1", "web.service"
 START_US, START_SECONDS = 10_000_000_000, 1.8e9
@@ -106,6 +108,48 @@ def test_the_health_of_a_life_that_is_over_explains_no_later_end_when_podman_tel
     agent.seconds += 1
     agent.settle(agent.event("died", 137))
     assert agent.exits() == {"health": 1, "signal": 1}
+
+
+def test_a_ledger_that_cannot_be_read_after_a_failed_settlement_is_neither_emptied_nor_half_settled(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.settle(agent.event("start"))
+    agent.seconds += 1
+    second = agent.event("start")
+
+    def read(rows: Rows) -> Iterator[tuple[str, str, bytes]]:
+        rows.close()
+        raise Unavailable("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "read", read)
+        with pytest.raises(AttributeError):
+            agent.ledger.settle(Batch((second,), NO_COUNTS, identities=IDENTITIES), agent.now)
+        for _ in range(2):
+            with pytest.raises(Refused, match="disk I/O error"):
+                agent.settle(second)
+        totals = agent.ledger.totals()
+        assert (totals.containers[0].starts, totals.durable) == (1, False)
+        assert "mend its disk" in totals.problem
+    agent.settle(second)
+    totals = agent.ledger.totals()
+    assert (totals.containers[0].starts, totals.durable, totals.problem) == (2, True, "")
+    agent.restart()
+    assert agent.ledger.totals().containers[0].starts == 2
+
+
+def test_a_ledger_whose_file_is_gone_after_a_failed_settlement_is_not_begun_anew(agent: Agent) -> None:
+    agent.settle(agent.event("start"))
+    assert agent.ledger._store._rows is not None
+    agent.ledger._store._rows.close()
+    (agent.directory / FILE).rename(agent.directory / "elsewhere")
+    with pytest.raises(AttributeError):
+        agent.ledger.settle(Batch((), NO_COUNTS, identities=IDENTITIES), agent.now)
+    with pytest.raises(Refused, match="is gone"):
+        agent.settle()
+    (agent.directory / "elsewhere").rename(agent.directory / FILE)
+    agent.settle()
+    assert agent.ledger.totals().containers[0].starts == 1
 
 
 def test_of_too_many_unhealthy_containers_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
