@@ -125,6 +125,45 @@ def test_what_was_said_before_is_of_its_own_time_and_no_process_is_asked(
     assert (kill.heard_us, kill.at_seconds) == (NOW_US - 5_000_000, 995.0)
 
 
+def test_more_than_one_read_of_old_records_are_all_of_their_own_time(
+    log: tuple[KernelLogSource, Kmsg], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.sources.log.kernel._RECORDS_A_READ", 2)
+    source, kmsg = log
+    for number in range(4):
+        kmsg.say(first(number), stamp_us=1_000 + number)
+    assert [kill.heard_us for kill in (*kills(source), *kills(source))] == [1_000, 1_001, 1_002, 1_003]
+
+
+def test_a_log_that_never_pauses_has_caught_up_with_a_record_as_young_as_its_opening(
+    log: tuple[KernelLogSource, Kmsg], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.sources.log.kernel._RECORDS_A_READ", 3)
+    source, kmsg = log
+    for pid in (7, 8):
+        lives(tmp_path, pid, f"0::{PAYLOAD}\n")
+    kmsg.say(second(7), stamp_us=NOW_US - 1)
+    kmsg.say("eth0: link is up", stamp_us=NOW_US)
+    kmsg.say(second(8), stamp_us=NOW_US + 1)
+    (kill,) = kills(source)
+    assert (kill.pid, kill.victim_cgroup, kill.heard_us) == (8, PAYLOAD, NOW_US)
+
+
+def test_a_log_that_never_pauses_is_as_young_as_the_last_record_that_was_read(
+    log: tuple[KernelLogSource, Kmsg], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.sources.log.kernel._RECORDS_A_READ", 1)
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    source, kmsg = log
+    ages = []
+    for stamp_us in (NOW_US - 3_000_000, NOW_US - 2_000_000, NOW_US + 10):
+        kmsg.say("eth0: link is up", stamp_us=stamp_us)
+        source.read()
+        assert source.well_at_seconds is not None
+        ages.append(1000.0 - source.well_at_seconds)
+    assert ages == [3.0, 2.0, 0.0]
+
+
 def test_records_that_were_read_before_are_not_read_again(tmp_path: Path) -> None:
     source = KernelLogSource(tmp_path / "kmsg", tmp_path, "boot1", 2, lambda: NOW_US)
     kmsg = Kmsg(source)

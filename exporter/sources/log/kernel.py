@@ -6,7 +6,9 @@ EPIPE when records were overwritten before they were read.
     6,2498,404870105,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),...
     3,2499,404870905,-;Memory cgroup out of memory: Killed process 1856 (tail) total-vm:33044kB, ...
 
-A log that is quiet is well: a read that finds nothing more (EAGAIN) has come to its end just now.
+A log that is quiet is well: a read that finds nothing more (EAGAIN) has come to its end just now. A log that never
+pauses has no end: it is well up to the time of the last record, and what was logged before it was opened is read once a
+record is as young as that.
 
 Looks again: for a device that is not there, may not be opened or has failed, at the first read half a minute later.
 """
@@ -85,12 +87,13 @@ class KernelLogSource:
         self._descriptor: int | None = None
         self._problem: SourceError | None = Unreadable("has not been opened yet")
         self._tried_at_us = 0
+        self._opened_us = clock_us()
         self._told: set[int] = set()  # pids of the lines that name cgroups, to tell which second lines are alone
-        self._has_caught_up = False
+        self._has_caught_up = False  # with all that was logged before it was opened
         self.sequence = sequence
         """The last record that was read."""
         self.well_at_seconds: float | None = None
-        """Unix time at which it was last opened, or read to its end; None before."""
+        """Unix time at which it was last opened, or up to which it was read; None before."""
         self.events = 0
         """Kills and denials told of."""
         self.events_lost = 0
@@ -110,6 +113,7 @@ class KernelLogSource:
         self._problem = None
         # What was written since the last descriptor is of its own time.
         self._has_caught_up = False
+        self._opened_us = self._tried_at_us
         self.well_at_seconds = time.time()
         self._opened(self._descriptor)
         return self._descriptor
@@ -135,6 +139,7 @@ class KernelLogSource:
                     self.events_lost += 1
                     continue
                 if error.errno == errno.EAGAIN:
+                    self._has_caught_up = True
                     self.well_at_seconds = time.time()
                 else:
                     self._fail(str(error.strerror))
@@ -144,7 +149,6 @@ class KernelLogSource:
                 break
             if (event := self._take(raw)) is not None:
                 told.append(event)
-        self._has_caught_up = True
         self.events += len(told)
         return located(told, self._proc, time.time())
 
@@ -166,12 +170,19 @@ class KernelLogSource:
             record = parse_record(raw)
         except Unreadable:
             return None
+        self._reach(record.stamp_us)
         if record.sequence <= self.sequence:
             return None
         self.sequence = record.sequence
         if record.facility != 0:
             return None
         return parse_denial(record.text) or self._kill_of(record)
+
+    def _reach(self, stamp_us: int) -> None:
+        """Note that all that was logged before this time is read."""
+        self._has_caught_up = self._has_caught_up or stamp_us >= self._opened_us
+        at_seconds = time.time() - max(0, self._clock_us() - stamp_us) / 1e6
+        self.well_at_seconds = max(at_seconds, self.well_at_seconds or 0.0)
 
     def _kill_of(self, record: Record) -> KernelKill | None:
         victim = parse_kill(record.text)
