@@ -127,6 +127,31 @@ def test_files_that_are_gone_were_older_than_all_that_are_left(log: Log) -> None
     assert after.heard == ["2", "3"]
 
 
+def test_a_file_that_is_gone_before_it_was_read_to_its_end_is_counted_as_lost_once_and_logged(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.write(record(2))
+    log.rotate()
+    log.write(record(3))
+    (log.directory / "audit.log.1").rename(log.directory / "elsewhere")  # deleted, its inode would be the next file's
+    for _ in range(2):
+        log.source.catch_up()
+    assert (log.heard, log.source.events_lost) == (["3"], 1)
+    assert [each.getMessage() for each in caplog.records] == [
+        "a file of the audit log was deleted before it was read to its end: denials may be missing"
+    ]
+
+
+def test_a_file_that_is_gone_after_it_was_read_to_its_end_is_no_loss(log: Log) -> None:
+    log.write(record(2))
+    log.rotate()
+    log.source.catch_up()
+    (log.directory / "audit.log.1").unlink()
+    log.write(record(3))
+    log.source.catch_up()
+    assert (log.heard, log.source.events_lost) == (["2", "3"], 0)
+
+
 def test_a_file_that_was_cut_is_read_from_its_start_and_told(log: Log) -> None:
     log.write(record(2), record(3))
     log.source.catch_up()

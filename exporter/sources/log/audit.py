@@ -2,7 +2,8 @@
 
 It is looked at each second, from where it was read before: the cursor is `INODE:OFFSET`. auditd renames it to
 audit.log.1 and so on when it is full; what of the old files was not read yet is read first, oldest first. A file that
-is gone was older than all that are left.
+is gone was older than all that are left. Where that is the file that was being read, its rest is lost, with whole files
+after it perhaps: that is counted in `events_lost` and logged.
 
 Looks again: for the log, for its file of now and for what is new in it, each second. A log that is quiet is well: what
 counts is that the file which has its name now was read to its end.
@@ -10,6 +11,7 @@ counts is that the file which has its name now was read to its end.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -28,6 +30,7 @@ _CURSOR = re.compile(r"([0-9]{1,20}):([0-9]{1,20})")
 _CHUNK_BYTES = 1 << 20
 _LINE_BYTES = 1 << 16  # a record is 8 KiB at most
 _WAIT_SECONDS = 1.0
+log = logging.getLogger("bulkhead")
 
 Hear = Callable[[tuple[Denial, ...], str], None]
 
@@ -46,7 +49,7 @@ class AuditLogSource:
         self.events = 0
         """Denials told of, of whomever."""
         self.events_lost = 0
-        """Times that it was shorter than what was read of it before."""
+        """Times that it was shorter than what was read of it before, or gone before it was read to its end."""
 
     def read(self) -> None:
         """Nothing: it is followed, up to `well_at_seconds`. Raises NotHere, Unreadable while it is not."""
@@ -83,6 +86,11 @@ class AuditLogSource:
             self._hear((), f"{self._inode}:{self._offset}")
         inodes = [path.stat().st_ino for path in files]
         if self._inode not in inodes:
+            self.events_lost += 1
+            log.warning(
+                "a file of the audit log was deleted before it was read to its end: denials may be missing",
+                extra={"directory": str(self._directory), "offset": self._offset},
+            )
             self._inode, self._offset = inodes[0], 0
         at = inodes.index(self._inode)
         with files[at].open("rb") as file:
