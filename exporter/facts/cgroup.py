@@ -67,7 +67,6 @@ class CgroupLevel:
     cpu_max_cores: float | None = None  # cpu.max quota over period
     pids_max: int | None = None  # pids.max
     memory_events: MemoryEvents | None = None  # memory.events (hierarchical)
-    memory_events_local: MemoryEvents | None = None  # memory.events.local
     controllers: tuple[str, ...] = ()  # cgroup.controllers
 
     @property

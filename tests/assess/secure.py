@@ -119,7 +119,6 @@ PAYLOAD_LEVEL = CgroupLevel(
     cpu_max_cores=4.0,
     pids_max=200,
     memory_events=MemoryEvents(),
-    memory_events_local=MemoryEvents(),
     controllers=("cpuset", "cpu", "io", "memory", "pids"),
 )
 SERVICE_LEVEL = replace(

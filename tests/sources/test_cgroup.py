@@ -122,9 +122,13 @@ def test_every_field_is_filled_from_the_files(root: Path) -> None:
         cpu_max_cores=2.0,
         pids_max=128,
         memory_events=MemoryEvents(1, 2, 3, 4, 0),
-        memory_events_local=MemoryEvents(),
         controllers=("cpu", "io", "memory", "pids"),
     )
+
+
+def test_a_file_that_the_kill_counts_alone_need_is_left_to_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, "/memory.events.local", errno.EACCES)
+    assert only(CgroupSource(root)).unreadable == ()
 
 
 def test_a_figure_that_moves_is_read_anew_from_the_open_file(root: Path) -> None:

@@ -97,7 +97,7 @@ def test_files_that_come_late_are_served_at_every_level(root: Path, level: Level
 
 def test_a_file_that_no_controller_promises_is_looked_for_at_each_walk(root: Path) -> None:
     directory = root / WEB[1:]
-    late = ("memory.peak", "io.pressure", "memory.events.local", "memory.swap.max")
+    late = ("memory.peak", "io.pressure", "memory.swap.max")
     hide(directory, *late)
     source = CgroupSource(root)
     for _ in range(3):

@@ -36,7 +36,6 @@ LEVEL_FILES = (
     "memory.high",
     "memory.swap.max",
     "memory.events",
-    "memory.events.local",
     "cpu.max",
     "pids.max",
     "cgroup.controllers",
@@ -120,7 +119,6 @@ def _level(cgroup: _Cgroup, inode: int, level: Level) -> CgroupLevel:
         cpu_max_cores=cgroup.value("cpu.max", parse_cpu_max),
         pids_max=cgroup.value("pids.max", parse_limit),
         memory_events=cgroup.value("memory.events", parse_memory_events),
-        memory_events_local=cgroup.value("memory.events.local", parse_memory_events),
         controllers=cgroup.value("cgroup.controllers", parse_controllers) or (),
     )
 
