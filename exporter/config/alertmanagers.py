@@ -107,16 +107,6 @@ def read_alertmanagers(value: object) -> tuple[tuple[Alertmanager, ...], list[_R
     return tuple(peers), refused
 
 
-def _parse(value: object) -> tuple[Alertmanager, ...]:
-    peers, refused = read_alertmanagers(value)
-    if refused:
-        raise NotAllowed(refused[0][1])
-    return peers
-
-
-ALERTMANAGERS = Kind("tables, each [[alertmanagers]]", _parse)
-
-
 def _settings(item: dict[str, Any]) -> tuple[dict[str, Any], list[_Refused]]:
     settings: dict[str, Any] = {}
     wrong: list[_Refused] = []

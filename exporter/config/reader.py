@@ -181,7 +181,7 @@ def _unknown(path: KeyPath, value: object, schema: Schema) -> str:
     if len(path) == 1 and isinstance(value, dict):
         known, sort = list(schema.tables), "table"
     else:
-        known, sort = [_dotted(key) for key in schema.kinds], "key"
+        known, sort = [_dotted(key) for key in (*schema.kinds, *schema.arrays)], "key"
     # The right key in the wrong table is as usual as a typing error.
     near = [one for one in known if one.rpartition(".")[2] == path[-1]] or difflib.get_close_matches(name, known, n=1)
     siblings = known if len(path) == 1 and sort == "table" else _siblings(path, schema)
@@ -190,7 +190,8 @@ def _unknown(path: KeyPath, value: object, schema: Schema) -> str:
 
 
 def _siblings(path: KeyPath, schema: Schema) -> list[str]:
-    return [key[-1] for key in schema.kinds if key[:-1] == path[:-1]] + (list(schema.tables) if len(path) == 1 else [])
+    keys = [key[-1] for key in (*schema.kinds, *schema.arrays) if key[:-1] == path[:-1]]
+    return keys + (list(schema.tables) if len(path) == 1 else [])
 
 
 def _out_of_order(

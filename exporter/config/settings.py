@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from exporter.config.alertmanagers import ALERTMANAGERS, Alertmanager, read_alertmanagers
+from exporter.config.alertmanagers import Alertmanager, read_alertmanagers
 from exporter.config.statements import KeyPath
 from exporter.config.values import (
     ABSOLUTE_PATH,
@@ -31,7 +31,7 @@ from exporter.config.values import (
     SECONDS,
     Kind,
 )
-from exporter.config.waivers import CheckIds, kind_of_waivers, read_waivers
+from exporter.config.waivers import CheckIds, read_waivers
 from exporter.facts.podman import PodmanSocket
 from exporter.report.thresholds import Thresholds
 from exporter.report.waiver import Waiver
@@ -141,7 +141,6 @@ KINDS: dict[KeyPath, Kind] = {
     ("listen",): ADDRESSES,
     ("state_dir",): ABSOLUTE_PATH,
     ("podman_sockets",): PODMAN_SOCKETS,
-    ("alertmanagers",): ALERTMANAGERS,
 } | {
     (table, key.name): _KIND_OF_LAST_WORD[key.name.rpartition("_")[2]]
     for table, shape in TABLES.items()
@@ -192,7 +191,7 @@ def schema(vocabulary: Vocabulary | None) -> Schema:
     keys: dict[KeyPath, float] = {("clocks", f"{name}_seconds"): seconds for name, seconds in vocabulary.clocks.items()}
     return Schema(
         tables=("clocks", *TABLES),
-        kinds=KINDS | {("waivers",): kind_of_waivers(vocabulary.checks)} | dict.fromkeys(keys, SECONDS),
+        kinds=KINDS | dict.fromkeys(keys, SECONDS),
         arrays={("alertmanagers",): read_alertmanagers, ("waivers",): partial(read_waivers, ids=vocabulary.checks)},
         ascending=(*ASCENDING, *((key, ("thresholds", "collector_stale_seconds")) for key in keys)),
         defaults=keys

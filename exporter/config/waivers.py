@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from exporter.config.statements import KeyPath
-from exporter.config.values import Kind, NotAllowed, shown, unknown_key
+from exporter.config.values import shown, unknown_key
 from exporter.report.waiver import Waiver
 
 _KEYS = ("container", "host", "check", "reason", "until")
@@ -44,18 +44,6 @@ def read_waivers(value: object, ids: CheckIds) -> tuple[tuple[Waiver, ...], list
         if not wrong:
             waivers.append(_waiver(item))
     return tuple(waivers), refused
-
-
-def kind_of_waivers(ids: CheckIds) -> Kind:
-    """The kind of the key `waivers`."""
-
-    def parse(value: object) -> tuple[Waiver, ...]:
-        waivers, refused = read_waivers(value, ids)
-        if refused:
-            raise NotAllowed(refused[0][1])
-        return waivers
-
-    return Kind("tables, each [[waivers]]", parse)
 
 
 def _wrong(item: dict[str, Any], known: CheckIds) -> list[tuple[KeyPath, str]]:

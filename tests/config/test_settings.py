@@ -210,6 +210,8 @@ def test_the_defaults_pass_every_rule() -> None:
     config, known = Config(), schema(WORDS)
     for lower, upper in known.ascending:
         assert known.defaults[lower] < known.defaults[upper]
+    for path, read_tables in known.arrays.items():
+        assert read_tables(getattr(config, path[0])) == (getattr(config, path[0]), [])
     for path in KINDS:
         value: Any = config
         for name in path:
