@@ -23,7 +23,6 @@ class MemoryJudgement:
     limit_level: Level | None = None
     high_bytes: int | None = None  # the smallest memory.high on the way up
     ratio: float | None = None  # working set over limit at the level nearest to its limit
-    ratio_level: Level | None = None
     recommended_limit_bytes: int | None = None  # peak over the target ratio
 
 

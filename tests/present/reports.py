@@ -112,7 +112,6 @@ def container(name: str = "objects02", **changes: object) -> ContainerReport:
             limit_level=Level.SERVICE,
             high_bytes=512_000_000,
             ratio=0.793,
-            ratio_level=Level.SERVICE,
             recommended_limit_bytes=538_750_000,
         ),
         oom_kills=0,
@@ -207,7 +206,6 @@ _SMALL_LIMIT = MemoryJudgement(
     limit_bytes=128 * MIB,
     limit_level=Level.SLICE,
     ratio=0.984375,
-    ratio_level=Level.SLICE,
 )
 
 

@@ -87,7 +87,6 @@ def test_the_named_datasets_are_read_by_name_in_one_batch_a_pool(kstat: Path) ->
 
     assert [dataset.name for dataset in mounted.read()] == ["other/c", "tank/a", "tank/b"]
     assert sorted(kernel.batches) == [("other", ["other/c"]), ("tank", ["tank/a", "tank/b"])]
-    assert mounted.way == "pyzfs"
     assert mounted.problems == ()
 
 
@@ -209,7 +208,6 @@ def test_where_pyzfs_is_missing_the_command_lists_the_names(kstat: Path, tmp_pat
     mounted = MountedDatasetSource(lambda: names, kstat, commands=commands(tmp_path, lines), load_library=no_library)
 
     assert {dataset.name for dataset in mounted.read()} == names
-    assert mounted.way == "zfs list (pyzfs is not installed)"
     assert (tmp_path / "asked").read_text() == (
         "list -Hp -o name,type,used,available,referenced,quota,refquota,mountpoint -t filesystem,volume "
         "tank/bh test tank/containers/objects02 tank/shared tank/zvol-bhtest\n"
@@ -219,10 +217,11 @@ def test_where_pyzfs_is_missing_the_command_lists_the_names(kstat: Path, tmp_pat
 def test_a_pyzfs_that_is_installed_later_is_used_after_ten_minutes(kstat: Path, tmp_path: Path) -> None:
     now_seconds = 0.0
     tries: list[float] = []
+    kernel = Kernel("tank/shared")
 
     def load() -> Any:
         tries.append(now_seconds)
-        return Kernel("tank/shared") if len(tries) > 1 else no_library()
+        return kernel if len(tries) > 1 else no_library()
 
     mounted = MountedDatasetSource(
         lambda: frozenset({"tank/shared"}),
@@ -231,12 +230,12 @@ def test_a_pyzfs_that_is_installed_later_is_used_after_ten_minutes(kstat: Path, 
         load_library=load,
         clock=lambda: now_seconds,
     )
-    ways = []
+    batches_read = []
     for at_seconds in (0.0, 300.0, 600.0, 700.0):
         now_seconds = at_seconds
         assert [dataset.name for dataset in mounted.read()] == ["tank/shared"]
-        ways.append(mounted.way.partition(" ")[0])
-    assert ways == ["zfs", "zfs", "pyzfs", "pyzfs"]
+        batches_read.append(len(kernel.batches))
+    assert batches_read == [0, 0, 1, 2]
     assert tries == [0.0, 600.0]
 
 
@@ -249,7 +248,7 @@ def test_a_dataset_that_comes_after_it_was_asked_for_is_read_from_then_on(kstat:
 
 
 def test_where_the_kernel_refuses_the_program_the_command_lists_the_names(kstat: Path, tmp_path: Path) -> None:
-    kernel = Kernel()
+    kernel = Kernel("tank/shared")
     kernel.refuses = {"tank"}
     mounted = MountedDatasetSource(
         lambda: frozenset({"tank/shared"}),
@@ -258,11 +257,11 @@ def test_where_the_kernel_refuses_the_program_the_command_lists_the_names(kstat:
         load_library=lambda: kernel,
     )
 
-    assert [dataset.name for dataset in mounted.read()] == ["tank/shared"]
-    assert "must be run as root" in mounted.way
+    (by_command,) = mounted.read()
     kernel.refuses = set()
-    mounted.read()
-    assert mounted.way == "pyzfs"
+    (by_program,) = mounted.read()
+    assert by_command.name == by_program.name == "tank/shared"
+    assert (by_command.used_bytes, by_program.used_bytes) == (24_576, kernel.used_bytes)
 
 
 def test_a_vanished_dataset_makes_the_command_fail_and_is_no_problem(kstat: Path, tmp_path: Path) -> None:

@@ -32,11 +32,7 @@ def judge_memory(cgroups: ContainerCgroups | None, thresholds: Thresholds) -> Me
         key=lambda level: level.memory_max_bytes or 0,
         default=None,
     )
-    nearest = max(
-        ((ratio, level) for level in cgroups.levels if (ratio := _ratio(level)) is not None),
-        key=lambda pair: pair[0],
-        default=None,
-    )
+    ratios = [ratio for level in cgroups.levels if (ratio := _ratio(level)) is not None]
     highs = [level.memory_high_bytes for level in cgroups.levels if level.memory_high_bytes is not None]
     peak = cgroups.use.memory_peak_bytes
     return MemoryJudgement(
@@ -45,8 +41,7 @@ def judge_memory(cgroups: ContainerCgroups | None, thresholds: Thresholds) -> Me
         limit_bytes=binding.memory_max_bytes if binding else None,
         limit_level=binding.level if binding else None,
         high_bytes=min(highs, default=None),
-        ratio=nearest[0] if nearest else None,
-        ratio_level=nearest[1].level if nearest else None,
+        ratio=max(ratios, default=None),
         recommended_limit_bytes=None if peak is None else math.ceil(peak / thresholds.memory_target_ratio),
     )
 

@@ -23,7 +23,6 @@ from exporter.facts.evidence import Denial
 from exporter.facts.reading import NotHere, SourceError, Unreadable
 from exporter.sources.log.denial import parse_denial
 
-PLACE = "var/log/audit"
 _NAME = "audit.log"
 _OLD = re.compile(r"audit\.log\.([0-9]{1,4})")
 _CURSOR = re.compile(r"([0-9]{1,20}):([0-9]{1,20})")

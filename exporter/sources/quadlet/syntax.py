@@ -85,15 +85,6 @@ def parse_unit_text(content: bytes, path: str) -> UnitText:
     return UnitText(sections, tuple(problems), refused)
 
 
-def write_unit_text(text: UnitText) -> bytes:
-    """A file that parses to the same sections."""
-    lines = []
-    for section in text.sections:
-        lines.append(f"[{section.name}]")
-        lines += [f"{one.key}={one.value}" for one in section.assignments]
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
 def _logical_lines(content: bytes) -> Iterator[tuple[int, bytes, bool]]:
     """Lines with their numbers, and whether they ended.
 

@@ -57,7 +57,6 @@ class MountedDatasetSource:
         self._loaded: ChannelProgram | None = None
         self._load_failed_at: float | None = None
         self.problems: tuple[str, ...] = ()
-        self.way = "pyzfs"
 
     def read(self) -> tuple[Dataset, ...]:
         """Those of the named datasets that exist, by name.
@@ -97,20 +96,15 @@ class MountedDatasetSource:
         if self._loaded is None and (failed_at is None or self._clock() - failed_at >= _LOAD_AGAIN_SECONDS):
             try:
                 self._loaded = ChannelProgram(self._load_library())
-            except Unreadable as error:
-                self.way = f"zfs list ({error})"
+            except Unreadable:
                 self._load_failed_at = self._clock()
         return self._loaded
 
     def _read_batch(self, pool: str, names: Sequence[str]) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
         if self._program is not None:
             try:
-                datasets = self._program.read(pool, names, self._deadline_seconds)
-            except Unreadable as error:
+                return self._program.read(pool, names, self._deadline_seconds), ()
+            except Unreadable:
                 if self._program.hangs(pool):  # a command would hang as well
                     raise
-                self.way = f"zfs list ({error})"
-            else:
-                self.way = "pyzfs"
-                return datasets, ()
         return list_figures(self._commands, pool, names, QUICK_FIELDS, self._deadline_seconds)

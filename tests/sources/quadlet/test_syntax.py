@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.facts.quadlet_file import Origin
-from exporter.sources.quadlet.syntax import Assignment, Section, UnitText, parse_unit_text, write_unit_text
+from exporter.sources.quadlet.syntax import Assignment, Section, UnitText, parse_unit_text
 
 FILE = "web.container"
 
@@ -91,9 +91,18 @@ def unit_texts(draw: st.DrawFn) -> UnitText:
     return UnitText(tuple(sections))
 
 
+def written(text: UnitText) -> bytes:
+    """A file that parses to the same sections."""
+    lines = []
+    for section in text.sections:
+        lines.append(f"[{section.name}]")
+        lines += [f"{one.key}={one.value}" for one in section.assignments]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
 @given(unit_texts())
 def test_what_is_written_is_read_again(text: UnitText) -> None:
-    assert parse_unit_text(write_unit_text(text), FILE) == text
+    assert parse_unit_text(written(text), FILE) == text
 
 
 @given(st.lists(st.sampled_from([b"[Container]", b"\n", b"A=b", b"\\", b"#", b";", b"\0", b"\xe9", b"=", b" "])))
