@@ -41,7 +41,6 @@ class MemoryEvents:
     max: int = 0
     oom: int = 0
     oom_kill: int = 0
-    oom_group_kill: int = 0
 
 
 @dataclass(frozen=True, slots=True)

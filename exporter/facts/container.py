@@ -69,11 +69,9 @@ class DeclaredSecurity:
     auto_remove: bool | None = None  # HostConfig.AutoRemove
     privileged: bool | None = None  # HostConfig.Privileged
     bounding_capabilities: tuple[str, ...] | None = None  # config.json process.capabilities.bounding
-    added_capabilities: tuple[str, ...] = ()  # HostConfig.CapAdd
     no_new_privileges: bool | None = None  # config.json process.noNewPrivileges, else SecurityOpt
     seccomp: str | None = None  # "default", "unconfined", or the profile's path
     selinux_process_label: str | None = None  # ProcessLabel; "" when disabled
-    selinux_mount_label: str | None = None  # MountLabel
     apparmor_profile: str | None = None  # AppArmorProfile; "" when none
     userns_mode: str | None = None  # HostConfig.UsernsMode: private, host, "", ns:..., container:...
     userns_auto: bool | None = None  # annotation io.podman.annotations.userns starts with auto

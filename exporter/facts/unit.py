@@ -17,10 +17,8 @@ class Unit:
     active_state: str  # ActiveState: active, reloading, inactive, failed, activating, deactivating
     sub_state: str  # SubState: running, auto-restart, dead
     slice: str = ""  # Slice
-    control_group: str = ""  # ControlGroup
     restarts: int | None = None  # NRestarts; back to 0 on a manual start
     result: str = ""  # Result: success, exit-code, signal, oom-kill, start-limit-hit, ...
-    main_exit_code: int | None = None  # ExecMainStatus, 128 + signal; only once the main process has ended
     restart_policy: str = ""  # Restart
     restart_delay_seconds: float | None = None  # RestartUSec
     memory_accounting: bool | None = None  # MemoryAccounting
@@ -30,8 +28,6 @@ class Unit:
     memory_swap_max_bytes: int | None = None  # MemorySwapMax
     cpu_quota_cores: float | None = None  # CPUQuotaPerSecUSec
     tasks_max: int | None = None  # TasksMax
-    oom_policy: str = ""  # OOMPolicy
-    invocation_id: str = ""  # InvocationID, hex
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,6 @@ _INTERFACES = """<node>
 </interface>
 <interface name="org.freedesktop.DBus.Properties">
   <method name="GetAll"><arg type="s" direction="in"/><arg type="a{sv}" direction="out"/></method>
-  <method name="Get">
-    <arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="v" direction="out"/>
-  </method>
 </interface>
 </node>"""
 
@@ -59,9 +56,6 @@ class BusOfSystemd:
         self.address = f"unix:path={self.socket}"
         self.rows = rows()
         self.properties = {row[6]: properties(row[0]) for row in self.rows if row[2] == "loaded"}
-        self.invocations = {
-            row[6]: recorded(f"Get/{row[0]}.InvocationID.json")["data"] for row in self.rows if row[2] == "loaded"
-        }
         self.calls: list[tuple[str, str]] = []  # path, member
         self.hangs = False
         self.refuses: dict[str, str] = {}  # path: name of the error
@@ -153,10 +147,8 @@ class BusOfSystemd:
                 (names,) = arguments.unpack()
                 found = [tuple(row) for name in names for row in self.rows if row[0] == name]
                 reply = GLib.Variant("(a(ssssssouso))", (found,))
-            case "GetAll":
-                reply = GLib.Variant("(a{sv})", (self.properties[path],))
             case _:
-                reply = GLib.Variant("(v)", (GLib.Variant("ay", self.invocations[path]),))
+                reply = GLib.Variant("(a{sv})", (self.properties[path],))
         invocation.return_value(reply)
 
 

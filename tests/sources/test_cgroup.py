@@ -121,7 +121,7 @@ def test_every_field_is_filled_from_the_files(root: Path) -> None:
         memory_swap_max_bytes=0,
         cpu_max_cores=2.0,
         pids_max=128,
-        memory_events=MemoryEvents(1, 2, 3, 4, 0),
+        memory_events=MemoryEvents(1, 2, 3, 4),
         controllers=("cpu", "io", "memory", "pids"),
     )
 

@@ -89,7 +89,6 @@ def parse_memory_events(raw: bytes) -> MemoryEvents:
         max=_value_of(raw, b"max") or 0,
         oom=_value_of(raw, b"oom") or 0,
         oom_kill=_value_of(raw, b"oom_kill") or 0,
-        oom_group_kill=_value_of(raw, b"oom_group_kill") or 0,  # kernel 5.17
     )
 
 

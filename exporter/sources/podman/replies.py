@@ -128,7 +128,6 @@ class HostConfig(Struct, rename="pascal"):
     network_mode: str = ""
     restart_policy: RestartPolicy | None = None
     auto_remove: bool | None = None
-    cap_add: list[str] | None = None
     ipc_mode: str = ""
     pid_mode: str = ""
     privileged: bool | None = None
@@ -153,7 +152,6 @@ class Inspect(Struct, rename="pascal"):
 
     state: InspectState | None = None
     process_label: str | None = None
-    mount_label: str | None = None
     app_armor_profile: str | None = None
     bounding_caps: list[str] | UnsetType | None = UNSET
     oci_config_path: str = field(name="OCIConfigPath", default="")

@@ -83,7 +83,6 @@ def _security(flags: Flags, host: Flags) -> DeclaredSecurity:
         auto_remove=flags.on("--rm"),
         privileged=privileged,
         bounding_capabilities=EVERY_CAPABILITY if privileged else _capabilities(flags),
-        added_capabilities=tuple(_capability(word) for word in _listed(flags, "--cap-add")),
         no_new_privileges=_no_new_privileges(options),
         seccomp=_seccomp(options, privileged=privileged),
         selinux_process_label=_label(flags, options, privileged=privileged),

@@ -56,7 +56,6 @@ def declared_unit(unit: QuadletUnit, name: str, user: str) -> Unit:
         memory_swap_max_bytes=parse_amount(text("MemorySwapMax"), _NOMINAL_MEMORY_BYTES),
         cpu_quota_cores=_share(text("CPUQuota")),
         tasks_max=parse_amount(text("TasksMax"), _NOMINAL_TASKS) if text("TasksMax") else _DEFAULT_TASKS,
-        oom_policy=text("OOMPolicy"),
     )
 
 

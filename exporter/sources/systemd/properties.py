@@ -15,8 +15,7 @@ INTERFACES = {
 
 PROPERTIES = frozenset(
     {
-        *("Slice", "ControlGroup", "NRestarts", "Result", "ExecMainCode", "ExecMainStatus"),
-        *("Restart", "RestartUSec", "OOMPolicy", "MemoryAccounting", "CPUAccounting"),
+        *("Slice", "NRestarts", "Result", "Restart", "RestartUSec", "MemoryAccounting", "CPUAccounting"),
         *("MemoryMax", "MemoryHigh", "MemorySwapMax", "CPUQuotaPerSecUSec", "TasksMax"),
     }
 )
@@ -25,7 +24,6 @@ PROPERTIES = frozenset(
 _UNSET = 2**64 - 1  # UINT64_MAX: infinity, or not known
 _MICROSECONDS = 1_000_000
 _MAX_TEXT = 4096  # PATH_MAX: no path of a cgroup is longer
-_EXITED, _KILLED, _DUMPED = 1, 2, 3  # CLD_* of sigaction(2)
 
 
 def parse_unit(row: Sequence[object], properties: Mapping[str, object]) -> Unit:
@@ -36,10 +34,8 @@ def parse_unit(row: Sequence[object], properties: Mapping[str, object]) -> Unit:
         active_state=_text(row[3]),
         sub_state=_text(row[4]),
         slice=_text(properties.get("Slice")),
-        control_group=_text(properties.get("ControlGroup")),
         restarts=_count(properties.get("NRestarts")),
         result=_text(properties.get("Result")),
-        main_exit_code=_exit_code(properties.get("ExecMainCode"), properties.get("ExecMainStatus")),
         restart_policy=_text(properties.get("Restart")),
         restart_delay_seconds=_millionths(properties.get("RestartUSec")),
         memory_accounting=_switch(properties.get("MemoryAccounting")),
@@ -49,8 +45,6 @@ def parse_unit(row: Sequence[object], properties: Mapping[str, object]) -> Unit:
         memory_swap_max_bytes=_count(properties.get("MemorySwapMax")),
         cpu_quota_cores=_millionths(properties.get("CPUQuotaPerSecUSec")),
         tasks_max=_count(properties.get("TasksMax")),
-        oom_policy=_text(properties.get("OOMPolicy")),
-        invocation_id=_hex(properties.get("InvocationID")),
     )
 
 
@@ -69,18 +63,3 @@ def _count(value: object) -> int | None:
 def _millionths(value: object) -> float | None:
     count = _count(value)
     return None if count is None else count / _MICROSECONDS
-
-
-def _exit_code(code: object, status: object) -> int | None:
-    ended = _count(status)
-    if ended is None or code not in (_EXITED, _KILLED, _DUMPED):
-        return None
-    return ended if code == _EXITED else 128 + ended  # 128 + signal, as a shell and podman write it
-
-
-def _hex(value: object) -> str:
-    match value:
-        case list() | tuple() if all(isinstance(byte, int) and byte in range(256) for byte in value):
-            return bytes(value).hex()
-        case _:
-            return ""

@@ -66,8 +66,6 @@ class SystemdSource:
         self._following = False
         self._generation = 0  # another one: what was kept before is not to be trusted
         self._changes: dict[str, int] = {}  # by object path: signals in all
-        self.calls = 0
-        """Calls made over the bus."""
         self.events = 0
         """Signals about wanted services, and reloads."""
         self.events_lost = 0
@@ -83,7 +81,7 @@ class SystemdSource:
             self._reader.open()
         names = sorted(name for name in self._wanted() if _UNIT_NAME.fullmatch(name))
         try:
-            reply = self._call(MANAGER_PATH, MANAGER, "ListUnitsByNames", ("(as)", (names,)), "(a(ssssssouso))")
+            reply = self._reader.call(MANAGER_PATH, MANAGER, "ListUnitsByNames", ("(as)", (names,)), "(a(ssssssouso))")
         except Nobody as error:
             if self._runtime.is_dir():
                 raise
@@ -143,16 +141,10 @@ class SystemdSource:
         if load_state == "not-found" or interface is None:
             return {}
         try:
-            every = self._call(path, PROPERTIES, "GetAll", ("(s)", (interface,)), "(a{sv})").get_child_value(0)
-            invocation = self._call(path, PROPERTIES, "Get", ("(ss)", (_UNIT, "InvocationID")), "(v)").unpack()[0]
+            every = self._reader.call(path, PROPERTIES, "GetAll", ("(s)", (interface,)), "(a{sv})").get_child_value(0)
         except Gone:
             return None
-        taken = {key: value.unpack() for key in TAKEN if (value := every.lookup_value(key, None)) is not None}
-        return taken | {"InvocationID": invocation}
-
-    def _call(self, path: str, interface: str, member: str, arguments: tuple[str, Any], reply: str) -> Any:
-        self.calls += 1
-        return self._reader.call(path, interface, member, arguments, reply)
+        return {key: value.unpack() for key in TAKEN if (value := every.lookup_value(key, None)) is not None}
 
     def _listen(self, on_change: Callable[[], None], stop: threading.Event) -> None:
         """Subscribe, and hand on signals until `stop` is set, the bus ends the connection or systemd leaves the bus."""
