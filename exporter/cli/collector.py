@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import argparse
 import pwd
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.cli.command import FAILED, OK, add_command, add_config, add_podman_socket, complain, settings
+from exporter.cli.command import (
+    FAILED,
+    OK,
+    SERVICE_EXIT_CODES,
+    add_collector_socket,
+    add_command,
+    add_config,
+    add_podman_socket,
+    add_state_dir,
+    complain,
+    settings,
+)
 from exporter.runtime import logs, process
 
 if TYPE_CHECKING:
     from exporter.cli.command import Commands
 
-SOCKET = Path("/run/bulkhead/collector.sock")
 FRONT = "bulkhead"
 
 _ABOUT = """\
@@ -25,24 +34,20 @@ and waivers, and logs which other changed settings need a restart.
 Run both by their units, bulkhead-collector.service and bulkhead.service.
 """
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
   sudo bulkhead collector --socket /run/bulkhead/collector.sock --front-user bulkhead
 
-exit codes:
-  0  ended as asked (by SIGTERM, SIGINT or Ctrl-C)
-  1  could not do it; one sentence on stderr says why and what to do
-  2  wrong usage or configuration; nothing was started
-"""
+{SERVICE_EXIT_CODES}"""
 
 
 def add_to(commands: Commands) -> None:
     """Declare the command."""
     parser = add_command(commands, "collector", run, summary="read this host for a front", about=_ABOUT, epilog=_EPILOG)
     add_config(parser)
-    parser.add_argument("--state-dir", metavar="DIR", help="where durable counts are kept; default /var/lib/bulkhead")
+    add_state_dir(parser)
     add_podman_socket(parser)
-    parser.add_argument("--socket", type=Path, default=SOCKET, metavar="PATH", help=f"where the front asks: {SOCKET}")
+    add_collector_socket(parser, "where the front asks")
     parser.add_argument("--front-user", default=FRONT, metavar="NAME", help=f"the front's account: {FRONT}")
     parser.add_argument("--example", action="store_true", help="hand out the embedded example host, not this one")
 

@@ -30,6 +30,14 @@ exit codes:
 Unexpected errors are one line too; BULKHEAD_DEBUG=1 shows where they came from.
 """
 
+SERVICE_EXIT_CODES = """\
+exit codes:
+  0  ended as asked (by SIGTERM, SIGINT or Ctrl-C)
+  1  could not do it; one sentence on stderr says why and what to do
+  2  wrong usage or configuration; nothing was started
+"""
+_COLLECTOR_SOCKET = Path("/run/bulkhead/collector.sock")
+
 
 class Parser(argparse.ArgumentParser):
     """Says a wrong usage in one sentence, with the word that was perhaps meant."""
@@ -82,6 +90,18 @@ def add_podman_socket(parser: Parser) -> None:
     )
 
 
+def add_state_dir(parser: Parser) -> None:
+    """Where counts are kept."""
+    parser.add_argument("--state-dir", metavar="DIR", help="where durable counts are kept; default /var/lib/bulkhead")
+
+
+def add_collector_socket(parser: Parser, meaning: str) -> None:
+    """Where collector and front meet."""
+    parser.add_argument(
+        "--socket", type=Path, default=_COLLECTOR_SOCKET, metavar="PATH", help=f"{meaning}: {_COLLECTOR_SOCKET}"
+    )
+
+
 def add_web(parser: Parser) -> None:
     """Where and how pages are served."""
     parser.add_argument(
@@ -104,7 +124,7 @@ def add_settings(parser: Parser) -> None:
     """Every setting that has a flag."""
     add_config(parser)
     add_web(parser)
-    parser.add_argument("--state-dir", metavar="DIR", help="where durable counts are kept; default /var/lib/bulkhead")
+    add_state_dir(parser)
     add_podman_socket(parser)
 
 

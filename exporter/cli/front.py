@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.cli.command import FAILED, OK, add_command, add_config, add_web, complain
+from exporter.cli.command import (
+    FAILED,
+    OK,
+    SERVICE_EXIT_CODES,
+    add_collector_socket,
+    add_command,
+    add_config,
+    add_web,
+    complain,
+)
 from exporter.config import Config, load
 from exporter.runtime import logs, process
 
@@ -20,16 +28,11 @@ Alertmanager of the configuration. It sees nothing of the host: run it as an acc
 own, by bulkhead.service. While the collector does not answer, pages are 503.
 """
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
   bulkhead front --listen 127.0.0.1:9946
 
-exit codes:
-  0  ended as asked (by SIGTERM, SIGINT or Ctrl-C)
-  1  could not do it; one sentence on stderr says why and what to do
-  2  wrong usage or configuration; nothing was started
-"""
-_SOCKET = Path("/run/bulkhead/collector.sock")
+{SERVICE_EXIT_CODES}"""
 
 
 def add_to(commands: Commands) -> None:
@@ -39,7 +42,7 @@ def add_to(commands: Commands) -> None:
     )
     add_config(parser)
     add_web(parser)
-    parser.add_argument("--socket", type=Path, default=_SOCKET, metavar="PATH", help=f"the collector's: {_SOCKET}")
+    add_collector_socket(parser, "the collector's")
     parser.add_argument(
         "--collector-user", default="root", metavar="NAME", help="the collector's account; nobody else is believed"
     )

@@ -18,6 +18,10 @@ MASKED_PATHS = (
 """What podman 5 masks by itself; most kernels have some of them only."""
 
 
+ALL_IDS = 2**32 - 1
+"""How many ids the map of a process has that is in no user namespace of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdRange:
     """One line of a user-id or group-id map."""

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from exporter.assess.inventory import KnownContainer
-from exporter.facts.container import IdRange
+from exporter.facts.container import ALL_IDS, IdRange
 from exporter.facts.host import SUBID_OWNER_OF_CONTAINERS, Host, SubIds
 from exporter.report.host import IdUse
 
 PODMAN_MINIMUM_IDS = 1024
-_ALL_IDS = (1 << 32) - 1  # the map of a process in no user namespace of its own
 _SHARED = "container:"
 _NAMESPACE = "user:"
 _OVERLAPS_MAX = 1000  # a host where every container has the same map has the square of them
@@ -125,7 +124,7 @@ def _container(kind: str, one: KnownContainer) -> _Holder | None:
     stored = (security.uid_map if kind == "uid" else security.gid_map) if security else ()
     live = (process.uid_map if kind == "uid" else process.gid_map) if process else ()
     intervals = merged(map(_interval, (*stored, *live)))
-    if not intervals or any(each.count >= _ALL_IDS for each in live or stored):
+    if not intervals or any(each.count >= ALL_IDS for each in live or stored):
         return None
     shared = {one.id}
     if one.container and one.container.pod:

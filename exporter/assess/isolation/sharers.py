@@ -11,13 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.facts.container import Container, IdRange
+from exporter.facts.container import ALL_IDS, Container, IdRange
 from exporter.facts.host import SUBID_OWNER_OF_CONTAINERS, Host, SubIds
 from exporter.facts.process import Process
 from exporter.facts.selinux import UNCHOSEN, parse_context
 
 _EXAMPLES = 4
-_EVERY_ID = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def claim_declared(name: str, container: Container) -> Claim:
 
 def own_ids(id_map: Iterable[IdRange]) -> tuple[IdRange, ...]:
     """The lines of a map that are not the host's own, where every id is itself."""
-    return tuple(line for line in id_map if not (line.inside == line.outside == 0 and line.count >= _EVERY_ID))
+    return tuple(line for line in id_map if not (line.inside == line.outside == 0 and line.count >= ALL_IDS))
 
 
 def _chosen(label: str | None) -> frozenset[int]:

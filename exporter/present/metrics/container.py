@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from exporter.facts.cgroup import PayloadUse
-from exporter.present.metrics.family import Family, Kind, Sample, labelled_containers, of_containers, state_set
+from exporter.present.metrics.family import (
+    Family,
+    Kind,
+    Sample,
+    labelled_containers,
+    of_containers,
+    of_payloads,
+    state_set,
+)
 from exporter.report.container import ContainerReport
 from exporter.report.host import Report
 
@@ -50,10 +57,6 @@ def _cpu_seconds(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float 
     if one.cgroups is not None:
         yield ("user",), one.cgroups.use.cpu_user_seconds
         yield ("system",), one.cgroups.use.cpu_system_seconds
-
-
-def _used(value: Callable[[PayloadUse], float | None]) -> Callable[[Report], Iterator[Sample]]:
-    return of_containers(lambda one: value(one.cgroups.use) if one.cgroups else None)
 
 
 def _starting(one: ContainerReport) -> float | None:
@@ -124,7 +127,7 @@ FAMILIES: tuple[Family, ...] = (
         Kind.COUNTER,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.cpu_throttled_seconds),
+        of_payloads(lambda use: use.cpu_throttled_seconds),
     ),
     Family(
         "bulkhead_container_cpu_periods_total",
@@ -132,7 +135,7 @@ FAMILIES: tuple[Family, ...] = (
         Kind.COUNTER,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.cpu_periods),
+        of_payloads(lambda use: use.cpu_periods),
     ),
     Family(
         "bulkhead_container_cpu_throttled_periods_total",
@@ -140,7 +143,7 @@ FAMILIES: tuple[Family, ...] = (
         Kind.COUNTER,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.cpu_throttled_periods),
+        of_payloads(lambda use: use.cpu_throttled_periods),
     ),
     Family(
         "bulkhead_container_pids",
@@ -148,7 +151,7 @@ FAMILIES: tuple[Family, ...] = (
         Kind.GAUGE,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.pids),
+        of_payloads(lambda use: use.pids),
     ),
     Family(
         "bulkhead_container_io_read_bytes_total",
@@ -156,7 +159,7 @@ FAMILIES: tuple[Family, ...] = (
         Kind.COUNTER,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.io_read_bytes),
+        of_payloads(lambda use: use.io_read_bytes),
     ),
     Family(
         "bulkhead_container_io_written_bytes_total",
@@ -164,6 +167,6 @@ FAMILIES: tuple[Family, ...] = (
         Kind.COUNTER,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.io_written_bytes),
+        of_payloads(lambda use: use.io_written_bytes),
     ),
 )

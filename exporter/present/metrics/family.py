@@ -6,7 +6,7 @@
         Kind.GAUGE,
         ("container",),
         "1 a container",
-        of_containers(lambda one: one.cgroups.use.memory_peak_bytes if one.cgroups else None),
+        of_payloads(lambda use: use.memory_peak_bytes),
     )
 
 A value of None is no sample: absent is not zero.
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from exporter.facts.cgroup import PayloadUse
 from exporter.report.container import ContainerReport
 from exporter.report.host import Report
 
@@ -72,6 +73,11 @@ def of_containers(value: Callable[[ContainerReport], float | None]) -> Callable[
                 yield Sample((one.name,), figure)
 
     return samples
+
+
+def of_payloads(value: Callable[[PayloadUse], float | None]) -> Callable[[Report], Iterator[Sample]]:
+    """One sample a container whose cgroups were read: what its payload uses, labelled with the container's name."""
+    return of_containers(lambda one: value(one.cgroups.use) if one.cgroups else None)
 
 
 def labelled_containers(

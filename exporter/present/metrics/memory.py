@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from exporter.facts.cgroup import Level, PayloadUse, Pressure
-from exporter.present.metrics.family import Family, Kind, Sample, labelled_containers, of_containers, state_set
+from exporter.present.metrics.family import (
+    Family,
+    Kind,
+    Sample,
+    labelled_containers,
+    of_containers,
+    of_payloads,
+    state_set,
+)
 from exporter.report.container import ContainerReport
 from exporter.report.host import Report
 
@@ -14,16 +22,12 @@ _EACH = "1 a container"
 LEVELS = tuple(level.value for level in Level)
 
 
-def _used(value: Callable[[PayloadUse], float | None]) -> Callable[[Report], Iterator[Sample]]:
-    return of_containers(lambda one: value(one.cgroups.use) if one.cgroups else None)
-
-
 def _waiting(pressure: Callable[[PayloadUse], Pressure | None]) -> Callable[[Report], Iterator[Sample]]:
-    return _used(lambda use: found.some_seconds if (found := pressure(use)) else None)
+    return of_payloads(lambda use: found.some_seconds if (found := pressure(use)) else None)
 
 
 def _stalled(pressure: Callable[[PayloadUse], Pressure | None]) -> Callable[[Report], Iterator[Sample]]:
-    return _used(lambda use: found.full_seconds if (found := pressure(use)) else None)
+    return of_payloads(lambda use: found.full_seconds if (found := pressure(use)) else None)
 
 
 def _events(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
@@ -57,7 +61,7 @@ FAMILIES: tuple[Family, ...] = (
         Kind.GAUGE,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.memory_unreclaimable_bytes),
+        of_payloads(lambda use: use.memory_unreclaimable_bytes),
     ),
     Family(
         "bulkhead_container_memory_peak_bytes",
@@ -65,7 +69,7 @@ FAMILIES: tuple[Family, ...] = (
         Kind.GAUGE,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.memory_peak_bytes),
+        of_payloads(lambda use: use.memory_peak_bytes),
     ),
     Family(
         "bulkhead_container_memory_swap_bytes",
@@ -73,7 +77,7 @@ FAMILIES: tuple[Family, ...] = (
         Kind.GAUGE,
         _CONTAINER,
         _EACH,
-        _used(lambda use: use.memory_swap_bytes),
+        of_payloads(lambda use: use.memory_swap_bytes),
     ),
     Family(
         "bulkhead_container_memory_limit_bytes",

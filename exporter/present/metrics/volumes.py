@@ -15,9 +15,7 @@ def _volume(name: str, help_text: str, value: Callable[[VolumeReport], int | Non
         return (((volume.destination, volume.filesystem), value(volume)) for volume in one.volumes)
 
     labels = ("container", "destination", "fstype")
-    return Family(
-        name, help_text, Kind.GAUGE, labels, "1 a volume of a container, 64 at most", labelled_containers(values)
-    )
+    return Family(name, help_text, Kind.GAUGE, labels, _CARDINALITY, labelled_containers(values))
 
 
 def _labels(one: ContainerReport) -> Iterator[tuple[tuple[str, ...], float]]:
