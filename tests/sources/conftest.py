@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.facts.podman import PodmanSocket
 from exporter.sources.cgroup import CgroupSource
+from exporter.sources.podman import PodmanSource
+from tests.sources.podman_service import HOST, Opens, PodmanService, podman_at
 from tests.sources.sleepers import Sleepers
 
 
@@ -31,3 +34,25 @@ def sleepers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sleepe
     asleep = Sleepers(tmp_path, monkeypatch)
     yield asleep
     asleep.wake()
+
+
+@pytest.fixture
+def podman(tmp_path: Path) -> Iterator[PodmanService]:
+    with podman_at(tmp_path / "root.sock") as answering:
+        yield answering
+
+
+@pytest.fixture
+def source_of() -> Iterator[Opens]:
+    """`source_of(path)` reads root's podman there; `source_of(path, alice=path)` a user's beside."""
+    opened: list[PodmanSource] = []
+
+    def opens(path: Path, timeout_seconds: float = 5, root: Path = HOST, **users: Path) -> PodmanSource:
+        sockets = [*((user, where) for user, where in users.items()), ("", path)]
+        named = tuple(PodmanSocket(f"unix://{where}", user) for user, where in sockets)
+        opened.append(PodmanSource(named, timeout_seconds, root=root))
+        return opened[-1]
+
+    yield opens
+    for source in opened:
+        source.close()

@@ -14,11 +14,16 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from exporter.sources.podman import PodmanSource
+
 HOST = Path(__file__).parents[1] / "host"
 RECORDED = HOST / "podman"
 EVENTS = tuple((RECORDED / "events.jsonl").read_bytes().splitlines())
+LIST = "/containers/json"
+NETWORKS = "/networks/json"
 END = None  # put among the events: the stream ends
 
+Opens = Callable[..., PodmanSource]  # the fixture source_of
 Misbehaviour = Callable[["Handler"], None]
 
 
@@ -88,9 +93,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.questions.append(parse_qs(url.query))
         if path in self.server.wrong:
             self.server.wrong[path](self)
-        elif path == "/containers/json":
+        elif path == LIST:
             self.reply(json.dumps(self.server.containers).encode())
-        elif path == "/networks/json":
+        elif path == NETWORKS:
             self.reply(self.server.networks)
         elif path == "/events":
             self.stream()

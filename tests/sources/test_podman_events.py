@@ -67,12 +67,6 @@ def followed(
         assert not thread.is_alive()
 
 
-@pytest.fixture
-def podman(tmp_path: Path) -> Iterator[PodmanService]:
-    with podman_at(tmp_path / "root.sock") as answering:
-        yield answering
-
-
 def event(action: str, *, id_: str = "a" * 64, at: int = 10**18, health: str = "") -> bytes:
     return json.dumps(
         {"Type": "container", "Action": action, "Actor": {"ID": id_}, "timeNano": at, "HealthStatus": health}
