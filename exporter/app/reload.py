@@ -77,7 +77,8 @@ class Reload:
         except TlsError as error:
             log.error("the configuration is not applied", extra={"reason": str(error)})  # noqa: TRY400 - it is a sentence
             return
-        log.info("configuration applied", extra={"file": str(config.read_from or "none")})
+        files = {"config": str(config.read_from or "none"), "web_config": str(config.web.config_file or "none")}
+        log.info("configuration applied", extra=files)
         applied = tuple(key for part in self._parts for key in part.applies)
         if waiting := [key for key in changed(self._at_start, config) if not key.startswith(applied)]:
             log.warning("changed settings that need a restart", extra={"keys": ", ".join(waiting)})
