@@ -9,7 +9,7 @@ from exporter.facts.host import Firewall, InputChain
 from exporter.facts.process import Conmon, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading
 from exporter.facts.snapshot import Snapshot
-from exporter.facts.storage import Pool, Storage
+from exporter.facts.storage import DeviceErrors, Pool, PoolStatus, Storage
 from tests.assess.secure import (
     CGROUPS,
     CONTAINER,
@@ -26,6 +26,8 @@ from tests.assess.secure import (
 )
 
 T = TypeVar("T")
+
+POOL = Pool("tank", "online", 2000, 900, 1100, 0.02, PoolStatus(DeviceErrors(0, 0, 0), 0, "none"))
 
 NOW = 1_800_000_000.0
 
@@ -49,7 +51,7 @@ SNAPSHOT = Snapshot(
     process=answered(ProcessTable((PROCESSES,), (CONMON,), HOST_NAMESPACES, HOST_MOUNTS)),
     systemd=answered((UNIT, SLICE)),
     quadlet=answered((QUADLET,)),
-    zfs=answered(Storage((DATASET,), (Pool("tank", "online", 2000, 900, 1100, 0.02),))),
+    zfs=answered(Storage((DATASET,), (POOL,))),
     zfs_mounted=answered((replace(DATASET, used_bytes=810),)),
     host=answered(HOST),
     volume=answered((VOLUME,)),

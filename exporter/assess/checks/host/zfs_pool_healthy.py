@@ -6,6 +6,7 @@ from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
 from exporter.assess.checks.subject import HostSubject
 from exporter.facts.reading import Absent, Read
+from exporter.facts.storage import Pool
 from exporter.report.findings import Outcome, Severity
 
 
@@ -20,11 +21,19 @@ def examine(subject: HostSubject) -> Outcome:
     pools = subject.storage.value.pools
     if not pools:
         return not_applicable("no pool on this host")
-    bad = [f"{pool.name} is {pool.state}" for pool in pools if pool.state != "online"]
+    bad = [f"{pool.name} is {pool.state}" for pool in pools if pool.state not in ("online", "")]
     if bad:
         return failed("a pool is not healthy", ", ".join(bad[:5]))
     lost = [f"{pool.name} has {pool.status.data_errors}" for pool in pools if pool.status and pool.status.data_errors]
-    return failed("a pool has lost data", ", ".join(lost[:5])) if lost else passed("online")
+    if lost:
+        return failed("a pool has lost data", ", ".join(lost[:5]))
+    unread = [pool.name for pool in pools if not _is_known(pool)]
+    return unknown("a pool's status not readable", ", ".join(unread[:5])) if unread else passed("online")
+
+
+def _is_known(pool: Pool) -> bool:
+    # A dataset that could not be read says nothing of its pool: what could not be read of the pool itself is None here.
+    return bool(pool.state) and pool.status is not None and pool.status.data_errors is not None
 
 
 CHECK = Check(

@@ -8,7 +8,7 @@ from exporter.assess.checks.host import HOST_CHECKS
 from exporter.assess.checks.subject import HostSubject
 from exporter.facts.host import Firewall, InputChain, SubIds, Updates
 from exporter.facts.reading import Failed
-from exporter.facts.storage import Pool, Storage
+from exporter.facts.storage import DeviceErrors, Pool, PoolStatus, Storage
 from exporter.report.findings import Verdict
 from exporter.report.waiver import Waiver
 from tests.assess.secure import HOST
@@ -34,10 +34,11 @@ SOUND_HOST = replace(
     updates=Updates("apt", installs=True, last_run_at_seconds=NOW - 3600),
     clock_synchronised=True,
 )
+POOL = Pool("tank", "online", status=PoolStatus(DeviceErrors(0, 0, 0), 0, "none"))
 SOUND = HostSubject(
     now_seconds=NOW,
     host=SOUND_HOST,
-    storage=answered(Storage((), (Pool("tank", "online"),))),
+    storage=answered(Storage((), (POOL,))),
     firewall=answered(Firewall((INPUT,))),
     containers=3,
     waivers=(Waiver("web", "rootful", "alice's own", NOW + 86400),),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,12 @@ from exporter.facts.reading import Absent, Failed
 from exporter.facts.storage import DeviceErrors, Pool, PoolStatus, Storage
 from exporter.report.findings import Verdict
 from exporter.report.waiver import Waiver
-from tests.assess.checks.host.sound import INPUT, SOUND, turned, with_host
+from exporter.sources.zfs.status import parse_status
+from tests.assess.checks.host.sound import INPUT, POOL, SOUND, turned, with_host
 from tests.assess.snapshots import NOW, answered
 
 DAY_SECONDS = 86400
+RECORDED = Path(__file__).parents[3] / "host" / "zfs"
 
 
 @pytest.mark.parametrize("field", ["subuids", "subgids"])
@@ -110,13 +113,13 @@ def test_a_firewall_that_nobody_can_read_is_unknown_also_where_nft_is_missing() 
 
 @pytest.mark.parametrize("state", ["degraded", "faulted", "suspended", "unavail"])
 def test_one_pool_that_is_not_online_fails(state: str) -> None:
-    storage = answered(Storage((), (Pool("tank", "online"), Pool("scratch", state))))
+    storage = answered(Storage((), (POOL, Pool("scratch", state))))
     assert turned(replace(SOUND, storage=storage)) == {"zfs_pool_healthy": Verdict.FAIL}
 
 
 def test_a_pool_that_is_online_and_has_lost_data_fails() -> None:
     lost = PoolStatus(DeviceErrors(0, 0, 226), 79)
-    storage = answered(Storage((), (Pool("tank", "online"), Pool("scratch", "online", status=lost))))
+    storage = answered(Storage((), (POOL, Pool("scratch", "online", status=lost))))
     assert turned(replace(SOUND, storage=storage)) == {"zfs_pool_healthy": Verdict.FAIL}
 
 
@@ -126,10 +129,38 @@ def test_errors_that_a_mirror_repaired_do_not_fail() -> None:
     assert turned(replace(SOUND, storage=storage)) == {}
 
 
+@pytest.mark.parametrize(
+    "unread",
+    [
+        Pool("scratch", "online"),
+        Pool("scratch", "online", status=PoolStatus()),
+        Pool("scratch", "", status=PoolStatus(DeviceErrors(0, 0, 0), 0)),
+    ],
+    ids=["no answer", "its errors unavailable", "no state"],
+)
+def test_a_pool_of_which_nobody_knows_whether_it_has_lost_data_is_unknown(unread: Pool) -> None:
+    found = replace(SOUND, storage=answered(Storage((), (POOL, unread))))
+    assert turned(found) == {"zfs_pool_healthy": Verdict.UNKNOWN}
+    ill = (unread, replace(POOL, name="old", state="degraded"))
+    assert turned(replace(SOUND, storage=answered(Storage((), ill)))) == {"zfs_pool_healthy": Verdict.FAIL}
+
+
+def test_a_dataset_that_could_not_be_read_leaves_its_pool_healthy() -> None:
+    storage = replace(answered(Storage((), (POOL,))), problems=("Pool tank: 40 of 9000 datasets not reached",))
+    assert turned(replace(SOUND, storage=storage)) == {}
+
+
+@pytest.mark.parametrize("name", ["tank", "finished", "mirror-errors", "scrub-running", "resilver-finished"])
+def test_what_zpool_status_was_recorded_to_print_of_a_healthy_pool_passes(name: str) -> None:
+    printed = (RECORDED / f"zpool-status-{name}.txt").read_bytes()
+    storage = answered(Storage((), (replace(POOL, status=parse_status(printed)),)))
+    assert turned(replace(SOUND, storage=storage)) == {}
+
+
 def test_a_host_without_zfs_or_pools_has_no_pool_to_judge_and_a_silent_zfs_is_unknown() -> None:
     for storage in (Absent("no module"), answered(Storage((), ()))):
         assert turned(replace(SOUND, storage=storage)) == {"zfs_pool_healthy": Verdict.NOT_APPLICABLE}
-    silent = Failed("no answer", 10.0, answered(Storage((), (Pool("tank", "online"),))))
+    silent = Failed("no answer", 10.0, answered(Storage((), (POOL,))))
     assert turned(replace(SOUND, storage=silent)) == {"zfs_pool_healthy": Verdict.UNKNOWN}
 
 
