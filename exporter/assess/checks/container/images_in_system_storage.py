@@ -39,7 +39,9 @@ def examine(subject: ContainerSubject) -> Outcome:
         return wanted
     promised = promise(wanted)
     roots = [mount for mount in (subject.processes.mounts if subject.processes else ()) if mount.mount_point == "/"]
-    layers = [layer for layer in (roots[-1].layers if roots else ()) if layer.startswith("/")]
+    if not roots:
+        return unknown("mounts not readable")
+    layers = [layer for layer in roots[-1].layers if layer.startswith("/")]
     outside = [layer for layer in layers if not layer.startswith(_SYSTEM_STORAGE)]
     if outside:
         return failed("images elsewhere", outside[0][:200], drift=promised is True)

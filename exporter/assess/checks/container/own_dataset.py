@@ -7,13 +7,11 @@ a project quota (XFS, ext4) is bounded as a dataset is: it passes if no other co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, named, not_applicable, passed, unknown
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.storage.volumes import NEVER_RELABELLED, MountedVolume
-from exporter.facts.storage import Dataset
+from exporter.facts.process import MountPoint
 from exporter.report.findings import Outcome, Severity
 
 _WITH_PROJECTS = frozenset({"ext4", "xfs"})
@@ -26,36 +24,50 @@ def examine(subject: ContainerSubject) -> Outcome:
     written = [one for one in subject.volumes if one.writable and one.is_on_disk]
     if not written:
         return not_applicable("no volume is written to")
-    undecided = [one for one in written if _may_be_under_a_quota(one)]
-    wrong = [
-        f"{one.mount.mount_point} {why}"
-        for one in written
-        if one not in undecided and (why := _why_not_its_own(one, subject.datasets or {}))
-    ]
+    wrong, unread = [], []
+    for one in written:
+        why = _why_not_its_own(one, _points_on_host(subject, one.mount))
+        if why is None:
+            unread.append(one.mount.mount_point)
+        elif why:
+            wrong.append(f"{one.mount.mount_point} {why}")
     if wrong:
         return failed("a volume is on no dataset of its own", named(wrong))
-    if undecided:
-        return unknown("a volume was not read", named([one.mount.mount_point for one in undecided]))
+    if unread:
+        return unknown("a volume was not read", named(unread))
     return passed("volumes are on datasets of their own")
+
+
+def _points_on_host(subject: ContainerSubject, mount: MountPoint) -> frozenset[str] | None:
+    """Where the host has the whole of a dataset, as ZFS or the mounts of pid 1 say; None: neither was read."""
+    dataset = (subject.datasets or {}).get(mount.source)
+    if dataset is None and not subject.host_mounts:
+        return None
+    mounted = (one.mount_point for one in subject.host_mounts.get(mount.device, ()) if one.root == "/")
+    return frozenset((*mounted, dataset.mountpoint) if dataset else mounted)
+
+
+def _why_not_its_own(volume: MountedVolume, points_on_host: frozenset[str] | None) -> str | None:
+    """Why another may fill it up; "" where none may, None where that was not read."""
+    mount, writers = volume.mount, volume.writers
+    if mount.filesystem == "zfs":
+        if points_on_host and points_on_host & NEVER_RELABELLED:
+            return f"is on the host's own dataset {mount.source}"
+        if points_on_host is None and not writers:
+            return None
+    elif _may_be_under_a_quota(volume):
+        return None
+    elif volume.facts is not None and volume.facts.is_under_project_quota:
+        writers = tuple(one.name for one in volume.sharers if one.writable)
+    elif mount.root != "/" or mount.filesystem == "overlay":
+        return f"is a part of another file system ({mount.filesystem})"
+    return f"is also written to by {', '.join(writers[:3])}" if writers else ""
 
 
 def _may_be_under_a_quota(volume: MountedVolume) -> bool:
     mount, facts = volume.mount, volume.facts
     is_part = mount.filesystem in _WITH_PROJECTS and mount.root != "/"
     return is_part and (facts is None or facts.is_under_project_quota is None)
-
-
-def _why_not_its_own(volume: MountedVolume, datasets: Mapping[str, Dataset]) -> str:
-    mount, writers = volume.mount, volume.writers
-    if mount.filesystem == "zfs":
-        dataset = datasets.get(mount.source)
-        if dataset is not None and dataset.mountpoint in NEVER_RELABELLED:
-            return f"is on the host's own dataset {mount.source}"
-    elif volume.facts is not None and volume.facts.is_under_project_quota:
-        writers = tuple(one.name for one in volume.sharers if one.writable)
-    elif mount.root != "/" or mount.filesystem == "overlay":
-        return f"is a part of another file system ({mount.filesystem})"
-    return f"is also written to by {', '.join(writers[:3])}" if writers else ""
 
 
 CHECK = Check(

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from exporter.assess.checks.container.images_in_system_storage import CHECK
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.facts.process import ContainerProcesses
 from exporter.report.findings import Verdict
 from tests.assess.secure import (
+    CONTAINER,
     IN_THE_DARK,
     PROCESSES,
     ROOT,
@@ -43,6 +47,14 @@ def test_where_the_driver_shows_no_layers_podman_decides() -> None:
     nothing = with_layers().processes
     assert passes(CHECK, with_layers("l/RELATIVE"))
     assert fails(CHECK, replace(with_container(storage_path=f"{HOME}/x"), processes=nothing))
+
+
+@pytest.mark.parametrize("processes", [None, replace(PROCESSES, mounts=())], ids=["no processes", "no mounts"])
+@pytest.mark.parametrize("place", [CONTAINER.storage_path, f"{HOME}/x", ""])
+def test_what_podman_says_is_no_proof_while_the_mounts_are_not_readable(
+    processes: ContainerProcesses | None, place: str
+) -> None:
+    assert verdict(CHECK, replace(with_container(storage_path=place), processes=processes)) is Verdict.UNKNOWN
 
 
 def test_a_root_that_is_a_directory_is_no_image() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from exporter.assess.checks.container.own_dataset import CHECK
 from exporter.assess.storage.volumes import Sharer
+from exporter.facts.storage import Dataset
 from exporter.report.findings import Verdict
 from tests.assess.secure import (
     DATA,
@@ -60,8 +61,26 @@ def test_the_host_s_own_dataset_fails(mountpoint: str) -> None:
     assert fails(CHECK, replace(SECURE, datasets={DATASET.name: replace(DATASET, mountpoint=mountpoint)}))
 
 
-def test_what_the_kernel_says_is_enough_where_zfs_does_not_answer() -> None:
-    assert passes(CHECK, replace(SECURE, datasets=None))
+without_the_dataset = pytest.mark.parametrize("datasets", [None, {}], ids=["no answer", "not among them"])
+
+
+@without_the_dataset
+def test_what_the_kernel_says_is_enough_where_zfs_does_not_answer(datasets: dict[str, Dataset] | None) -> None:
+    silent = replace(SECURE, datasets=datasets)
+    assert passes(CHECK, silent)
+    assert fails(CHECK, replace(silent, host_mounts={DATA.device: (replace(DATA, mount_point="/var"),)}))
+    below = replace(DATA, mount_point="/srv", root="/objects02")
+    assert passes(CHECK, replace(silent, host_mounts={DATA.device: (below,)}))
+
+
+@without_the_dataset
+def test_a_dataset_that_neither_zfs_nor_the_kernel_places_is_unknown_unless_another_writes_to_it(
+    datasets: dict[str, Dataset] | None,
+) -> None:
+    unread = replace(SECURE, datasets=datasets, host_mounts={})
+    assert verdict(CHECK, unread) is Verdict.UNKNOWN
+    assert passes(CHECK, replace(unread, datasets=SECURE.datasets))
+    assert fails(CHECK, replace(unread, volumes=with_volume(writers=("good01",)).volumes))
 
 
 def test_what_is_not_written_to_or_not_on_a_disk_is_not_judged() -> None:
