@@ -81,25 +81,42 @@ def _host_words(report: Report) -> str:
     return " · " + " · ".join(map(_text, words))
 
 
-def _tiles(report: Report, rows: Iterable[RankedContainer]) -> str:
-    rows = tuple(rows)
-    running = sum(row.container.state == "running" for row in rows)
-    oom_kills = sum(row.container.oom_kills or 0 for row in rows)
-    restarts = sum(row.container.restarts or 0 for row in rows)
-    critical = sum(finding.severity is Severity.CRITICAL for row in rows for finding in row.failed)
-    near = sum(row.memory_severity is not None or row.quota_severity is not None for row in rows)
+def _tiles(report: Report, rows: tuple[RankedContainer, ...]) -> str:
+    running = _total(row.container.state == "running" if row.container.state else None for row in rows)
+    oom_kills = _total(row.container.oom_kills for row in rows)
+    restarts = _total(row.container.restarts for row in rows)
+    critical = _total(map(_critical_failures, rows))
+    near = _total(map(_is_near_a_limit, rows))
     silent = sum(one.present and not one.success for one in report.collectors)
     killed = Severity.CRITICAL if any(row.oom_severity for row in rows) else None
     loops = Severity.CRITICAL if any(row.restarts_severity for row in rows) else None
     tiles = (
-        ("containers running", f"{running} of {len(rows)}", None),
-        ("OOM kills", str(oom_kills), killed),
-        ("automatic restarts", str(restarts), loops),
-        ("near a limit or quota", str(near), Severity.WARNING if near else None),
-        ("critical checks failing", str(critical), Severity.CRITICAL if critical else None),
-        ("sources failing", str(silent), Severity.WARNING if silent else None),
+        ("containers running", _NOTHING if running is None else f"{running} of {len(rows)}", None),
+        ("OOM kills", _count(oom_kills), killed),
+        ("automatic restarts", _count(restarts), loops),
+        ("near a limit or quota", _count(near), Severity.WARNING if near else None),
+        ("critical checks failing", _count(critical), Severity.CRITICAL if critical else None),
+        ("sources failing", _count(silent), Severity.WARNING if silent else None),
     )
     return '<dl class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</dl>"
+
+
+def _total(figures: Iterable[int | None]) -> int | None:
+    """The sum of those that are known; None where none is: that is not zero."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if known else None
+
+
+def _critical_failures(row: RankedContainer) -> int | None:
+    if all(finding.outcome.verdict is Verdict.UNKNOWN for finding in row.container.findings):
+        return None
+    return sum(finding.severity is Severity.CRITICAL for finding in row.failed)
+
+
+def _is_near_a_limit(row: RankedContainer) -> bool | None:
+    if row.container.memory.ratio is None and row.quota_ratio is None:
+        return None
+    return row.memory_severity is not None or row.quota_severity is not None
 
 
 def _tile(label: str, value: str, severity: Severity | None) -> str:

@@ -113,6 +113,41 @@ def test_before_the_first_reading_the_page_says_so() -> None:
     assert "No container is known yet" in text
 
 
+def tiles_of(report: Report) -> dict[str, str]:
+    page = landing_page(report)
+    tiles = _Outline(page[page.index('<dl class="tiles">') : page.index("</dl>") + len("</dl>")])
+    assert tiles.tags.count("dt") == tiles.tags.count("dd")
+    return dict(zip(tiles.words[::2], tiles.words[1::2], strict=True))
+
+
+NOT_KNOWN = "\N{EN DASH}"
+UNREAD = container(
+    "dark", state="", oom_kills=None, restarts=None, memory=MemoryJudgement(), datasets=(), findings=FAILING[2:3]
+)
+
+
+@pytest.mark.parametrize("containers", [(), (UNREAD,), (UNREAD, replace(UNREAD, findings=()))])
+def test_what_is_known_of_no_container_is_no_zero_in_a_tile(containers: tuple[ContainerReport, ...]) -> None:
+    tiles = tiles_of(rich_report(containers=containers, collectors=()))
+    assert tiles.pop("sources failing") == "0"
+    assert set(tiles.values()) == {NOT_KNOWN}
+
+
+def test_a_tile_counts_the_containers_of_which_something_is_known() -> None:
+    killed_twice = container(oom_kills=2, restarts=1, findings=FAILING)
+    tiles = tiles_of(rich_report(containers=(UNREAD, killed_twice, container("calm"))))
+    assert tiles["containers running"] == "2 of 3"
+    assert tiles["OOM kills"] == "2"
+    assert tiles["automatic restarts"] == "1"
+    assert tiles["critical checks failing"] == "1"
+
+
+def test_nothing_that_went_wrong_is_a_zero_in_each_tile() -> None:
+    tiles = tiles_of(rich_report(containers=(container(),), datasets=(), collectors=()))
+    assert tiles.pop("containers running") == "1 of 1"
+    assert set(tiles.values()) == {"0"}
+
+
 def test_what_is_left_out_is_told() -> None:
     assert "12 more containers" in _Outline(landing_page(rich_report(dropped_containers=12))).text
 
