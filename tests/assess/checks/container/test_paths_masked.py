@@ -1,12 +1,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from exporter.assess.checks.container.paths_masked import CHECK
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.container import MASKED_PATHS
+from exporter.facts.process import MountPoint
 from exporter.report.findings import Verdict
-from tests.assess.secure import HOST, IN_THE_DARK, PROCESSES, SECURE, fails, passes, verdict, with_declared
+from exporter.sources.process.parse import parse_mountinfo
+from tests.assess.secure import (
+    HOST,
+    IN_THE_DARK,
+    MASKED,
+    PROC,
+    PROCESSES,
+    SECURE,
+    fails,
+    passes,
+    verdict,
+    with_declared,
+    with_mount,
+)
+
+RECORDED = Path(__file__).parents[3] / "host" / "proc"
 
 
 def without(path: str) -> ContainerSubject:
@@ -21,6 +40,52 @@ def test_paths_that_the_kernel_has_and_that_are_mounted_over_pass() -> None:
 def test_a_path_that_is_not_mounted_over_fails_with_drift() -> None:
     assert fails(CHECK, without("/proc/keys"), drift=True)
     assert CHECK.examine(without("/proc/keys")).detail == "/proc/keys"
+
+
+FIRMWARE = MountPoint("/sys/firmware", "/", ("ro", "relatime"), "tmpfs", "tmpfs", "0:64")
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        FIRMWARE,
+        replace(FIRMWARE, root="/crun/.empty-directory", options=("ro",), device="0:27"),
+        replace(MASKED[0], filesystem="tmpfs", source="tmpfs", options=("rw", "nosuid")),
+    ],
+    ids=["a tmpfs", "crun's empty directory", "the container's own null"],
+)
+def test_what_runtimes_mask_with_passes(mask: MountPoint) -> None:
+    assert passes(CHECK, with_mount(mask, without=mask.mount_point))
+
+
+@pytest.mark.parametrize("pid", [766, 922, 978, 4729])
+def test_what_podman_was_recorded_to_mask_passes(pid: int) -> None:
+    mounts = parse_mountinfo((RECORDED / str(pid) / "mountinfo").read_bytes())
+    host = replace(HOST, maskable_paths=("/proc/acpi", "/proc/kcore", "/proc/keys", "/sys/firmware", "/sys/fs/selinux"))
+    assert passes(CHECK, replace(SECURE, host=host, processes=replace(PROCESSES, mounts=mounts)))
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        replace(FIRMWARE, options=("rw", "relatime")),
+        replace(FIRMWARE, root="/firmware", filesystem="sysfs", source="sysfs"),
+        replace(FIRMWARE, root="/srv/firmware", filesystem="ext4", source="/dev/vda1", device="254:1"),
+        replace(FIRMWARE, root="/srv/firmware", device="0:25"),
+        replace(FIRMWARE, root="/kmsg", filesystem="devtmpfs", source="udev", device="0:6"),
+        replace(FIRMWARE, root="/srv/null", filesystem="ext4", source="/dev/vda1", device="254:1"),
+    ],
+    ids=["a writable tmpfs", "itself", "a directory", "a directory of a tmpfs", "a device", "a file called null"],
+)
+def test_what_is_mounted_there_and_hides_nothing_is_no_mask(mount: MountPoint) -> None:
+    assert fails(CHECK, with_mount(mount, without="/sys/firmware"), drift=True)
+    assert fails(CHECK, with_mount(mount), drift=True)  # over the mask
+
+
+def test_a_procfs_over_all_masks_takes_them_away() -> None:
+    outcome = CHECK.examine(with_mount(PROC))
+    assert (outcome.verdict, outcome.detail) == (Verdict.FAIL, "/proc/kcore, /proc/keys")
+    assert passes(CHECK, with_mount(replace(PROC, mount_point="/proc2")))
 
 
 def test_unmask_fails_without_drift() -> None:
