@@ -6,7 +6,8 @@ mounted, against the mounts of pid 1, which say where that lies on the host:
     container   912 790 254:1 /etc /host/etc ro,relatime - ext4 /dev/vda1 rw
     host         26   1 254:1 /    /         rw,relatime - ext4 /dev/vda1 rw
 
-What podman mounts by itself is none of that: /etc/hosts and its like from its own directories, /proc, /sys, /dev/null.
+What podman mounts by itself is none of that: /etc/hosts and its like from its own directories, /proc, /sys, /dev/null,
+and the empty directory that a newer crun masks paths with.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def _paths_on_host(subject: ContainerSubject, mount: MountPoint) -> list[str]:
 
 
 def _is_of_podman(subject: ContainerSubject, mount: MountPoint) -> bool:
-    if _OF_PODMAN.search(mount.root) or mount.mount_point in _POINTS_OF_PODMAN:
+    if _OF_PODMAN.search(mount.root) or mount.mount_point in _POINTS_OF_PODMAN or _is_mask(mount):
         return True
     if mount.filesystem == "devtmpfs":
         # A device that was added is told by no_added_devices.
@@ -110,6 +111,12 @@ def _is_of_podman(subject: ContainerSubject, mount: MountPoint) -> bool:
         return mount.root in _DEVICES_OF_PODMAN or f"/dev{mount.root}" in devices
     home = _KERNEL.get(mount.filesystem)
     return home is not None and _is_below(mount.mount_point, home)
+
+
+def _is_mask(mount: MountPoint) -> bool:
+    # A newer crun keeps one empty directory in its own below /run, and masks with it (containers/crun#1859).
+    over_the_kernel_s = any(_is_below(mount.mount_point, home) for home in ("/proc", "/sys"))
+    return over_the_kernel_s and mount.root.endswith("/.empty-directory") and _ro(mount)
 
 
 def _is_below(path: str, directory: str) -> bool:

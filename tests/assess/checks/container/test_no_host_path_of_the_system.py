@@ -100,6 +100,13 @@ def test_a_device_that_was_added_is_another_checks() -> None:
     assert passes(CHECK, replace(asked, processes=with_mount(fuse).processes))
 
 
+def test_the_empty_directory_that_a_newer_crun_masks_with_is_no_path_of_the_system() -> None:
+    mask = MountPoint("/sys/firmware", "/crun/.empty-directory", ("ro",), "tmpfs", "tmpfs", "0:25")
+    assert passes(CHECK, with_mount(mask))
+    assert fails(CHECK, with_mount(replace(mask, options=("rw",))), drift=True)
+    assert fails(CHECK, with_mount(replace(mask, mount_point="/crun")), drift=True)
+
+
 def test_init_and_the_policy_of_fips_are_podmans() -> None:
     init = replace(ETC, mount_point="/run/podman-init", root="/usr/libexec/podman/catatonit")
     assert passes(CHECK, with_mount(init))
