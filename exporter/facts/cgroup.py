@@ -106,6 +106,10 @@ class ContainerCgroups:
     levels: tuple[CgroupLevel, ...]
     unreadable: tuple[str, ...] = ()  # "path/file: why" of files that are there and did not answer; the rest stands
 
+    def is_unread(self, level: CgroupLevel, file: str) -> bool:
+        """Whether this file of the level is there and did not answer: its figure is then not known, and not lacking."""
+        return any(line.startswith(f"{level.path}/{file}: ") for line in self.unreadable)
+
 
 @dataclass(frozen=True, slots=True)
 class PayloadPlace:

@@ -127,7 +127,8 @@ def _complaints(
     if cgroups is None or not cgroups.levels:
         return None
     if resource is MEMORY_SWAP and cgroups.use.memory_swap_bytes is None:
-        return ()  # a kernel that does not account swap cannot limit it, and podman then does not ask
+        # A kernel that does not account swap cannot limit it, and podman then does not ask.
+        return None if cgroups.is_unread(cgroups.levels[0], "memory.swap.current") else ()
     page_bytes = subject.host.page_bytes if subject.host else PAGE_BYTES
     complaints = []
     all_read = all_known

@@ -216,6 +216,17 @@ def test_a_file_that_could_not_be_read_is_not_a_limit_that_is_missing() -> None:
     assert drifts(replace(subject, cgroups=replace(subject.cgroups, unreadable=elsewhere)))["not_applied"] is True
 
 
+def test_a_use_of_swap_that_could_not_be_read_is_not_a_kernel_that_does_not_account_it() -> None:
+    subject = asked_of_podman(memory_swap_bytes=768_000_000)
+    denied = (f"{PAYLOAD_LEVEL.path}/memory.swap.current: Input/output error",)
+    hidden = replace(subject, cgroups=replace(CGROUPS, unreadable=denied))
+    assert drifts(hidden, "memory_swap_bytes") == {}
+    assert not_applied(hidden) is None
+    elsewhere = (f"{PAYLOAD_LEVEL.path}/io.stat: Input/output error",)
+    other = replace(subject, cgroups=replace(CGROUPS, unreadable=elsewhere))
+    assert drifts(other, "memory_swap_bytes") == {"not_applied": False}
+
+
 def test_darkness_is_not_judged() -> None:
     assert limit_drifts(IN_THE_DARK) == ()
     assert declared_limits(IN_THE_DARK) == ()

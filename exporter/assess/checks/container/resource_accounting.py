@@ -24,7 +24,10 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge the controllers that the kernel has enabled for the payload."""
     if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
-    lacking = [name for name in _NEEDED if name not in subject.cgroups.levels[0].controllers]
+    payload = subject.cgroups.levels[0]
+    if subject.cgroups.is_unread(payload, "cgroup.controllers"):
+        return unknown("controllers not readable", f"{payload.path}/cgroup.controllers")
+    lacking = [name for name in _NEEDED if name not in payload.controllers]
     if lacking:
         promised = promise(declared(subject))
         return failed("no accounting", f"the payload's cgroup lacks {' and '.join(lacking)}", drift=promised is True)
