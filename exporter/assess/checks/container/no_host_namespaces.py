@@ -51,8 +51,6 @@ def declared(subject: ContainerSubject) -> Outcome:
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge the namespaces of every process."""
     host = {kind: inode for kind, inode in subject.host_namespaces if kind in _KINDS}
-    if not host:
-        return unknown("host's namespaces not readable")
     outcome = judge_every_process(
         subject,
         lambda process: not _shared(process, host),
@@ -64,7 +62,11 @@ def examine(subject: ContainerSubject) -> Outcome:
     if outcome.verdict is Verdict.FAIL:
         kinds = sorted({kind for process in processes for kind in _shared(process, host)}, key=_KINDS.index)
         return failed(outcome.reason, f"shared: {', '.join(kinds)}; by {outcome.detail}", drift=outcome.drift)
-    if outcome.verdict is Verdict.PASS and any(host.keys() - dict(process.namespaces) for process in processes):
+    if outcome.verdict is not Verdict.PASS:
+        return outcome
+    if lacking := [kind for kind in _KINDS if kind not in host]:
+        return unknown("host's namespaces not readable", ", ".join(lacking))
+    if any(host.keys() - dict(process.namespaces) for process in processes):
         return unknown("a process's namespaces not readable")
     return outcome
 

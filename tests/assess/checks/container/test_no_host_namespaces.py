@@ -73,6 +73,18 @@ def test_a_users_podman_is_never_in_the_hosts_user_namespace() -> None:
     assert CHECK.declared(with_container(user="alice", security=walls)).verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_which_the_hosts_is_not_known_passes_nothing(kind: str) -> None:
+    known = tuple((one, inode) for one, inode in HOST_NAMESPACES if one != kind)
+    outcome = CHECK.examine(replace(SECURE, host_namespaces=known))
+    assert (outcome.verdict, outcome.detail) == (Verdict.UNKNOWN, kind)
+
+
+def test_a_known_kind_of_the_host_fails_whatever_is_not_known_of_the_others() -> None:
+    subject = with_process(namespaces=with_hosts("cgroup"))
+    assert fails(CHECK, replace(subject, host_namespaces=HOST_NAMESPACES[:1]), drift=True)
+
+
 def test_what_is_not_readable_is_unknown() -> None:
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
     assert verdict(CHECK, replace(SECURE, host_namespaces=())) is Verdict.UNKNOWN
