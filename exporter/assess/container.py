@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.checks.container import CHECKS
+from exporter.assess.checks.judgements import unknown
 from exporter.assess.checks.subject import ContainerSubject, Sharers
 from exporter.assess.inventory import KnownContainer
 from exporter.assess.isolation.networks import own_networks
@@ -16,12 +17,14 @@ from exporter.assess.limits.resources import limits_in_force
 from exporter.assess.lives import is_running
 from exporter.assess.overview import Overview
 from exporter.assess.storage.datasets import datasets_of
-from exporter.assess.storage.volumes import MountedVolume, volume_reports
+from exporter.assess.storage.volumes import MountedVolume, holder_of, volume_reports
 from exporter.assess.waivers import with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
 from exporter.facts.reading import Read, fresh, latest
 from exporter.report.container import ContainerReport
-from exporter.report.findings import Finding
+from exporter.report.findings import Finding, Verdict
+
+_AMISS = frozenset({Verdict.FAIL, Verdict.UNKNOWN})
 
 
 def container_report(known: KnownContainer, overview: Overview) -> ContainerReport:
@@ -57,7 +60,7 @@ def container_report(known: KnownContainer, overview: Overview) -> ContainerRepo
         selinux=type_and_level(label) if all(type_and_level(label)) else None,
         findings=with_waivers(
             known.name,
-            () if is_starting else _findings(subject, is_known=known.container is not None),
+            () if is_starting else _findings(subject, overview, is_known=known.container is not None),
             overview.waivers,
             overview.snapshot.taken_at_seconds,
         ),
@@ -100,8 +103,43 @@ def _subject(known: KnownContainer, overview: Overview, volumes: tuple[MountedVo
     )
 
 
-def _findings(subject: ContainerSubject, *, is_known: bool) -> tuple[Finding, ...]:
-    return tuple(check.judge(subject) for check in CHECKS if subject.running or (check.judges_stopped and is_known))
+def _elsewhere(subject: ContainerSubject, overview: Overview) -> tuple[ContainerSubject, ...]:
+    """The container as it looks from each further mount namespace in it."""
+    processes = subject.processes
+    if processes is None:
+        return ()
+    # What was read of a volume is true of it wherever it is mounted.
+    facts = {(one.mount.device, one.mount.root): one.facts for one in subject.volumes or ()}
+    found = []
+    for mounts in processes.other_mounts:
+        there = replace(processes, mounts=mounts, other_mounts=())
+        volumes = overview.mounted.volumes(holder_of(subject.name, subject.container, there), {})
+        if volumes is not None:
+            volumes = tuple(replace(one, facts=facts.get((one.mount.device, one.mount.root))) for one in volumes)
+        found.append(replace(subject, processes=there, volumes=volumes))
+    return tuple(found)
+
+
+def _findings(subject: ContainerSubject, overview: Overview, *, is_known: bool) -> tuple[Finding, ...]:
+    elsewhere = _elsewhere(subject, overview)
+    judged = (check for check in CHECKS if subject.running or (check.judges_stopped and is_known))
+    return tuple(_everywhere(check.judge(subject), [check.judge(one) for one in elsewhere]) for check in judged)
+
+
+def _everywhere(finding: Finding, elsewhere: list[Finding]) -> Finding:
+    """The finding; unknown where nothing is amiss, and in another mount namespace of the container something is.
+
+    A program that sandboxes itself mounts what it likes in a namespace of its own, and so does a podman within the
+    container: a writable `/` there need not be the image's. So it fails nothing, and nothing passes by it.
+    """
+    if finding.outcome.verdict in _AMISS:
+        return finding
+    amiss = next((one.outcome for one in elsewhere if one.outcome.verdict in _AMISS), None)
+    if amiss is None:
+        return finding
+    seen = "not so" if amiss.verdict is Verdict.FAIL else "not known"
+    words = ": ".join(filter(None, (amiss.reason, amiss.detail)))
+    return replace(finding, outcome=unknown(f"{seen} in another mount namespace of the container", words))
 
 
 def _slice_name(known: KnownContainer) -> str:

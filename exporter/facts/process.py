@@ -55,6 +55,8 @@ class ContainerProcesses:
     unreadable: tuple[str, ...] = ()  # "PID: [file:] why" of what lives and could not be read; the gone are left out
     interfaces: tuple[str, ...] = ()  # names in /proc/PID/net/dev of the first process, without lo
     started_at_seconds: float | None = None  # unix time at which the first process was made; a recording has none
+    # Of each further mount namespace that its processes are in (`podman exec` makes none); (): one could not be read.
+    other_mounts: tuple[tuple[MountPoint, ...], ...] = ()
     is_runtimes: bool = False  # young, and all its processes are still the runtime's (runtime.py)
 
 

@@ -7,14 +7,14 @@ import pytest
 from exporter.assess.assessment import Build, assess
 from exporter.assess.checks.container import CHECKS
 from exporter.facts.cgroup import MemoryEvents
-from exporter.facts.process import ProcessTable
+from exporter.facts.process import ContainerProcesses, MountPoint, ProcessTable
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.storage import Dataset, Storage
 from exporter.report.findings import Verdict
 from exporter.report.host import Report
 from exporter.report.thresholds import Thresholds
-from tests.assess.secure import CGROUPS, CONTAINER, DATASET, PROCESSES
+from tests.assess.secure import CGROUPS, CONTAINER, DATASET, HOST_MOUNTS, HOST_NAMESPACES, PROCESSES
 from tests.assess.snapshots import NOW, SNAPSHOT, answered, silent
 
 
@@ -62,6 +62,46 @@ def test_cgroups_that_hang_show_their_last_figures_and_pass_no_check_on_them() -
     assert not any(drift.holds for drift in shown.limit_drifts)
     (cgroup,) = (one for one in report.collectors if one.name == "cgroup")
     assert (cgroup.success, cgroup.age_seconds) == (False, 5)
+
+
+def with_other_mounts(*tables: tuple[MountPoint, ...], processes: ContainerProcesses = PROCESSES) -> Snapshot:
+    table = ProcessTable((replace(processes, other_mounts=tables),), (), HOST_NAMESPACES, HOST_MOUNTS)
+    return replace(SNAPSHOT, process=answered(table))
+
+
+def in_a_copy(**changes: object) -> tuple[MountPoint, ...]:
+    """The mounts as unshare(1) copies them, with other ids and `/` changed."""
+    copied = (replace(one, mount_id=9000 + number) for number, one in enumerate(PROCESSES.mounts))
+    return tuple(replace(one, **changes) if one.mount_point == "/" else one for one in copied)  # type: ignore[arg-type]  # the tests name real fields
+
+
+def test_a_mount_namespace_with_the_same_walls_changes_no_verdict() -> None:
+    assert verdicts(report_of(with_other_mounts(in_a_copy()))) == verdicts(report_of(SNAPSHOT))
+
+
+def test_what_does_not_hold_in_each_mount_namespace_is_unknown_and_says_where_it_fails() -> None:
+    writable = in_a_copy(options=("rw",))
+    report = report_of(with_other_mounts(in_a_copy(), writable))
+    changed = verdicts(report).items() - verdicts(report_of(SNAPSHOT)).items()
+    assert changed == {("read_only_rootfs", Verdict.UNKNOWN)}
+    outcomes = {finding.check: finding.outcome for finding in report.containers[0].findings}
+    assert outcomes["read_only_rootfs"].reason == "not so in another mount namespace of the container"
+    assert outcomes["read_only_rootfs"].detail == "root file system writable: / is rw"
+
+
+def test_what_fails_in_the_first_mount_namespace_fails_whatever_the_others_are() -> None:
+    bare = replace(PROCESSES, mounts=in_a_copy(options=("rw",)))
+    assert verdicts(report_of(with_other_mounts((), processes=bare)))["read_only_rootfs"] is Verdict.FAIL
+
+
+def test_a_mount_namespace_that_could_not_be_read_leaves_every_check_of_mounts_unknown() -> None:
+    changed = verdicts(report_of(with_other_mounts(()))).items() - verdicts(report_of(SNAPSHOT)).items()
+    assert {verdict for _, verdict in changed} == {Verdict.UNKNOWN}
+    assert {check for check, _ in changed} == {
+        *("read_only_rootfs", "paths_masked", "images_in_system_storage", "no_added_devices"),
+        *("no_host_path_of_the_system", "shared_volumes_idmapped", "volumes_nosuid_nodev"),
+        *("volumes_labelled_private", "label_not_shared_twice", "own_dataset", "dataset_quota"),
+    }
 
 
 def test_a_missing_container_is_not_judged() -> None:

@@ -100,6 +100,8 @@ def add_process(
     start_ticks: int | None = None,
     comm: str = "hold",
     has_executed: bool = True,
+    mount_namespace: int = 4026531842,
+    root: str = "/",
     **texts: str,
 ) -> Path:
     """A process of CONTAINER_ID; `texts` replace files by name, __ for the slash."""
@@ -121,7 +123,9 @@ def add_process(
     _write(directory, files)
     (directory / "ns").mkdir()
     for number, kind in enumerate(("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")):
-        (directory / "ns" / kind).symlink_to(f"{kind}:[{4026531840 + number}]")
+        inode = mount_namespace if kind == "mnt" else 4026531840 + number
+        (directory / "ns" / kind).symlink_to(f"{kind}:[{inode}]")
+    (directory / "root").symlink_to(root)
     return directory
 
 

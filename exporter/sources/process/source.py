@@ -31,9 +31,11 @@ from exporter.sources.process.parse import (
 
 T = TypeVar("T")
 Namespaces: TypeAlias = tuple[tuple[str, int], ...]
+Mounts: TypeAlias = tuple[MountPoint, ...]
 
 # A fork bomb below pids.max must not hold up the other containers.
 PROCESSES_MAX = 512
+MOUNT_NAMESPACES_MAX = 8  # of one container: each may hold 100,000 mounts
 _INTERFACES_MAX = 256
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 
@@ -64,7 +66,7 @@ class ProcessSource:
             tuple(found for found in containers if found.processes or found.unreadable), conmons, namespaces, mounts
         )
 
-    def _host(self) -> tuple[Namespaces, tuple[MountPoint, ...]]:
+    def _host(self) -> tuple[Namespaces, Mounts]:
         """Namespaces and mounts of pid 1, which are the host's own; what may not be seen is left empty."""
         denied: list[str] = []
         try:
@@ -99,9 +101,16 @@ class ProcessSource:
             return ContainerProcesses(
                 container_id, tuple(processes), (), started_at_seconds=started_at_seconds, is_runtimes=True
             )
-        mounts, interfaces = self._surroundings(processes, unreadable)
+        mounts, *other_mounts = self._mounts(processes, host, unreadable)
+        interfaces = self._first_answer(processes, _interfaces, unreadable) or ()
         return ContainerProcesses(
-            container_id, tuple(processes), mounts, tuple(unreadable), interfaces, started_at_seconds
+            container_id,
+            tuple(processes),
+            mounts,
+            tuple(unreadable),
+            interfaces[:_INTERFACES_MAX],
+            started_at_seconds,
+            other_mounts=tuple(other_mounts),
         )
 
     def _process(self, pid: int, container_id: str, denied: list[str]) -> Process:
@@ -133,24 +142,68 @@ class ProcessSource:
                 raise Gone
         return process
 
-    def _surroundings(
-        self, processes: list[Process], unreadable: list[str]
-    ) -> tuple[tuple[MountPoint, ...], tuple[str, ...]]:
+    def _mounts(self, processes: list[Process], host: Namespaces, unreadable: list[str]) -> list[Mounts]:
+        """All mounts of each mount namespace, the oldest process's first; () for one of which they are not known."""
+        hosts = dict(host).get("mnt")
+        members: dict[int | None, list[Process]] = {}
+        for process in processes:
+            namespace = dict(process.namespaces).get("mnt")
+            if members and namespace is None:
+                continue  # it has ended, or `unreadable` says why
+            # A `podman exec` begins in the host's: what it sees there for a moment is not the container's.
+            if members and namespace == hosts and age_seconds(process.start_ticks) < RUNTIME_SECONDS_MAX:
+                continue
+            members.setdefault(namespace, []).append(process)
+        found = []
+        for some in list(members.values())[:MOUNT_NAMESPACES_MAX]:
+            mounts = self._first_answer(some, _all_mounts, unreadable)
+            # Who has no root any more has ended.
+            if mounts is not None or self._first_answer(some, _root, []) is not None:
+                found.append(mounts or ())
+        # A process that could not be read, or not whole, may be in a namespace of its own.
+        is_whole = found and len(members) <= MOUNT_NAMESPACES_MAX and not unreadable
+        return found if is_whole else [*found, ()]
+
+    def _first_answer(
+        self,
+        processes: list[Process],
+        read: Callable[[ProcessDirectory, list[str]], T | None],
+        unreadable: list[str],
+    ) -> T | None:
+        """What the first process that lives, and can be asked, says."""
         for process in processes:
             denied: list[str] = []
             try:
                 with ProcessDirectory(self._proc, process.pid) as directory:
                     if parse_start_ticks(directory.text("stat")) != process.start_ticks:
                         continue
-                    mounts = _value(directory, "mountinfo", parse_mountinfo, denied)
-                    interfaces = _value(directory, "net/dev", parse_interfaces, denied)
+                    found = read(directory, denied)
             except (Gone, OSError, Unreadable):
                 continue
-            if mounts is None and not denied:
-                continue  # it has ended
             unreadable.extend(f"{process.pid}: {why}" for why in denied)
-            return mounts or (), (interfaces or ())[:_INTERFACES_MAX]
-        return (), ()
+            if found is not None or denied:
+                return found
+        return None
+
+
+def _root(directory: ProcessDirectory, denied: list[str]) -> str | None:
+    try:
+        return directory.target("root")
+    except Gone:
+        return None
+    except OSError as error:
+        denied.append(f"root: {words_of(error)}")
+        return None
+
+
+def _all_mounts(directory: ProcessDirectory, denied: list[str]) -> Mounts | None:
+    # After a chroot(2) mountinfo shows only what lies below the new root: such a process is no witness.
+    root = _root(directory, denied)
+    return _value(directory, "mountinfo", parse_mountinfo, denied) if root in {"/", None} and not denied else None
+
+
+def _interfaces(directory: ProcessDirectory, denied: list[str]) -> tuple[str, ...] | None:
+    return _value(directory, "net/dev", parse_interfaces, denied)
 
 
 def _value(directory: ProcessDirectory, name: str, parse: Callable[[bytes], T], denied: list[str]) -> T | None:
