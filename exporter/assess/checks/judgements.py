@@ -106,6 +106,12 @@ def judge_every_process(
     return passed(good, drift=declared is False)
 
 
+def is_label_unread(subject: ContainerSubject, process: Process) -> bool:
+    """Whether the label of a process could not be read: it is then no label that fails, and nothing passes either."""
+    unreadable = subject.processes.unreadable if subject.processes else ()
+    return any(line.startswith(f"{process.pid}: attr/current: ") for line in unreadable)
+
+
 def _names_of(processes: list[Process]) -> str:
     shown = ", ".join(f"{process.comm} ({process.pid})" for process in processes[:5])
     more = len(processes) - 5

@@ -9,6 +9,7 @@ from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import (
     apparmor_unread,
     asked,
+    is_label_unread,
     judge_every_process,
     not_applicable,
     promise,
@@ -39,7 +40,7 @@ def examine(subject: ContainerSubject) -> Outcome:
         return not_applicable("no AppArmor on this host")
     return judge_every_process(
         subject,
-        lambda process: (process.security_label or "").endswith(" (enforce)"),
+        lambda process: (process.security_label or "").endswith(" (enforce)") or is_label_unread(subject, process),
         declared=promise(declared(subject)),
         good="confined",
         bad="a process is not confined",

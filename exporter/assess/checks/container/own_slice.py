@@ -21,7 +21,7 @@ def declared(subject: ContainerSubject) -> Outcome:
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge who else lives in the container's slice."""
-    if subject.cgroups is None:
+    if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
     name = next((level.name for level in subject.cgroups.levels if level.level is Level.SLICE), "")
     return _judge(name, subject.other_occupants)

@@ -11,6 +11,7 @@ from exporter.assess.checks.judgements import (
     apparmor_unread,
     asked,
     failed,
+    is_label_unread,
     judge_every_process,
     not_applicable,
     promise,
@@ -19,7 +20,6 @@ from exporter.assess.checks.judgements import (
 )
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.host import Host
-from exporter.facts.process import Process
 from exporter.facts.selinux import parse_context
 from exporter.report.findings import Outcome, Severity, Verdict
 
@@ -31,10 +31,6 @@ def is_confined(label: str | None) -> bool:
     """Whether a process label has a confined type, and categories that leave most of the others' out."""
     categories = parse_context(label or "").categories
     return bool(categories) and len(categories or ()) <= _CATEGORIES_MAX
-
-
-def _process_is_confined(process: Process) -> bool:
-    return is_confined(process.security_label)
 
 
 def declared(subject: ContainerSubject) -> Outcome:
@@ -60,7 +56,7 @@ def examine(subject: ContainerSubject) -> Outcome:
         return _without_selinux(subject.host)
     outcome = judge_every_process(
         subject,
-        _process_is_confined,
+        lambda process: is_confined(process.security_label) or is_label_unread(subject, process),
         declared=promise(declared(subject)),
         good="confined",
         bad="a process is not confined",

@@ -42,7 +42,10 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge the mount of each source that another container mounts too."""
     if subject.volumes is None or subject.processes is None or not subject.processes.processes:
         return unknown("mounts not readable")
-    if all(line.inside == line.outside for line in subject.processes.processes[0].uid_map):
+    uid_map = subject.processes.processes[0].uid_map
+    if not uid_map:
+        return unknown("ids of the first process not readable")
+    if all(line.inside == line.outside for line in uid_map):
         return not_applicable("its ids are the host's")
     shared = [one for one in subject.volumes if _are_shared(writable=one.writable, sharers=one.sharers)]
     bare = [one for one in shared if not _is_idmapped(one)]

@@ -46,3 +46,8 @@ def test_it_is_not_judged_where_selinux_is_or_where_neither_is() -> None:
 def test_what_is_not_readable_is_unknown() -> None:
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
     assert verdict(CHECK, replace(SECURE_BY_APPARMOR, processes=None)) is Verdict.UNKNOWN
+    nameless = labelled(None)
+    assert nameless.processes is not None
+    pid = next(one.pid for one in nameless.processes.processes if one.security_label is None)
+    denied = replace(nameless.processes, unreadable=(f"{pid}: attr/current: Permission denied",))
+    assert verdict(CHECK, replace(nameless, processes=denied)) is Verdict.UNKNOWN

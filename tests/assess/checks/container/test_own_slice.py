@@ -33,3 +33,4 @@ def test_no_slice_at_all_fails() -> None:
 
 def test_no_cgroup_is_unknown() -> None:
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
+    assert verdict(CHECK, replace(SECURE, cgroups=replace(CGROUPS, levels=()))) is Verdict.UNKNOWN

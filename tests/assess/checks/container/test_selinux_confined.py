@@ -6,7 +6,18 @@ import pytest
 
 from exporter.assess.checks.container.selinux_confined import CHECK, is_confined
 from exporter.report.findings import Verdict
-from tests.assess.secure import HOST, IN_THE_DARK, LABEL, SECURE, fails, passes, verdict, with_declared, with_process
+from tests.assess.secure import (
+    HOST,
+    IN_THE_DARK,
+    LABEL,
+    PROCESS,
+    SECURE,
+    fails,
+    passes,
+    verdict,
+    with_declared,
+    with_process,
+)
 
 
 def test_a_confined_label_on_an_enforcing_host_passes() -> None:
@@ -35,6 +46,16 @@ def test_a_host_without_any_access_control_fails_and_one_with_apparmor_is_not_ju
     assert fails(CHECK, replace(SECURE, host=replace(HOST, selinux_mode=mode)))
     with_apparmor = replace(HOST, selinux_mode=mode, apparmor_enabled=True)
     assert verdict(CHECK, replace(SECURE, host=with_apparmor)) is Verdict.NOT_APPLICABLE
+
+
+def test_a_label_that_could_not_be_read_is_unknown_unless_another_process_is_not_confined() -> None:
+    nameless = with_process(security_label=None).processes
+    assert nameless is not None
+    denied = replace(nameless, unreadable=("4002: attr/current: Permission denied",))
+    assert verdict(CHECK, replace(SECURE, processes=denied)) is Verdict.UNKNOWN
+    loose = replace(denied, processes=(replace(PROCESS, security_label="unconfined"), *denied.processes[1:]))
+    assert fails(CHECK, replace(SECURE, processes=loose), drift=True)
+    assert fails(CHECK, replace(SECURE, processes=replace(denied, unreadable=("4002: net/dev: denied",))), drift=True)
 
 
 def test_an_unreadable_host_is_unknown() -> None:

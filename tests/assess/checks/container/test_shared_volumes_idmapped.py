@@ -72,3 +72,8 @@ def test_what_was_asked_for_is_judged_by_who_else_asks_for_it() -> None:
 def test_unreadable_mounts_are_unknown() -> None:
     assert verdict(CHECK, replace(SECURE, volumes=None)) is Verdict.UNKNOWN
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
+
+
+def test_ids_that_nobody_knows_are_not_the_hosts() -> None:
+    subject = with_every_process(uid_map=())
+    assert verdict(CHECK, replace(subject, volumes=with_volume(sharers=(READER,)).volumes)) is Verdict.UNKNOWN
