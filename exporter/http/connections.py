@@ -70,7 +70,7 @@ class Patience:
 
     connections: int = 128  # at once; beyond them the one that was silent longest gives way, or 503 is the answer
     connections_per_client: int = 32  # of one address, but for this host's own
-    pages: int = 112  # that are made or sent at once; what asks for health does not wait behind them
+    pages: int = 112  # that are made at once; what asks for health does not wait behind them
     timeout_seconds: float = 10  # for a whole request to arrive, idling included, and for an answer to leave
     stalled_seconds: float = 1  # a client that takes longer to read its answer gives way, too
 
@@ -255,9 +255,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(self.server.shared.pages.state(path))
         elif self.server.shared.free_pages.acquire(blocking=False):
             try:
-                self._send(self._page(path))
+                page = self._page(path)
             finally:
                 self.server.shared.free_pages.release()
+            self._send(page)
         else:
             self.close_connection = True
             self._send(Answer(b"busy: too many pages at once\n", status=HTTPStatus.SERVICE_UNAVAILABLE))

@@ -19,7 +19,8 @@ log = logging.getLogger("bulkhead")
 
 _LARGEST_PORT = 65535
 _LISTEN = re.compile(r"(?:\[(?P<v6>[^\]\s]+)\]|(?P<host>[^:\s]*)):(?P<port>[0-9]{1,5})", re.ASCII)
-_QUEUE = 128  # connections that wait to be accepted
+# Connections that wait to be accepted: one that does not fit is tried again by its client seconds later.
+_QUEUE = 1024
 _FIRST_OF_SYSTEMD = 3
 _MOST_OF_SYSTEMD = 32
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
