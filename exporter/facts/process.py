@@ -26,9 +26,9 @@ class MountPoint:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The walls in force around one process."""
+    """The walls in force around one process, or around a thread of it that has other walls than its first one."""
 
-    pid: int
+    pid: int  # or the thread's id
     start_ticks: int  # field 22 of /proc/PID/stat: with pid, its identity
     comm: str  # Name of /proc/PID/status
     inheritable_capabilities: int  # CapInh

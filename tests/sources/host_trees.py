@@ -42,6 +42,7 @@ Umask:\t0022
 State:\tS (sleeping)
 Pid:\t{pid}
 Groups:\t
+Threads:\t1
 CapInh:\t0000000000000000
 CapPrm:\t0000000000000400
 CapEff:\t0000000000000400

@@ -242,7 +242,7 @@ def test_a_mount_table_larger_than_any_honest_one_is_told(tmp_path: Path, monkey
 def test_more_processes_than_are_read_are_one_entry(tmp_path: Path) -> None:
     add_process(tmp_path, 7)
     container = read(tmp_path, *range(7, 7 + PROCESSES_MAX + 30))
-    assert container.unreadable == (f"30 more: only the first {PROCESSES_MAX} are read",)
+    assert container.unreadable == (f"30 more: only {PROCESSES_MAX} are read, the rarest first",)
 
 
 def test_processes_that_cannot_be_named_are_told(tmp_path: Path) -> None:

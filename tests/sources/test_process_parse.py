@@ -76,17 +76,30 @@ def test_start_ticks_are_found_behind_any_comm(comm: str, start_ticks: int) -> N
     sets=st.tuples(SETS, SETS, SETS, SETS, SETS),
     no_new_privileges=st.booleans(),
     seccomp=st.integers(0, 2),
+    threads=st.integers(1, 10**6),
     unknown=st.lists(st.sampled_from(["Foo:\t1", "x86_Thread_features:\t", "CapXyz:\tff", "no colon", ""])),
 )
 def test_status_is_read_by_key_among_unknown_lines(
-    *, comm: str, sets: tuple[int, int, int, int, int], no_new_privileges: bool, seccomp: int, unknown: list[str]
+    *,
+    comm: str,
+    sets: tuple[int, int, int, int, int],
+    no_new_privileges: bool,
+    seccomp: int,
+    threads: int,
+    unknown: list[str],
 ) -> None:
     escaped = comm.replace("\\", "\\\\").replace("\n", "\\n")
     keys = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
     lines = [f"Name:\t{escaped}", *unknown, *(f"{key}:\t{value:016x}" for key, value in zip(keys, sets, strict=True))]
-    lines += [f"NoNewPrivs:\t{no_new_privileges:d}", f"Seccomp:\t{seccomp}", "Seccomp_filters:\t9", ""]
+    lines += [
+        f"NoNewPrivs:\t{no_new_privileges:d}",
+        f"Seccomp:\t{seccomp}",
+        "Seccomp_filters:\t9",
+        f"Threads:\t{threads}",
+        "",
+    ]
     status = parse_status("\n".join(lines).encode())
-    assert status == Status(escaped.strip(" \t"), *sets, no_new_privileges, seccomp)
+    assert status == Status(escaped.strip(" \t"), *sets, no_new_privileges, seccomp, threads)
 
 
 def test_a_process_cannot_forge_a_line_through_its_name() -> None:

@@ -14,6 +14,7 @@ from exporter.sources.process.source import PROCESSES_MAX
 from tests.sources.host_trees import CONTAINER_ID, add_process, ticks_ago
 
 UNFILTERED = "Name:\tcrun\nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\nCapBnd:\t0\nCapAmb:\t0\nNoNewPrivs:\t0\nSeccomp:\t0\n"
+UNFILTERED += "Threads:\t1\n"
 
 
 def read(proc: Path, *pids: int) -> ContainerProcesses:

@@ -64,6 +64,17 @@ class ProcessDirectory:
             raise Gone from error
         return b"".join(chunks)
 
+    def names(self, name: str) -> list[str]:
+        """What a directory holds, as "task"."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise Gone from error
+        try:
+            return os.listdir(descriptor)  # noqa: PTH208 - a path cannot be made of a descriptor
+        finally:
+            os.close(descriptor)
+
     def target(self, name: str) -> str:
         """Where one link points, as "ns/net"."""
         try:

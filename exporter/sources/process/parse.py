@@ -17,13 +17,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from exporter.facts.container import IdRange
 from exporter.facts.network import Interface
 from exporter.facts.process import MountPoint
 from exporter.facts.reading import Unreadable
 
-_STATUS_KEYS = frozenset({b"Name", b"CapInh", b"CapPrm", b"CapEff", b"CapBnd", b"CapAmb", b"NoNewPrivs", b"Seccomp"})
+_STATUS_KEYS = frozenset(
+    {b"Name", b"CapInh", b"CapPrm", b"CapEff", b"CapBnd", b"CapAmb", b"NoNewPrivs", b"Seccomp", b"Threads"}
+)
 _START_TICKS = 19  # field 22 counts from the pid; what follows the comm begins with field 3
 _FLAGS = 6  # field 9
 _FORKED_WITHOUT_EXECUTING = 0x40  # PF_FORKNOEXEC, include/linux/sched.h: the kernel clears it at execve(2)
@@ -41,6 +44,9 @@ _TRAFFIC_COLUMNS = 16
 _SOURCE_FIELDS = 2  # after the dash: file system and source; a source may be empty
 
 
+Walls: TypeAlias = tuple[int, int, int, int, int, bool, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """The walls that /proc/PID/status shows; capabilities are bit sets."""
@@ -53,11 +59,30 @@ class Status:
     ambient_capabilities: int
     no_new_privileges: bool
     seccomp_mode: int
+    threads: int
+
+    @property
+    def walls(self) -> Walls:
+        """What two threads are compared by."""
+        return (
+            self.inheritable_capabilities,
+            self.permitted_capabilities,
+            self.effective_capabilities,
+            self.bounding_capabilities,
+            self.ambient_capabilities,
+            self.no_new_privileges,
+            self.seccomp_mode,
+        )
 
 
 def parse_start_ticks(raw: bytes) -> int:
     """The start time in /proc/PID/stat: clock ticks since boot."""
     return _decimal(_stat_fields(raw)[_START_TICKS])
+
+
+def parse_has_ended(raw: bytes) -> bool:
+    """Whether the first thread of the process in /proc/PID/stat has ended; others may live."""
+    return _stat_fields(raw)[0] in {b"Z", b"X"}
 
 
 def parse_has_executed(raw: bytes) -> bool:
@@ -91,6 +116,7 @@ def parse_status(raw: bytes) -> Status:
         ambient_capabilities=_hexadecimal(values[b"CapAmb"]),
         no_new_privileges=_decimal(values[b"NoNewPrivs"]) != 0,
         seccomp_mode=_decimal(values[b"Seccomp"]),
+        threads=_decimal(values[b"Threads"]),
     )
 
 

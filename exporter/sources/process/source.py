@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -19,6 +20,7 @@ from exporter.facts.runtime import is_runtimes
 from exporter.sources.process.conmon import ConmonFinder
 from exporter.sources.process.directory import Gone, ProcessDirectory, age_seconds
 from exporter.sources.process.parse import (
+    parse_has_ended,
     parse_has_executed,
     parse_id_map,
     parse_interfaces,
@@ -28,6 +30,7 @@ from exporter.sources.process.parse import (
     parse_start_ticks,
     parse_status,
 )
+from exporter.sources.process.threads import THREADS_MAX, differing_threads, rarest_first
 
 T = TypeVar("T")
 Namespaces: TypeAlias = tuple[tuple[str, int], ...]
@@ -81,12 +84,16 @@ class ProcessSource:
         if len(named) < len(pids):
             unreadable.append("others: in a foreign pid namespace, or in too many nested cgroups")
         if len(named) > PROCESSES_MAX:
-            unreadable.append(f"{len(named) - PROCESSES_MAX} more: only the first {PROCESSES_MAX} are read")
-        processes = []
+            unreadable.append(f"{len(named) - PROCESSES_MAX} more: only {PROCESSES_MAX} are read, the rarest first")
+            named = rarest_first(self._proc, named)
+        processes: list[Process] = []
+        threads_left = THREADS_MAX
         for pid in named[:PROCESSES_MAX]:
             denied: list[str] = []
             try:
-                processes.append(self._process(pid, container_id, denied))
+                found, threads = self._process_and_threads(pid, container_id, threads_left, denied)
+                processes += found
+                threads_left -= threads
             except Gone:
                 continue
             except (OSError, Unreadable) as error:
@@ -113,34 +120,35 @@ class ProcessSource:
             other_mounts=tuple(other_mounts),
         )
 
-    def _process(self, pid: int, container_id: str, denied: list[str]) -> Process:
+    def _process_and_threads(
+        self, pid: int, container_id: str, threads_left: int, denied: list[str]
+    ) -> tuple[list[Process], int]:
+        """A process, each thread of it with walls of its own, and how many threads were looked at."""
         with ProcessDirectory(self._proc, pid) as directory:
-            stat = directory.text("stat")
-            start_ticks, has_executed = parse_start_ticks(stat), parse_has_executed(stat)
-            # The pid may be another process's since the cgroup named it.
-            if container_id.encode() not in directory.text("cgroup"):
-                raise Gone
             status = parse_status(directory.text("status"))
-            process = Process(
-                pid=pid,
-                start_ticks=start_ticks,
-                comm=status.comm,
-                inheritable_capabilities=status.inheritable_capabilities,
-                permitted_capabilities=status.permitted_capabilities,
-                effective_capabilities=status.effective_capabilities,
-                bounding_capabilities=status.bounding_capabilities,
-                ambient_capabilities=status.ambient_capabilities,
-                no_new_privileges=status.no_new_privileges,
-                seccomp_mode=status.seccomp_mode,
-                uid_map=parse_id_map(directory.text("uid_map")),
-                gid_map=parse_id_map(directory.text("gid_map")),
-                security_label=_value(directory, "attr/current", parse_security_label, denied),
-                namespaces=_namespaces(directory, denied),
-                has_executed=has_executed,
-            )
-            if parse_start_ticks(directory.text("stat")) != start_ticks:
-                raise Gone
-        return process
+            has_threads = status.threads > 1
+            # A first thread that has ended alone has no walls any more; the others have.
+            has_ended = has_threads and parse_has_ended(directory.text("stat"))
+            found = [] if has_ended else [_process(directory, pid, container_id, denied)]
+            if not has_threads:
+                return found, 0
+            first = None if has_ended else (status.walls, found[0].security_label)
+            different, looked_at, beyond = differing_threads(directory, pid, first, threads_left)
+        if beyond:
+            denied.append(f"{beyond} more threads: too many to be looked at")
+        # The kernel marks each thread as a copy that has executed nothing: what the process has done says it.
+        has_executed = found[0].has_executed if found else True
+        for number in different:
+            try:
+                with ProcessDirectory(f"{self._proc}/{pid}/task", number) as directory:
+                    thread = _process(directory, number, container_id, denied)
+            except Gone:
+                continue
+            except (OSError, Unreadable) as error:
+                denied.append(f"thread {number}: {words_of(error)}")
+                continue
+            found.append(replace(thread, has_executed=has_executed))
+        return found, looked_at
 
     def _mounts(self, processes: list[Process], host: Namespaces, unreadable: list[str]) -> list[Mounts]:
         """All mounts of each mount namespace, the oldest process's first; () for one of which they are not known."""
@@ -184,6 +192,35 @@ class ProcessSource:
             if found is not None or denied:
                 return found
         return None
+
+
+def _process(directory: ProcessDirectory, pid: int, container_id: str, denied: list[str]) -> Process:
+    stat = directory.text("stat")
+    start_ticks, has_executed = parse_start_ticks(stat), parse_has_executed(stat)
+    # The pid may be another process's since the cgroup named it.
+    if container_id.encode() not in directory.text("cgroup"):
+        raise Gone
+    status = parse_status(directory.text("status"))
+    process = Process(
+        pid=pid,
+        start_ticks=start_ticks,
+        comm=status.comm,
+        inheritable_capabilities=status.inheritable_capabilities,
+        permitted_capabilities=status.permitted_capabilities,
+        effective_capabilities=status.effective_capabilities,
+        bounding_capabilities=status.bounding_capabilities,
+        ambient_capabilities=status.ambient_capabilities,
+        no_new_privileges=status.no_new_privileges,
+        seccomp_mode=status.seccomp_mode,
+        uid_map=parse_id_map(directory.text("uid_map")),
+        gid_map=parse_id_map(directory.text("gid_map")),
+        security_label=_value(directory, "attr/current", parse_security_label, denied),
+        namespaces=_namespaces(directory, denied),
+        has_executed=has_executed,
+    )
+    if parse_start_ticks(directory.text("stat")) != start_ticks:
+        raise Gone
+    return process
 
 
 def _root(directory: ProcessDirectory, denied: list[str]) -> str | None:
