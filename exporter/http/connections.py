@@ -31,6 +31,7 @@ from exporter.http.crowd import Crowd, Phase, client_of
 from exporter.http.gate import Gate
 from exporter.http.head import HeadTooLarge, fault_of, read_head
 from exporter.http.hosts import Hosts
+from exporter.http.outgoing import Outgoing
 from exporter.http.pages import STATES, Answer, Pages
 from exporter.http.tls import TlsSocket
 from exporter.http.users import Verdict
@@ -71,6 +72,7 @@ class Patience:
     connections: int = 128  # at once; beyond them the one that was silent longest gives way, or 503 is the answer
     connections_per_client: int = 32  # of one address, but for this host's own
     pages: int = 112  # that are made at once; what asks for health does not wait behind them
+    outgoing_bytes: int = 64 * 1024 * 1024  # of pages that slow clients keep in memory
     timeout_seconds: float = 10  # for a whole request to arrive, idling included, and for an answer to leave
     stalled_seconds: float = 1  # a client that takes longer to read its answer gives way, too
 
@@ -83,6 +85,7 @@ class Shared:
         self.gate = gate
         self.hosts = hosts
         self.patience = patience
+        self.outgoing: Outgoing[socket.socket] = Outgoing(patience.outgoing_bytes)
         self.free_pages = threading.BoundedSemaphore(patience.pages)
         self.crowd: Crowd[socket.socket] = Crowd(
             patience.connections, patience.connections_per_client, patience.stalled_seconds
@@ -135,9 +138,7 @@ class HttpServer(ThreadingHTTPServer):
         """Give the connection to a thread of its own, in the place of a silent one if need be, or refuse it."""
         has_place, gives_way = self.shared.crowd.enter(request, client_of(client_address[0]))
         if gives_way is not None:
-            with contextlib.suppress(OSError):
-                _forget_unread(gives_way)
-                gives_way.shutdown(socket.SHUT_RDWR)  # its thread ends with that
+            _cut_off(gives_way)
         if not has_place:
             _refuse(request)
             self.shutdown_request(request)
@@ -303,8 +304,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command == "HEAD":
+            return
+        outgoing = self.server.shared.outgoing
+        for loses in outgoing.begin(self.connection, body):
+            _cut_off(loses)
+        try:
             self.wfile.write(body)
+        finally:
+            outgoing.end(self.connection, body)
 
     def finish(self) -> None:
         # To close with something unread would send a reset, and that can take the answer with it.
@@ -338,6 +346,13 @@ class _Deadline(io.RawIOBase):
             raise TimeoutError("the request took too long to arrive")
         self._connection.settimeout(left)
         return self._connection.recv_into(buffer)
+
+
+def _cut_off(connection: socket.socket) -> None:
+    """End a connection that another thread serves; that thread ends with it."""
+    with contextlib.suppress(OSError):
+        _forget_unread(connection)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _has_unread(connection: socket.socket) -> bool:

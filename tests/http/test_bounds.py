@@ -110,6 +110,27 @@ def test_what_a_client_does_not_read_is_kept_within_a_bound_and_dropped_with_its
             connection.close()
 
 
+def test_clients_that_keep_many_pages_in_memory_lose_the_oldest_and_a_new_client_has_its_page() -> None:
+    report = crowd(200)
+    patience = Patience(outgoing_bytes=1_000_000)
+    with running(report=lambda: report, patience=patience) as server:
+        held = []
+        for _ in range(6):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.connect(server.addresses[0])
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            held.append(connection)
+            time.sleep(0.6)  # longer than one page is shared for
+        assert ask(server, "/metrics")[0].status == 200
+        ends_at = time.monotonic() + 10
+        while len(kept := kept_bytes(server.addresses[0][1])) > 2:
+            assert time.monotonic() < ends_at, kept
+            time.sleep(0.05)
+        for connection in held:
+            connection.close()
+
+
 def test_a_client_that_reads_its_last_page_slowly_gets_all_of_it() -> None:
     report = crowd(20)
     with running(report=lambda: report) as server, socket.socket() as slow:
