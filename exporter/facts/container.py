@@ -122,3 +122,8 @@ class Container:
 def full_name(user: str, name: str) -> str:
     """NAME for root's containers, USER/NAME for a rootless one."""
     return f"{user}/{name}" if user else name
+
+
+def user_in(name: str) -> str:
+    """Whose container has this full name; "" is root's. podman allows no name with a slash."""
+    return name.partition("/")[0] if "/" in name else ""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from exporter.facts.container import full_name, user_in
+
 
 @dataclass(frozen=True, slots=True)
 class KillCount:
@@ -117,6 +119,16 @@ class ContainerEvent:
     unit: str = ""  # PODMAN_SYSTEMD_UNIT
     exit_code: int | None = None  # of died
     health: str = ""  # of health_status
+
+    @property
+    def user(self) -> str:
+        """The account whose podman reports it; "" is root's."""
+        return user_in(self.name)
+
+    @property
+    def container_key(self) -> str:
+        """Which container this is to the podman that reports it: ID, or USER/ID. A user's may report any id."""
+        return full_name(self.user, self.container_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -23,12 +22,13 @@ from exporter.facts.evidence import (
 )
 from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_health, hear_stop, hear_unit, settle_exits, was_asked_for
+from exporter.ledger.heard import HeardEvents
 from exporter.ledger.invariant import what_does_not_add_up
 from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle, slices_to_ask
 from exporter.ledger.patience import JOURNAL_US
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.retention import drop_chains, drop_lives, drop_slices, drop_stamps, forget_containers
-from exporter.ledger.state import SEEN_LIMIT, Account, Identities, LifeBook, Now, State
+from exporter.ledger.state import Account, Identities, LifeBook, Now, State
 from exporter.ledger.store import Store
 
 log = logging.getLogger("bulkhead")
@@ -74,7 +74,7 @@ class Ledger:
         self._state = store.load()
         self._forget_seconds = forget_seconds
         self._max_containers = max_containers
-        self._heard = _by_container(self._state.events_seen)
+        self._heard = HeardEvents(self._state)
         self._vmstat_readable = False
         self._is_reported = False  # that kills do not add up
         self._is_half_settled = False  # and the state as of the last transaction could not be read yet
@@ -138,7 +138,7 @@ class Ledger:
         if self._is_half_settled:
             log.warning("the ledger is read again: counting goes on")
         self._is_half_settled = False
-        self._heard = _by_container(self._state.events_seen)
+        self._heard = HeardEvents(self._state)
 
     def _settle(self, batch: Batch, now: Now) -> None:
         state = self._state
@@ -146,6 +146,7 @@ class Ledger:
         for name in identities.known():
             if name not in state.accounts:
                 state.account(name)
+        self._heard.order(now)
         for told in batch.evidence:
             if isinstance(told, ContainerEvent):
                 self._hear_podman(told, now)
@@ -190,8 +191,8 @@ class Ledger:
         drop_lives(self._state, identities, now, heard_all=heard_all)
         drop_chains(self._state, identities)
         drop_slices(self._state, now)
-        if drop_stamps(self._state):
-            self._heard = _by_container(self._state.events_seen)
+        drop_stamps(self._state)
+        self._heard.drop_oldest()
 
     def _has_heard_all(self, batch: Batch, now: Now) -> bool:
         """Whether the journal has told what it knows, or has been silent for so long that nobody waits for it."""
@@ -226,22 +227,17 @@ class Ledger:
 
     def _hear_podman(self, told: ContainerEvent, now: Now) -> None:
         state = self._state
-        if told.action in {"health_status", "remove"} and not self._has_ended_since(told):
+        if told.action in {"health_status", "remove"} and not self._heard.has_ended_since(told, now):
             hear_health(state, told)
-        if told.action not in _COUNTED:
+        if told.action not in _COUNTED or self._heard.is_known(told, now):
             return
-        key = f"{told.time_nanoseconds}:{told.container_id}:{told.action}"
-        if key in state.events_seen or self._is_forgotten(told):
-            return
-        state.events_seen[key] = now.us
-        state.touch("event", key)
-        self._heard.setdefault(told.container_id, []).append((told.time_nanoseconds, told.action))
+        self._heard.remember(told, now)
         # With --rm the name is gone from podman's list before anybody has asked for it.
         life_key = f"{now.boot}:{told.container_id}"
         life = state.lives.setdefault(life_key, LifeBook("", now.boot, told.container_id))
         life.name, life.heard_us = told.name, life.heard_us or now.us
         state.touch("life", life_key)
-        before = self._since_start(told)
+        before = self._heard.since_start(told)
         match told.action:
             case "start":
                 hear_start(state, told)
@@ -252,29 +248,7 @@ class Ledger:
             # podman 5.4 tells it again, later, of one whose conmon was killed before it could clean up.
             case "died" if not any(action == "died" for _, action in before):
                 stopped = was_asked_for(before, told.time_nanoseconds)
-                hear_end(state, told, now, stopped=stopped, ran_seconds=self._ran_seconds(told))
-
-    def _is_forgotten(self, told: ContainerEvent) -> bool:
-        """Whether it is older than all that is remembered, of which the oldest were dropped: it was counted then."""
-        seen = self._state.events_seen
-        return len(seen) >= SEEN_LIMIT and told.time_nanoseconds < int(next(iter(seen)).partition(":")[0])
-
-    def _has_ended_since(self, told: ContainerEvent) -> bool:
-        """Whether this is of a life that is over: podman's events of the last seconds come again after a start."""
-        heard = self._heard.get(told.container_id, ())
-        return any(action == "died" and at > told.time_nanoseconds for at, action in heard)
-
-    def _ran_seconds(self, end: ContainerEvent) -> float | None:
-        """How long a container that ended had run, by podman's own times; None if its start was not heard."""
-        heard = self._heard.get(end.container_id, ())
-        starts = [at for at, action in heard if action == "start" and at < end.time_nanoseconds]
-        return (end.time_nanoseconds - max(starts)) / 1e9 if starts else None
-
-    def _since_start(self, told: ContainerEvent) -> list[tuple[int, str]]:
-        """When (ns) and what podman told of the same container before, back to its last start, newest first."""
-        heard = sorted(self._heard.get(told.container_id, ()), reverse=True)
-        before = ((at, action) for at, action in heard if at < told.time_nanoseconds)
-        return list(itertools.takewhile(lambda one: one[1] != "start", before))
+                hear_end(state, told, now, stopped=stopped, ran_seconds=self._heard.ran_seconds(told))
 
     def _see_vmstat(self, oom_kills: int | None, now: Now) -> None:
         host = self._state.host
@@ -300,15 +274,6 @@ class Ledger:
             problem=self._store.problem,
             writes=self._store.writes,
         )
-
-
-def _by_container(events: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
-    """Time and action of podman's events, by container id."""
-    heard: dict[str, list[tuple[int, str]]] = {}
-    for event in events:
-        at, container_id, action = event.split(":", 2)
-        heard.setdefault(container_id, []).append((int(at), action))
-    return heard
 
 
 def _units(state: State) -> Mapping[str, str]:

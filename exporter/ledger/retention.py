@@ -6,7 +6,7 @@ that are gone for the longest. A container that is here is never dropped
 life                      its container is gone, all its kills are counted, and no source can report it again
 chain of restarts         its container was dropped; of podman's, all but the last 1,000 that are gone
 slice that has ended      the oldest of more than 2,000 in which no kill is open
-stamps of what was heard  the oldest of more than 10,000 of each kind
+stamps of what was heard  the oldest of more than 10,000 of each kind, of podman's events (heard.py) of each podman
 """
 
 from __future__ import annotations
@@ -79,15 +79,14 @@ def drop_chains(state: State, identities: Identities) -> None:
         state.touch("chain", key)
 
 
-def drop_stamps(state: State) -> bool:
-    """Drop the oldest of too many stamps of what was heard; whether stamps of podman's events were dropped."""
-    stamps = {"kill": state.kills_seen, "event": state.events_seen, "denial": state.denials_seen}
+def drop_stamps(state: State) -> None:
+    """Drop the oldest of too many stamps of kills and denials that were heard."""
+    stamps = {"kill": state.kills_seen, "denial": state.denials_seen}
     excess = {kind: list(seen)[: max(0, len(seen) - SEEN_LIMIT)] for kind, seen in stamps.items()}
     for kind, keys in excess.items():
         for key in keys:
             del stamps[kind][key]
             state.touch(kind, key)
-    return bool(excess["event"])
 
 
 def drop_slices(state: State, now: Now) -> None:

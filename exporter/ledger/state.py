@@ -217,7 +217,7 @@ class State:
     chains: dict[str, Chain] = field(default_factory=dict)  # by unit, or podman:ID
     host: HostBook = field(default_factory=HostBook)
     kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> heard_us: lines told before
-    events_seen: dict[str, int] = field(default_factory=dict)  # time, id and action of podman's events -> heard_us
+    events_seen: dict[str, int] = field(default_factory=dict)  # stamps of podman's events: heard.py -> heard_us
     denials_seen: dict[str, int] = field(default_factory=dict)  # audit's time and serial number -> heard_us
     levels: dict[str, str] = field(default_factory=dict)  # SELinux level with categories -> whose it is, or was last
     unhealthy: dict[str, int] = field(default_factory=dict)  # ids of containers that are, and since when (ns)

@@ -171,7 +171,7 @@ def test_a_backlog_that_is_longer_than_what_is_remembered_is_counted_once(monkey
 
 
 def _remember_only(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ledger", "denials", "retention"):
+    for module in ("denials", "retention"):
         monkeypatch.setattr(f"exporter.ledger.{module}.SEEN_LIMIT", limit)
 
 

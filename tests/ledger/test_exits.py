@@ -207,8 +207,7 @@ def test_an_event_that_is_told_again_counts_once_also_after_a_restart_of_the_age
 
 def test_an_event_older_than_all_that_is_remembered_is_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     # The stream of a user whose podman is gone holds the cursor back: root's is heard again from there.
-    for module in ("ledger", "retention"):
-        monkeypatch.setattr(f"exporter.ledger.{module}.SEEN_LIMIT", 20)
+    monkeypatch.setattr("exporter.ledger.heard.SEEN_LIMIT", 20)
     agent = Agent()
     told = [agent.after(1).event("start") for _ in range(50)]
     for one in told:
