@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from exporter.app.collectors import Ground
 from exporter.config import Config
 from exporter.facts.cgroup import path_of_slice
-from exporter.facts.container import Container
+from exporter.facts.container import Container, full_name
 from exporter.facts.counts import Totals
 from exporter.facts.evidence import ContainerEvent, JournalEvent
 from exporter.facts.host import Host
@@ -179,9 +179,9 @@ class HostLedger:
         if not can_identify(answers, self._waiting, now_us):
             return None
         # A settlement may be made many times a second, and answers are seldom new.
-        values = (near.podman.value(), near.process.value(), near.systemd.value(), near.quadlet.value())
+        pollers = (near.podman, near.process, near.systemd, near.quadlet, near.host)
         is_complete = are_slices_complete(self._waiting, now_us)
-        known_by = (*values, answers.payloads, is_complete, self.ledger.units())
+        known_by = (*(poller.value() for poller in pollers), answers.payloads, is_complete, self.ledger.units())
         if self._known is None or any(one is not other for one, other in zip(self._known[0], known_by, strict=True)):
             identities, self._waiting = identify(answers, self._waiting, self.ledger.units(), now_us)
             self._known = (known_by, identities)
@@ -200,10 +200,11 @@ class HostLedger:
             ]
         if isinstance(podman, Read) and self._known:
             for container in podman.value:
-                name = self._known[1].names_by_id.get(container.id)
-                if container.restarts is not None and not container.unit and name is not None:
-                    key = f"podman:{container.id}"
-                    counts.append(RestartCount(key, name, container.restarts, podman.read_at_seconds))
+                # A user's podman may list any id: what is known by it is another's then, with another name.
+                is_known = self._known[1].names_by_id.get(container.id) == container.name
+                if container.restarts is not None and not container.unit and is_known:
+                    key = f"podman:{full_name(container.user, container.id)}"
+                    counts.append(RestartCount(key, container.name, container.restarts, podman.read_at_seconds))
         return tuple(counts)
 
     def vmstat_oom_kills(self) -> int | None:

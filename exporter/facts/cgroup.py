@@ -21,6 +21,7 @@ _SLICE_NAME = re.compile(r"[A-Za-z0-9:_.\\]+(-[A-Za-z0-9:_.\\]+)*\.slice")
 COMMON_SLICES = frozenset({"system.slice", "machine.slice", "user.slice", "app.slice"})
 """Slices that hold whatever was given no slice of its own: their limits are nobody's."""
 
+_USER = re.compile(r"^user(?:@(\d{1,10})\.service|-(\d{1,10})\.slice)$")
 _PAYLOAD = re.compile(r"^libpod-(?:payload-)?([0-9a-f]{64})(?:\.scope)?$")
 
 
@@ -124,6 +125,14 @@ def container_id_of(cgroup_name: str) -> str | None:
     """The container id in `libpod-payload-ID` or `libpod-ID.scope`; None for the rest, as `libpod-conmon-ID.scope`."""
     found = _PAYLOAD.match(cgroup_name)
     return found.group(1) if found else None
+
+
+def owner_uid_of(path: str) -> int:
+    """The uid of the outermost user@UID.service or user-UID.slice, 0 if none: inner names are the user's to choose."""
+    for part in path.split("/"):
+        if found := _USER.match(part):
+            return int(found.group(1) or found.group(2))
+    return 0
 
 
 def unit_of(cgroup_path: str) -> str:

@@ -1,4 +1,7 @@
-"""What a container is called that podman does not list: a rootless user's, or any while podman does not answer.
+"""Whose a container is, and what one is called that podman does not list.
+
+A user's podman may list and report any container id, and a user may name a cgroup after any: only where the cgroup
+tree shows that a container is this user's, it is the one that this user's podman means.
 
 The cgroup tree has its id and its user; conmon's command line has its name (`conmon -c ID -n NAME`). Any process may
 call itself conmon and claim any container, so only a conmon of the container's own user is believed.
@@ -16,6 +19,16 @@ _HEAD = 12  # as many digits as `podman ps` shows of an id
 def user_of(owner_uid: int, accounts: Mapping[int, str]) -> str:
     """The account that runs the container, by its number where it has no name; "" is root."""
     return "" if owner_uid == 0 else accounts.get(owner_uid, str(owner_uid))
+
+
+def is_of(user: str, owner_uid: int, account_uids: Mapping[str, int]) -> bool:
+    """Whether a container whose cgroup is `owner_uid`'s may be what the podman of `user` means by its id.
+
+    /etc/passwd does not have every account: one that is not in it may have any number that no other account has.
+    """
+    if not user or not owner_uid:
+        return not user and not owner_uid
+    return account_uids[user] == owner_uid if user in account_uids else owner_uid not in account_uids.values()
 
 
 def own_name(container_id: str, owner_uid: int, conmon: Conmon | None) -> str:

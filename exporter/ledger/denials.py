@@ -12,8 +12,13 @@ nobody's                                              of a container's domain: u
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from exporter.facts.cgroup import owner_uid_of
+from exporter.facts.container import user_in
 from exporter.facts.evidence import Denial
 from exporter.facts.selinux import UNCONFINED, parse_context
+from exporter.ledger.kills import called_by
 from exporter.ledger.patience import DENIAL_OWNER_US
 from exporter.ledger.places import container_in
 from exporter.ledger.state import SEEN_LIMIT, Identities, Now, PendingDenial, State
@@ -36,7 +41,8 @@ def hear_denial(state: State, told: Denial, identities: Identities, now: Now) ->
     state.denials_seen[told.stamp] = now.us
     state.touch("denial", told.stamp)
     waiting = state.host.denials
-    waiting.append(PendingDenial(context.level, container_id, now.boot, now.us))
+    owner_uid = owner_uid_of(told.cgroup) if told.cgroup else None
+    waiting.append(PendingDenial(context.level, container_id, now.boot, now.us, owner_uid))
     while len(waiting) > _PENDING_LIMIT:
         _decide(state, waiting.pop(0), identities, now, is_last=True)
     state.touch("host", "")
@@ -74,18 +80,29 @@ def settle_denials(state: State, identities: Identities, now: Now) -> None:
 
 def _decide(state: State, one: PendingDenial, identities: Identities, now: Now, *, is_last: bool) -> bool:
     """Count it if it is known whose it is, or if there is no hope left; whether it was counted."""
-    life = state.lives.get(f"{now.boot}:{one.container_id}")
-    name = (
-        identities.names_by_level.get(one.level)
-        or identities.names_by_id.get(one.container_id)
-        or (life.name if life is not None else "")
-        or ("" if one.level in identities.names_by_level else state.levels.get(one.level, ""))
-    )
+    names = (name for name in _names(state, one, identities, now) if name)
+    name = next((name for name in names if _can_be_of(name, one, identities)), "")
     if name:
         state.account(name).avc_denials += 1
     elif is_last:
         state.host.unattributed_denials += 1
     return bool(name) or is_last
+
+
+def _names(state: State, one: PendingDenial, identities: Identities, now: Now) -> Iterator[str | None]:
+    """Whose it may be, the likeliest first."""
+    yield identities.names_by_level.get(one.level)
+    if one.owner_uid is not None:
+        yield identities.name_of(one.container_id, one.owner_uid)
+        if (life := state.lives.get(f"{now.boot}:{one.container_id}")) is not None:
+            yield called_by(life, one.owner_uid, identities)
+    if one.level not in identities.names_by_level:
+        yield state.levels.get(one.level)
+
+
+def _can_be_of(name: str, one: PendingDenial, identities: Identities) -> bool:
+    """Whether its process was in this user's cgroups, if that is known: a user's process can have any level."""
+    return one.owner_uid is None or identities.is_of(user_in(name), one.owner_uid)
 
 
 def _remember(state: State, identities: Identities) -> None:

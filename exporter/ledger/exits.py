@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from exporter.facts.container import user_in
 from exporter.facts.evidence import ContainerEvent, UnitFailed, UnitStopping
 from exporter.ledger.patience import EXIT_CAUSE_US, EXIT_REASON_US, PODMAN_KILL_US, START_REPORT_US, STOP_US
 from exporter.ledger.state import Account, Now, PendingExit, State
@@ -51,15 +52,15 @@ def was_asked_for(told: Sequence[tuple[int, str]], at_nanoseconds: int) -> bool:
 
 def hear_health(state: State, told: ContainerEvent) -> None:
     """Take podman's `health_status`, or its `remove`, after which there is no health any more."""
-    container_id = told.container_id
+    key = told.container_key
     is_unhealthy = told.action == "health_status" and told.health == "unhealthy"
-    if is_unhealthy == (container_id in state.unhealthy):
+    if is_unhealthy == (key in state.unhealthy):
         return
     if is_unhealthy:
-        state.unhealthy[container_id] = told.time_nanoseconds
-        state.touch("unhealthy", container_id)
+        state.unhealthy[key] = told.time_nanoseconds
+        state.touch("unhealthy", key)
     else:
-        _forget_health(state, container_id)
+        _forget_health(state, key)
     while len(state.unhealthy) > _UNHEALTHY_LIMIT:
         _forget_health(state, next(iter(state.unhealthy)))
 
@@ -79,9 +80,9 @@ def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, ran
         boot=now.boot,
         stopped=stopped,
         ran_seconds=ran_seconds,
-        unhealthy=told.container_id in state.unhealthy,
+        unhealthy=told.container_key in state.unhealthy,
     )
-    _forget_health(state, told.container_id)
+    _forget_health(state, told.container_key)
     while len(state.host.exits) >= _PENDING_LIMIT:
         _close(state, state.host.exits.pop(0))
     stop = state.stops.get(told.unit)
@@ -114,7 +115,7 @@ def hear_unit(state: State, told: UnitFailed | UnitStopping) -> None:
 def hear_stop(state: State, told: ContainerEvent) -> None:
     """Take podman's `stop`, which may come just after `died`: of that end, and none of those before it."""
     seconds = told.time_nanoseconds / 1e9
-    ended = [one for one in state.host.exits if one.container_id == told.container_id and one.at_seconds <= seconds]
+    ended = [one for one in state.host.exits if one.container_key == told.container_key and one.at_seconds <= seconds]
     if ended:
         max(ended, key=lambda one: one.at_seconds).stopped = True
         state.touch("host", "")
@@ -148,9 +149,9 @@ def reason_of(pending: PendingExit, *, was_out_of_memory: bool) -> str:
     return next((reason for reason, held in holds.items() if held), "error")
 
 
-def _forget_health(state: State, container_id: str) -> None:
-    if state.unhealthy.pop(container_id, None) is not None:
-        state.touch("unhealthy", container_id)
+def _forget_health(state: State, container_key: str) -> None:
+    if state.unhealthy.pop(container_key, None) is not None:
+        state.touch("unhealthy", container_key)
 
 
 def _forget_stop(state: State, unit: str) -> None:
@@ -160,6 +161,8 @@ def _forget_stop(state: State, unit: str) -> None:
 
 def _close(state: State, pending: PendingExit) -> None:
     life = state.lives.get(f"{pending.boot}:{pending.container_id}")
+    if life is not None and user_in(life.name or "") != user_in(pending.name):
+        life = None  # of another's container: a user's podman can report the end of any
     account: Account = state.account(pending.name)
     # Neither a worker that was killed long before is a reason, nor a kill before this start of the container.
     since_seconds = EXIT_CAUSE_US / 1e6

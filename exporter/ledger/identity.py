@@ -128,8 +128,14 @@ def identify(
         also_here=[(listed[one.container_id], one.path) for one in others if one.container_id in listed],
         unidentified=[(one.container_id, one.path) for one in others if one.container_id not in listed],
         slices_complete=are_slices_complete(waiting, now_us),
+        account_uids=_account_uids(answers),
     )
     return identities, replace(waiting, unnamed=unnamed)
+
+
+def _account_uids(answers: Answers) -> dict[str, int]:
+    host = latest(answers.host)
+    return dict(host.account_uids) if host else {}
 
 
 def _has_systemd_answered(answers: Answers, quadlets_since_seconds: float | None) -> bool:
@@ -213,6 +219,7 @@ def identities_of(
     unidentified: Iterable[tuple[str, str]] = (),
     *,
     slices_complete: bool = True,
+    account_uids: Mapping[str, int],
 ) -> Identities:
     """Every container's name; `also_here` (by name) and `unidentified` (by id) live at these cgroup paths, too.
 
@@ -246,6 +253,7 @@ def identities_of(
         frozenset(unnamed),
         names_by_level,
         slices_complete,
+        account_uids,
     )
 
 

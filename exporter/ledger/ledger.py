@@ -24,11 +24,11 @@ from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_health, hear_stop, hear_unit, settle_exits, was_asked_for
 from exporter.ledger.heard import HeardEvents
 from exporter.ledger.invariant import what_does_not_add_up
-from exporter.ledger.kills import hear_hint, hear_kernel, hear_oomd, settle, slices_to_ask
+from exporter.ledger.kills import hear_hint, hear_kernel, hear_name, hear_oomd, settle, slices_to_ask
 from exporter.ledger.patience import JOURNAL_US
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.retention import drop_chains, drop_lives, drop_slices, drop_stamps, forget_containers
-from exporter.ledger.state import Account, Identities, LifeBook, Now, State
+from exporter.ledger.state import Account, Identities, Now, State
 from exporter.ledger.store import Store
 
 log = logging.getLogger("bulkhead")
@@ -45,7 +45,7 @@ class Refused(Exception):
 class RestartCount:
     """NRestarts of a unit, or RestartCount of a container that podman restarts by its own policy."""
 
-    key: str  # the unit, or podman:ID
+    key: str  # the unit, or podman:ID, podman:USER/ID
     name: str
     count: int
     read_at_seconds: float
@@ -149,7 +149,7 @@ class Ledger:
         self._heard.order(now)
         for told in batch.evidence:
             if isinstance(told, ContainerEvent):
-                self._hear_podman(told, now)
+                self._hear_podman(told, identities, now)
         identities = identities.with_memory(state)
         settle_orphans(state, identities, now)
         for told in batch.evidence:
@@ -225,18 +225,14 @@ class Ledger:
             case ContainerEvent():
                 pass  # was heard before the others, which may need to know its name
 
-    def _hear_podman(self, told: ContainerEvent, now: Now) -> None:
+    def _hear_podman(self, told: ContainerEvent, identities: Identities, now: Now) -> None:
         state = self._state
         if told.action in {"health_status", "remove"} and not self._heard.has_ended_since(told, now):
             hear_health(state, told)
         if told.action not in _COUNTED or self._heard.is_known(told, now):
             return
         self._heard.remember(told, now)
-        # With --rm the name is gone from podman's list before anybody has asked for it.
-        life_key = f"{now.boot}:{told.container_id}"
-        life = state.lives.setdefault(life_key, LifeBook("", now.boot, told.container_id))
-        life.name, life.heard_us = told.name, life.heard_us or now.us
-        state.touch("life", life_key)
+        hear_name(state, told, identities, now)
         before = self._heard.since_start(told)
         match told.action:
             case "start":

@@ -1,4 +1,6 @@
-"""Reads a ledger of the first schema: three counters for each life of a slice, in place of claims.
+"""Reads ledgers of before.
+
+Of the first schema: three counters for each life of a slice, in place of claims.
 
     schema 1      now
     pending       open
@@ -6,10 +8,14 @@
     nobodys       claims of nobody's
 
 Who had been given what was not kept, so all totals of before count as given outside of all books. No total changes.
+
+Of the second schema, before users could not speak of one another's containers: restarts by podman's policy under
+podman:ID, also those of users, which are under podman:USER/ID now.
 """
 
 from __future__ import annotations
 
+from exporter.facts.container import full_name, user_in
 from exporter.ledger.schema_1 import SliceOfSchema1
 from exporter.ledger.state import NOBODY, SliceBook, State
 
@@ -28,6 +34,17 @@ def migrate(state: State) -> None:
     called_nobodys = sum(book.unproven.get(NOBODY, 0) for book in state.slices.values())
     state.host.unattributed_oom_kills_outside = state.host.unattributed_oom_kills - called_nobodys
     state.touch("host", "")
+
+
+def name_users(state: State) -> None:
+    """Have the restarts of users' containers under their users, so that podman's RestartCount adds nothing to them."""
+    for key, chain in list(state.chains.items()):
+        user, container_id = user_in(chain.name), key.removeprefix("podman:")
+        if user and container_id != key and "/" not in container_id:
+            new_key = f"podman:{full_name(user, container_id)}"
+            state.chains[new_key] = state.chains.pop(key)
+            state.touch("chain", key)
+            state.touch("chain", new_key)
 
 
 def _book(old: SliceOfSchema1) -> SliceBook:

@@ -4,7 +4,7 @@ The journal tells of each scheduled restart with its number since the last manua
 and keeps it while the agent is down: it is the authority. NRestarts on D-Bus is the number now. It says where to
 begin when a unit is seen for the first time, and fills in what the journal has lost, after a while in which the
 journal could have caught up. For podman's own restart policy, its `restart` events and RestartCount are the same,
-by container id. podman 5.4 tells of a restart by its policy right after `died`; `podman restart` is told before
+by ID, or USER/ID. podman 5.4 tells of a restart by its policy right after `died`; `podman restart` is told before
 `died`, or after `cleanup`.
 
     number told       position before   restarts counted
@@ -121,7 +121,7 @@ def _restamp(state: State, chain: Chain, told: RestartScheduled, known: int) -> 
 
 def hear_podman_restart(state: State, told: ContainerEvent, now: Now) -> None:
     """Take a restart by podman's own policy."""
-    _chain(state, f"podman:{told.container_id}", told.name).position += 1
+    _chain(state, f"podman:{told.container_key}", told.name).position += 1
     _count(state, told.name, 1, now.boot, now.us)
 
 

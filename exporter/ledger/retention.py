@@ -71,12 +71,17 @@ def drop_lives(state: State, identities: Identities, now: Now, *, heard_all: boo
 def drop_chains(state: State, identities: Identities) -> None:
     """Drop the restarts of containers that were dropped, and of too many that podman does not list any more."""
     # A podman that is silent for a while must not have its containers counted anew: few of the gone are kept.
-    gone = [key for key in state.chains if key.startswith("podman:") and key[7:] not in identities.names_by_id]
+    gone = [key for key in state.chains if key.startswith("podman:") and _id_in(key) not in identities.names_by_id]
     over = set(gone[: max(0, len(gone) - _PODMAN_CHAINS_LIMIT)])
     for key in [key for key, chain in state.chains.items() if key in over or chain.name not in state.accounts]:
         del state.chains[key]
         state.restarts_read_us.pop(key, None)
         state.touch("chain", key)
+
+
+def _id_in(key: str) -> str:
+    """The container id in podman:ID, or podman:USER/ID."""
+    return key.removeprefix("podman:").rpartition("/")[2]
 
 
 def drop_stamps(state: State) -> None:

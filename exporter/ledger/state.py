@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from exporter.facts.container import full_name, user_in
+from exporter.facts.naming import is_of
 from exporter.ledger.schema_1 import SliceOfSchema1
 
 SEEN_LIMIT = 10_000
@@ -85,10 +87,11 @@ class SliceBook:
 class LifeBook:
     """Evidence of kills in one container's life (by its id), or in a cgroup that is no container's (by its path)."""
 
-    path: str  # of the innermost cgroup that was told of
+    path: str  # of the innermost cgroup that was told of; "" while podman alone has reported it
     boot: str
     container_id: str = ""
     name: str | None = None  # None: not known yet; "": no container's
+    called: dict[str, str] = field(default_factory=dict)  # what each podman calls its container of this id, by user
     counts: dict[str, int] = field(default_factory=dict)  # path and inode -> oom_kill as last read
     lines: int = 0  # of the kernel's log
     lines_us: list[int] = field(default_factory=list)  # when those of the last minutes were told
@@ -155,6 +158,11 @@ class PendingExit:
     result: str = ""  # of its unit
     ran_seconds: float | None = None  # from the start that podman reported last; None: no start was heard
 
+    @property
+    def container_key(self) -> str:
+        """As that of the event: ID, or USER/ID."""
+        return full_name(user_in(self.name), self.container_id)
+
 
 @dataclass(slots=True)
 class Hint:
@@ -185,6 +193,7 @@ class PendingDenial:
     container_id: str  # "" where its cgroup is not known
     boot: str
     heard_us: int
+    owner_uid: int | None = None  # of that cgroup
 
 
 @dataclass(slots=True)
@@ -214,13 +223,13 @@ class State:
     accounts: dict[str, Account] = field(default_factory=dict)  # by name
     slices: dict[str, SliceBook] = field(default_factory=dict)  # by boot, path and inode
     lives: dict[str, LifeBook] = field(default_factory=dict)  # by boot, and container id or path
-    chains: dict[str, Chain] = field(default_factory=dict)  # by unit, or podman:ID
+    chains: dict[str, Chain] = field(default_factory=dict)  # by unit, or podman:ID, podman:USER/ID
     host: HostBook = field(default_factory=HostBook)
     kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> heard_us: lines told before
     events_seen: dict[str, int] = field(default_factory=dict)  # stamps of podman's events: heard.py -> heard_us
     denials_seen: dict[str, int] = field(default_factory=dict)  # audit's time and serial number -> heard_us
     levels: dict[str, str] = field(default_factory=dict)  # SELinux level with categories -> whose it is, or was last
-    unhealthy: dict[str, int] = field(default_factory=dict)  # ids of containers that are, and since when (ns)
+    unhealthy: dict[str, int] = field(default_factory=dict)  # by ID or USER/ID: since when (ns)
     stops: dict[str, tuple[str, int]] = field(default_factory=dict)  # unit -> boot, time of its stop job
     touched: set[tuple[str, str]] = field(default_factory=set)
     restarts_read_us: dict[str, int] = field(default_factory=dict)  # by chain; not written
@@ -278,10 +287,20 @@ class Identities:
     unidentified: frozenset[str] = frozenset()  # occupants whose name is not known yet, by their ids
     names_by_level: Mapping[str, str] = field(default_factory=dict)  # s0:c1,c2 -> name; "": of several
     slices_complete: bool = True  # False: a stopped container, and its unit, may not be known yet
+    account_uids: Mapping[str, int] = field(default_factory=dict)  # of /etc/passwd
 
     def known(self) -> frozenset[str]:
         """Every name."""
         return frozenset(self.names_by_id.values()) | frozenset(self.names_by_unit.values())
+
+    def name_of(self, container_id: str, owner_uid: int) -> str | None:
+        """The name of the container with this id, if that is of `owner_uid`: others may name their cgroups so."""
+        name = self.names_by_id.get(container_id)
+        return name if name is not None and self.is_of(user_in(name), owner_uid) else None
+
+    def is_of(self, user: str, owner_uid: int) -> bool:
+        """Whether a container whose cgroup is `owner_uid`'s may be what the podman of `user` means by its id."""
+        return is_of(user, owner_uid, self.account_uids)
 
     def with_memory(self, state: State) -> Identities:
         """The same, with units of containers that were known before and are not now."""

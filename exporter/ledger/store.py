@@ -19,7 +19,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.ledger.migration import migrate
+from exporter.ledger.migration import migrate, name_users
 from exporter.ledger.state import HostBook, State
 from exporter.rows import Damaged, OtherFormat, Rows, Unavailable, Words, decoded
 
@@ -129,6 +129,7 @@ class Store:
                 table[key] = decoded(body, shape)
         if rows.schema_read == _FIRST_SCHEMA:
             migrate(state)
+        name_users(state)
         return state
 
     def _row(self, state: State, kind: str, key: str) -> object:

@@ -202,6 +202,19 @@ def test_podmans_restart_count_is_of_those_without_a_unit(tmp_path: Path) -> Non
     host.close()
 
 
+def test_podmans_restart_count_is_of_the_users_own_containers_whatever_ids_the_users_podman_lists(
+    tmp_path: Path,
+) -> None:
+    alone = replace(CONTAINER, id="e" * 64, name="alone", unit="", restarts=3)
+    forged = replace(alone, name="alice/mine", user="alice", restarts=90)
+    own = replace(forged, id="f" * 64, name="alice/own", restarts=4)
+    host = Host(tmp_path, (alone, own, forged), (UNIT,))
+    host.books.identities()
+    counts = {(one.key, one.name): one.count for one in host.books.restarts()}
+    assert counts == {(f"podman:{'e' * 64}", "alone"): 3, (f"podman:alice/{'f' * 64}", "alice/own"): 4}
+    host.close()
+
+
 def test_the_kernels_sum_is_read_and_may_be_missing(host: Host) -> None:
     assert host.books.vmstat_oom_kills() == 4
     (host.root / "proc/vmstat").unlink()

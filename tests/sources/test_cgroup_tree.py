@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.facts.cgroup import Level
+from exporter.facts.cgroup import Level, owner_uid_of
 from exporter.facts.reading import NotHere
-from exporter.sources.cgroup.tree import Place, find_containers, levels_of, nested_directories, owner_uid_of
+from exporter.sources.cgroup.tree import Place, find_containers, levels_of, nested_directories
 from tests.sources.host_trees import CONTAINER_ID, OTHER_ID, add_cgroup, cgroup_mount, payload_path
 
 ANCESTOR, PAYLOAD, SERVICE, SLICE = Level.ANCESTOR, Level.PAYLOAD, Level.SERVICE, Level.SLICE

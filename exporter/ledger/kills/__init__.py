@@ -13,7 +13,7 @@ A settlement takes the counts of all slices, read parents first, and of living c
 """
 
 from exporter.ledger.kills.attribution import hear_oomd, settle
-from exporter.ledger.kills.evidence import hear_kernel, slices_to_ask
+from exporter.ledger.kills.evidence import called_by, hear_kernel, hear_name, slices_to_ask
 from exporter.ledger.kills.hints import hear_hint
 
-__all__ = ["hear_hint", "hear_kernel", "hear_oomd", "settle", "slices_to_ask"]
+__all__ = ["called_by", "hear_hint", "hear_kernel", "hear_name", "hear_oomd", "settle", "slices_to_ask"]

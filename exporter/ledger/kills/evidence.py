@@ -9,8 +9,9 @@ Each is a lower bound of the kills in that life: either may have missed some, ne
 
 from __future__ import annotations
 
-from exporter.facts.cgroup import unit_of
-from exporter.facts.evidence import KernelKill, KillCount
+from exporter.facts.cgroup import owner_uid_of, unit_of
+from exporter.facts.container import user_in
+from exporter.facts.evidence import ContainerEvent, KernelKill, KillCount
 from exporter.ledger.kills.books import above_of_old_boot
 from exporter.ledger.kills.limits import UNKNOWN_LIMIT, add_late_limits
 from exporter.ledger.patience import LINE_US
@@ -27,7 +28,7 @@ def hear_kernel(state: State, kill: KernelKill, identities: Identities, now: Now
         return
     state.kills_seen[key] = kill.heard_us
     state.touch("kill", key)
-    life_key, life = _life(state, kill.victim_cgroup, kill.boot_id)
+    life_key, life = _life(state, kill.victim_cgroup, kill.boot_id, identities)
     life.name = name_of(life, identities)
     life.lines_us = [*(us for us in life.lines_us if kill.heard_us - us < LINE_US), kill.heard_us]
     above = above_of_old_boot(state, life) if kill.boot_id != now.boot else []
@@ -49,7 +50,7 @@ def hear_kernel(state: State, kill: KernelKill, identities: Identities, now: Now
 
 def see_life(state: State, count: KillCount, identities: Identities, now: Now, *, read_at_us: int) -> None:
     """Take what a container's own cgroup has counted."""
-    key, life = _life(state, count.path, now.boot, count.container_id)
+    key, life = _life(state, count.path, now.boot, identities, count.container_id)
     life.name = name_of(life, identities)
     instance = f"{count.path}:{count.inode}"
     if count.oom_kill > life.counts.get(instance, 0):
@@ -58,24 +59,60 @@ def see_life(state: State, count: KillCount, identities: Identities, now: Now, *
         state.touch("life", key)
 
 
-def _life(state: State, path: str, boot: str, container_id: str = "") -> tuple[str, LifeBook]:
+def hear_name(state: State, event: ContainerEvent, identities: Identities, now: Now) -> None:
+    """Take what podman calls a container: with --rm the name is gone from its list before anybody has asked for it."""
+    key = f"{now.boot}:{event.container_id}"
+    life = state.lives.setdefault(key, LifeBook("", now.boot, event.container_id))
+    life.called[event.user] = event.name
+    if life.path and identities.is_of(event.user, owner_uid_of(life.path)):
+        life.name = event.name
+    life.heard_us = life.heard_us or now.us
+    state.touch("life", key)
+
+
+def _life(state: State, path: str, boot: str, identities: Identities, container_id: str = "") -> tuple[str, LifeBook]:
     container_id = container_id or container_in(path) or ""
     key = f"{boot}:{container_id or path}"
     life = state.lives.setdefault(key, LifeBook(path, boot, container_id))
-    life.path = life.path or path  # podman's events report a life, and not where it is
-    return key, life
+    if not life.path:  # podman's events report a life, and not where it is
+        life.path = path
+        life.name = life.name if life.name and identities.is_of(user_in(life.name), owner_uid_of(path)) else None
+    is_same = life.path == path or owner_uid_of(life.path) == owner_uid_of(path)
+    return (key, life) if is_same else _namesake(state, key, life, path)
+
+
+def _namesake(state: State, key: str, life: LifeBook, path: str) -> tuple[str, LifeBook]:
+    """The life at `path` with the same id as `life`: a user can name a cgroup after any container. Root's has `key`."""
+    owner_uid = owner_uid_of(path)
+    if owner_uid:
+        other_key = f"{life.boot}:{owner_uid}/{life.container_id}"
+        return other_key, state.lives.setdefault(other_key, LifeBook(path, life.boot, life.container_id))
+    other_key = f"{life.boot}:{owner_uid_of(life.path)}/{life.container_id}"
+    state.lives[other_key] = life
+    state.touch("life", other_key)
+    state.lives[key] = LifeBook(path, life.boot, life.container_id, called=dict(life.called))
+    return key, state.lives[key]
 
 
 def name_of(life: LifeBook, identities: Identities) -> str | None:
     """Whose life it is; "" for what is no container's; None while it is not known."""
     if life.name:
         return life.name
-    if life.container_id in identities.names_by_id:
-        return identities.names_by_id[life.container_id]
+    if not life.path:  # any podman may have reported it: where it is says whose it is
+        return None
+    owner_uid = owner_uid_of(life.path)
+    if name := called_by(life, owner_uid, identities) or identities.name_of(life.container_id, owner_uid):
+        return name
     if "/user@" in life.path:  # a user's unit may have the name of one of the system's
         return None if life.container_id else NO_CONTAINER
     by_unit = identities.names_by_unit.get(unit_of(life.path))
     return by_unit if by_unit is not None or life.container_id else NO_CONTAINER
+
+
+def called_by(life: LifeBook, owner_uid: int, identities: Identities) -> str | None:
+    """What the container with this life's id that is `owner_uid`'s is called, as it was found or by its own podman."""
+    names = [life.name, *life.called.values()]
+    return next((name for name in names if name and identities.is_of(user_in(name), owner_uid)), None)
 
 
 def learn_names(state: State, identities: Identities) -> None:

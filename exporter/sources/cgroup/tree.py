@@ -9,19 +9,17 @@ can hide another's container, nor make the walk endless.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.facts.cgroup import Level, container_id_of
+from exporter.facts.cgroup import Level, container_id_of, owner_uid_of
 from exporter.facts.reading import NotHere, Unreadable
 
 # user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope/container is 6 deep; slices nest by name.
 _DEPTH_MAX = 32
 # A container with a cgroup file system of its own can make as many cgroups as cgroup.max.descendants lets it.
 _NESTED_MAX = 4096
-_USER = re.compile(r"^user(?:@(\d{1,10})\.service|-(\d{1,10})\.slice)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +120,6 @@ def levels_of(places: tuple[Place, ...]) -> tuple[Level, ...]:
         else:
             levels.append(Level.ANCESTOR)
     return tuple(levels)
-
-
-def owner_uid_of(path: str) -> int:
-    """The uid of the outermost user@UID.service or user-UID.slice, 0 if none: inner names are the user's to choose."""
-    for part in path.split("/"):
-        if found := _USER.match(part):
-            return int(found.group(1) or found.group(2))
-    return 0
 
 
 def _directories(directory: str) -> list[os.DirEntry[str]]:
