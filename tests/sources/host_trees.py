@@ -103,6 +103,7 @@ def add_process(
     has_executed: bool = True,
     mount_namespace: int = 4026531842,
     root: str = "/",
+    executable: str = "",
     **texts: str,
 ) -> Path:
     """A process of CONTAINER_ID; `texts` replace files by name, __ for the slash."""
@@ -127,6 +128,7 @@ def add_process(
         inode = mount_namespace if kind == "mnt" else 4026531840 + number
         (directory / "ns" / kind).symlink_to(f"{kind}:[{inode}]")
     (directory / "root").symlink_to(root)
+    (directory / "exe").symlink_to(executable or f"/usr/bin/{comm}")
     return directory
 
 

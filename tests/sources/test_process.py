@@ -274,6 +274,22 @@ def test_a_process_in_a_container_that_calls_itself_conmon_is_not_believed(tmp_p
     assert ProcessSource(tmp_path, dict).read().conmons == ()
 
 
+def test_a_program_that_is_setuid_root_and_was_started_as_conmon_is_not_believed(tmp_path: Path) -> None:
+    # ln -s /usr/bin/su conmon; exec -a /usr/bin/conmon ./conmon -c ID -u ID -n evil
+    add_process(
+        tmp_path, 5, comm="conmon", cmdline=conmon_line(OTHER_ID, "evil"), cgroup=RUNTIME, executable="/usr/bin/su"
+    )
+    assert ProcessSource(tmp_path, dict).read().conmons == ()
+
+
+@pytest.mark.parametrize("executable", ["/usr/libexec/podman/conmon", "/usr/bin/conmon (deleted)"])
+def test_a_conmon_is_believed_wherever_it_is_installed_and_after_an_update_of_it(
+    tmp_path: Path, executable: str
+) -> None:
+    add_process(tmp_path, 5, comm="conmon", cmdline=conmon_line(OTHER_ID, "web"), cgroup=RUNTIME, executable=executable)
+    assert [found.name for found in ProcessSource(tmp_path, dict).read().conmons] == ["web"]
+
+
 def now_ticks() -> int:
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
 
@@ -286,6 +302,8 @@ def test_a_fork_of_podmans_that_executes_conmon_a_moment_later_is_found(tmp_path
     assert source.read().conmons == ()
     for name, text in (("comm", "conmon\n"), ("cmdline", conmon_line(CONTAINER_ID, "web"))):
         (fork / name).write_text(text)
+    (fork / "exe").unlink()
+    (fork / "exe").symlink_to("/usr/bin/conmon")
     assert [found.name for found in source.read().conmons] == ["web"]
 
 

@@ -1,12 +1,14 @@
 r"""The monitors of containers: each conmon names its container, also where no podman is asked.
 
-/proc/PID/comm is `conmon`, /proc/PID/cmdline
+/proc/PID/comm is `conmon`, /proc/PID/exe `/usr/bin/conmon` (or `/usr/bin/conmon (deleted)` after an update of it),
+/proc/PID/cmdline
 
     /usr/bin/conmon\0--api-version\01\0-c\0ID\0-u\0ID\0-r\0/usr/bin/crun\0...\0-n\0NAME\0--exit-dir\0...
 
 with -u another id for `podman exec`. A process in a container can call itself conmon and say
-anything: those below a payload's cgroup are not believed. A host's user can, too, for ids of others:
-a name holds only where `owner_uid` is that of the container's cgroup.
+anything: those below a payload's cgroup are not believed. A host's user can, too, for ids of others: a
+name holds only where `owner_uid` is that of the container's cgroup. A program that is setuid root runs
+as root with the comm and the words that a user chose (`ln -s /usr/bin/su conmon`): exe is the kernel's.
 
 Looks again: a process that is no conmon is asked again at each read while it may still become a conmon, which is until
 it has executed a program, for a minute at most: podman forks, and the fork executes conmon a moment later.
@@ -49,6 +51,11 @@ def in_container(cgroup: bytes) -> bool:
     return any(container_id_of(part) for part in cgroup.decode("utf-8", "replace").strip().split("/"))
 
 
+def is_conmon(executable: str) -> bool:
+    """Whether /proc/PID/exe names conmon, wherever it is installed."""
+    return executable.removesuffix(" (deleted)").rpartition("/")[2] == "conmon"
+
+
 class _NotYet(Exception):
     """The process may still execute conmon."""
 
@@ -82,7 +89,7 @@ class ConmonFinder:
                 if not parse_has_executed(stat) and age_seconds(parse_start_ticks(stat)) < _BECOMES_SECONDS:
                     raise _NotYet
                 return None
-            if in_container(directory.text("cgroup")):
+            if not is_conmon(directory.target("exe")) or in_container(directory.text("cgroup")):
                 return None
             named = parse_command_line(directory.text("cmdline"))
             if named is None:

@@ -142,7 +142,7 @@ def record_process(to: Recording, pid: int, *, of_host: bool) -> None:
     for name in PROCESS_FILES:
         if not (of_host and name == "mountinfo"):
             to.file(directory / name)
-    for link in directory.glob("ns/*"):
+    for link in (directory / "exe", *directory.glob("ns/*")):
         try:
             target = link.readlink()
         except OSError:
