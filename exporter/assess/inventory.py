@@ -7,12 +7,13 @@ there. A container's identity is its name, because with --rm every restart makes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.facts.cgroup import ContainerCgroups, unit_of
 from exporter.facts.container import Container, full_name
-from exporter.facts.naming import own_name, user_of
-from exporter.facts.process import Conmon, ContainerProcesses
+from exporter.facts.naming import names_of_conmons, own_name, user_of
+from exporter.facts.process import ContainerProcesses
 from exporter.facts.reading import Read, latest
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.unit import Quadlet, Unit
@@ -52,7 +53,7 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     cgroups = {one.container_id: one for one in latest(snapshot.cgroup) or ()}
     table = latest(snapshot.process)
     processes = {one.container_id: one for one in table.containers} if table else {}
-    conmons = {one.container_id: one for one in table.conmons} if table else {}
+    names = names_of_conmons(table)
     units = {unit.name: unit for unit in latest(snapshot.systemd) or ()}
     quadlets = latest(snapshot.quadlet) or ()
     unit_names = {quadlet.container: quadlet.unit for quadlet in quadlets}
@@ -85,7 +86,7 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     asked_about = {container.id for container in containers}
     for container_id, tree in cgroups.items():
         if container_id not in asked_about:
-            add(_unlisted(tree, conmons.get(container_id), processes.get(container_id), units, accounts))
+            add(_unlisted(tree, names, processes.get(container_id), units, accounts))
     # Only a podman that answers can be missing something; a silent one leaves the state open, and the counts stay.
     state = "missing" if isinstance(snapshot.podman, Read) else ""
     for quadlet in quadlets:
@@ -101,14 +102,14 @@ def _accounts(snapshot: Snapshot) -> dict[int, str]:
 
 def _unlisted(
     tree: ContainerCgroups,
-    conmon: Conmon | None,
+    names: Mapping[tuple[str, int], str],
     processes: ContainerProcesses | None,
     units: dict[str, Unit],
     accounts: dict[int, str],
 ) -> KnownContainer:
     user = user_of(tree.owner_uid, accounts)
     return KnownContainer(
-        name=full_name(user, own_name(tree.container_id, tree.owner_uid, conmon)),
+        name=full_name(user, own_name(tree.container_id, tree.owner_uid, names)),
         user=user,
         id=tree.container_id,
         state="running",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exporter.facts.process import Conmon
+from exporter.facts.process import ProcessTable
 
 _HEAD = 12  # as many digits as `podman ps` shows of an id
 
@@ -31,9 +31,14 @@ def is_of(user: str, owner_uid: int, account_uids: Mapping[str, int]) -> bool:
     return account_uids[user] == owner_uid if user in account_uids else owner_uid not in account_uids.values()
 
 
-def own_name(container_id: str, owner_uid: int, conmon: Conmon | None) -> str:
-    """The name that its conmon has for it; the head of its id where no conmon is believed."""
-    return conmon.name if conmon and conmon.owner_uid == owner_uid else container_id[:_HEAD]
+def names_of_conmons(table: ProcessTable | None) -> dict[tuple[str, int], str]:
+    """What the conmons of each user call the container of an id: by container id and uid."""
+    return {(one.container_id, one.owner_uid): one.name for one in (table.conmons if table else ())}
+
+
+def own_name(container_id: str, owner_uid: int, names: Mapping[tuple[str, int], str]) -> str:
+    """The name that a conmon of its own user has for it (`names_of_conmons`), or the head of its id."""
+    return names.get((container_id, owner_uid), container_id[:_HEAD])
 
 
 def is_unnamed(name: str, container_id: str) -> bool:

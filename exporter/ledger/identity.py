@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from exporter.facts.cgroup import COMMON_SLICES, PayloadPlace, path_of_slice, unit_of
 from exporter.facts.container import Container, full_name
 from exporter.facts.host import Host
-from exporter.facts.naming import is_unnamed, own_name, user_of
+from exporter.facts.naming import is_unnamed, names_of_conmons, own_name, user_of
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, last_read, latest
 from exporter.facts.selinux import parse_context
@@ -155,7 +155,7 @@ def _alive_and_listed(answers: Answers) -> list[Member]:
     payloads = {one.container_id: one for one in answers.payloads}
     table = latest(answers.process)
     processes = {one.container_id: one for one in table.containers} if table else {}
-    conmons = {one.container_id: one for one in table.conmons} if table else {}
+    names = names_of_conmons(table)
     units = {unit.name: unit for unit in latest(answers.systemd) or ()}
     quadlets = latest(answers.quadlet) or ()
     units_of_quadlets = {quadlet.container: quadlet.unit for quadlet in quadlets}
@@ -182,7 +182,7 @@ def _alive_and_listed(answers: Answers) -> list[Member]:
         if place.container_id in listed:
             continue
         user = user_of(place.owner_uid, accounts)
-        name = own_name(place.container_id, place.owner_uid, conmons.get(place.container_id))
+        name = own_name(place.container_id, place.owner_uid, names)
         its_unit = None if user else units.get(unit_of(place.path))
         labels = _labels_in_force(processes.get(place.container_id))
         is_nameless = is_unnamed(name, place.container_id)

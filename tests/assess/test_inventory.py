@@ -102,3 +102,10 @@ def test_a_conmon_of_another_user_names_nobody() -> None:
     impostor = Conmon(ID, "innocent", 77, 1000)
     snapshot = replace(SNAPSHOT, podman=silent(), process=answered(ProcessTable((), (impostor,))))
     assert "innocent" not in by_name(snapshot)
+
+
+def test_a_conmon_of_another_user_takes_no_name_away() -> None:
+    impostor = Conmon(ID, "innocent", 99, 1000)
+    for conmons in ((CONMON, impostor), (impostor, CONMON)):
+        snapshot = replace(SNAPSHOT, podman=silent(), process=answered(ProcessTable((), conmons)))
+        assert by_name(snapshot)["objects02"].id == ID

@@ -78,6 +78,8 @@ def test_a_container_that_podman_does_not_list_is_named_by_the_conmon_of_its_own
     impostor = answers(payloads=(PAYLOAD, of_alice), process=read(ProcessTable((), (replace(conmon, owner_uid=1001),))))
     assert who(impostor).names_by_id == {ID: "web"}
     assert who(impostor).unidentified == {f"?{OTHER_ID}"}
+    both = ProcessTable((), (conmon, replace(conmon, owner_uid=1001, name="x"), replace(conmon, owner_uid=0, name="y")))
+    assert who(replace(said, process=read(both))).names_by_id == {ID: "web", OTHER_ID: "alice/blog"}
 
 
 def test_a_container_without_a_name_makes_its_slice_shared_and_goes_by_its_id_in_the_end() -> None:
