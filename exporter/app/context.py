@@ -18,12 +18,15 @@ from typing import Any
 
 from exporter.assess.storage.datasets import mounted_datasets
 from exporter.assess.storage.volumes import volumes_of
-from exporter.facts.cgroup import slice_of, unit_of
+from exporter.facts.cgroup import owner_uid_of, slice_of, unit_of
 from exporter.facts.container import Container
+from exporter.facts.host import Host
+from exporter.facts.naming import listed_by_id
 from exporter.facts.process import ProcessTable
 from exporter.facts.reading import Reading, latest
 from exporter.facts.unit import Quadlet, Unit
 from exporter.facts.volume import VolumeMounts
+from exporter.ledger.places import container_in
 
 
 class Context:
@@ -105,7 +108,9 @@ class Context:
     def volumes(self) -> tuple[VolumeMounts, ...]:
         """Every volume of every container that runs."""
         table = self.processes()
-        known = {container.id: container for container in self.containers()}
+        owner_uids = {container_in(path) or "": owner_uid_of(path) for path in self._cgroup_paths()}
+        host: Host | None = self._latest("host")
+        known = listed_by_id(self.containers(), owner_uids, dict(host.account_uids) if host else {}).alive
         found = []
         for one in table.containers if table else ():
             container = known.get(one.container_id)

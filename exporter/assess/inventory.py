@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from exporter.facts.cgroup import ContainerCgroups, unit_of
 from exporter.facts.container import Container, full_name
-from exporter.facts.naming import names_of_conmons, own_name, user_of
+from exporter.facts.naming import listed_by_id, names_of_conmons, own_name, user_of
 from exporter.facts.process import ContainerProcesses
 from exporter.facts.reading import Read, latest
 from exporter.facts.snapshot import Snapshot
@@ -40,7 +40,7 @@ class KnownContainer:
 
     name: str
     user: str
-    id: str
+    id: str  # "" when it is not made yet, or is listed by a user's podman with the id of another's
     state: str
     container: Container | None
     cgroups: ContainerCgroups | None
@@ -57,7 +57,10 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     units = {unit.name: unit for unit in latest(snapshot.systemd) or ()}
     quadlets = latest(snapshot.quadlet) or ()
     unit_names = {quadlet.container: quadlet.unit for quadlet in quadlets}
-    accounts = _accounts(snapshot)
+    account_uids = _account_uids(snapshot)
+    containers = latest(snapshot.podman) or ()
+    owner_uids = {tree.container_id: tree.owner_uid for tree in cgroups.values()}
+    listed = listed_by_id(containers, owner_uids, account_uids)
 
     found: dict[str, KnownContainer] = {}
 
@@ -67,25 +70,28 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
         if other is None or (other.cgroups is None and known.cgroups is not None):
             found[known.name] = known
 
-    containers = latest(snapshot.podman) or ()
     for container in containers:
         of_root = not container.user
         unit_name = container.unit or (unit_names.get(container.name, "") if of_root else "")
+        has_id = listed.by_id.get(container.id) is container
+        is_alive = listed.alive.get(container.id) is container
+        # Without a cgroup nothing shows whose processes these are, and an id that root's podman lists is root's.
+        has_processes = is_alive or (of_root and container.id not in cgroups)
         add(
             KnownContainer(
                 name=container.name,
                 user=container.user,
-                id=container.id,
+                id=container.id if has_id else "",
                 state=_STATES.get(container.state, ""),
                 container=container,
-                cgroups=cgroups.get(container.id),
-                processes=processes.get(container.id),
+                cgroups=cgroups.get(container.id) if is_alive else None,
+                processes=processes.get(container.id) if has_processes else None,
                 unit=units.get(unit_name) if of_root else None,
             )
         )
-    asked_about = {container.id for container in containers}
+    accounts = {uid: account for account, uid in account_uids.items()}
     for container_id, tree in cgroups.items():
-        if container_id not in asked_about:
+        if container_id not in listed.by_id:
             add(_unlisted(tree, names, processes.get(container_id), units, accounts))
     # Only a podman that answers can be missing something; a silent one leaves the state open, and the counts stay.
     state = "missing" if isinstance(snapshot.podman, Read) else ""
@@ -95,9 +101,9 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _accounts(snapshot: Snapshot) -> dict[int, str]:
+def _account_uids(snapshot: Snapshot) -> dict[str, int]:
     host = latest(snapshot.host)
-    return {uid: account for account, uid in host.account_uids} if host else {}
+    return dict(host.account_uids) if host else {}
 
 
 def _unlisted(

@@ -22,6 +22,7 @@ COMMON_SLICES = frozenset({"system.slice", "machine.slice", "user.slice", "app.s
 """Slices that hold whatever was given no slice of its own: their limits are nobody's."""
 
 _USER = re.compile(r"^user(?:@(\d{1,10})\.service|-(\d{1,10})\.slice)$")
+_SESSION = re.compile(r"^session-.+\.scope$")
 _PAYLOAD = re.compile(r"^libpod-(?:payload-)?([0-9a-f]{64})(?:\.scope)?$")
 
 
@@ -128,10 +129,16 @@ def container_id_of(cgroup_name: str) -> str | None:
 
 
 def owner_uid_of(path: str) -> int:
-    """The uid of the outermost user@UID.service or user-UID.slice, 0 if none: inner names are the user's to choose."""
-    for part in path.split("/"):
+    """The uid of the outermost user@UID.service or user-UID.slice, 0 if none: inner names are the user's to choose.
+
+    A container in the scope of a session (`sudo podman run --cgroups=split`) is root's, who alone makes cgroups there.
+    """
+    parts = path.split("/")
+    for position, part in enumerate(parts):
         if found := _USER.match(part):
-            return int(found.group(1) or found.group(2))
+            scope, inner, *_ = [*parts[position + 1 :], "", ""]
+            is_roots = _SESSION.match(scope) and container_id_of(inner) is not None
+            return 0 if is_roots else int(found.group(1) or found.group(2))
     return 0
 
 

@@ -9,8 +9,10 @@ call itself conmon and claim any container, so only a conmon of the container's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from exporter.facts.container import Container
 from exporter.facts.process import ProcessTable
 
 _HEAD = 12  # as many digits as `podman ps` shows of an id
@@ -29,6 +31,34 @@ def is_of(user: str, owner_uid: int, account_uids: Mapping[str, int]) -> bool:
     if not user or not owner_uid:
         return not user and not owner_uid
     return account_uids[user] == owner_uid if user in account_uids else owner_uid not in account_uids.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Which container each id means, of all that every podman lists."""
+
+    by_id: Mapping[str, Container]
+    alive: Mapping[str, Container]  # of these, those that have a cgroup now
+
+
+def listed_by_id(
+    containers: Iterable[Container], owner_uids: Mapping[str, int], account_uids: Mapping[str, int]
+) -> Listed:
+    """What is listed, by its own user's word alone; `owner_uids` says whose cgroup has which id.
+
+    An id that root's podman lists is root's. Another is of the user whose cgroup has it, and without a cgroup of the
+    user whose podman lists it first.
+    """
+    by_id: dict[str, Container] = {}
+    alive: dict[str, Container] = {}
+    for container in sorted(containers, key=lambda one: one.user != ""):
+        owner_uid = owner_uids.get(container.id)
+        is_there = owner_uid is not None and is_of(container.user, owner_uid, account_uids)
+        if not container.user or owner_uid is None or is_there:
+            by_id.setdefault(container.id, container)
+        if is_there and by_id[container.id] is container:
+            alive[container.id] = container
+    return Listed(by_id, alive)
 
 
 def names_of_conmons(table: ProcessTable | None) -> dict[tuple[str, int], str]:

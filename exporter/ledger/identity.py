@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from exporter.facts.cgroup import COMMON_SLICES, PayloadPlace, path_of_slice, unit_of
 from exporter.facts.container import Container, full_name
 from exporter.facts.host import Host
-from exporter.facts.naming import is_unnamed, names_of_conmons, own_name, user_of
+from exporter.facts.naming import Listed, is_unnamed, listed_by_id, names_of_conmons, own_name, user_of
 from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, last_read, latest
 from exporter.facts.selinux import parse_context
@@ -119,14 +119,15 @@ def identify(
         if quadlet.container not in here
     ]
     stopped += _remembered([*known, *stopped], units, remembered_units)
-    known_ids = {member.container_id for member in known}
-    listed = {one.id: one.name for one in latest(answers.podman) or ()}
-    others = [one for one in answers.payloads if one.container_id not in known_ids]
+    settled = {(member.container_id, member.path) for member in known}
+    others = [one for one in answers.payloads if (one.container_id, one.path) not in settled]
+    alive = _listed_by_id(answers).alive
     identities = identities_of(
         [*known, *stopped],
         # A container that podman lists twice under one name, or is removing, still lives somewhere.
-        also_here=[(listed[one.container_id], one.path) for one in others if one.container_id in listed],
-        unidentified=[(one.container_id, one.path) for one in others if one.container_id not in listed],
+        also_here=[(alive[one.container_id].name, one.path) for one in others if one.container_id in alive],
+        # A user's cgroup that is named after root's container is no known container's.
+        unidentified=[(one.container_id, one.path) for one in others if one.container_id not in alive],
         slices_complete=are_slices_complete(waiting, now_us),
         account_uids=_account_uids(answers),
     )
@@ -150,50 +151,64 @@ def _has_systemd_answered(answers: Answers, quadlets_since_seconds: float | None
             return since is not None and at - duration >= since
 
 
+def _listed_by_id(answers: Answers) -> Listed:
+    owner_uids = {one.container_id: one.owner_uid for one in answers.payloads}
+    containers = latest(answers.podman) or ()
+    return listed_by_id(containers, owner_uids, _account_uids(answers))
+
+
 def _alive_and_listed(answers: Answers) -> list[Member]:
     """The containers that podman lists, and those that have a cgroup and that podman does not list."""
-    payloads = {one.container_id: one for one in answers.payloads}
-    table = latest(answers.process)
-    processes = {one.container_id: one for one in table.containers} if table else {}
-    names = names_of_conmons(table)
-    units = {unit.name: unit for unit in latest(answers.systemd) or ()}
     quadlets = latest(answers.quadlet) or ()
-    units_of_quadlets = {quadlet.container: quadlet.unit for quadlet in quadlets}
     promised = {quadlet.unit: quadlet.container for quadlet in quadlets}
-    host = latest(answers.host)
-    accounts = {uid: account for account, uid in host.account_uids} if host else {}
     found: dict[str, Member] = {}
-
-    def settle(member: Member) -> None:
+    listed = _listed_by_id(answers)
+    for member in (*_listed(answers, listed), *_unlisted(answers, listed)):
         # A restart makes a new id before podman's list has dropped the old id: the container that lives is meant.
         known = found.get(member.name)
         if known is None or (not known.path and member.path):
             found[member.name] = member
-
-    containers = latest(answers.podman) or ()
-    for container in containers:
-        unit = "" if container.user else container.unit or units_of_quadlets.get(container.name, "")
-        path = payloads[container.id].path if container.id in payloads else ""
-        asked = container.security.selinux_process_label or ""
-        labels = (asked, *_labels_in_force(processes.get(container.id)))
-        settle(Member(container.name, container.id, path, units.get(unit), labels))
-    listed = {container.id for container in containers}
-    for place in answers.payloads:
-        if place.container_id in listed:
-            continue
-        user = user_of(place.owner_uid, accounts)
-        name = own_name(place.container_id, place.owner_uid, names)
-        its_unit = None if user else units.get(unit_of(place.path))
-        labels = _labels_in_force(processes.get(place.container_id))
-        is_nameless = is_unnamed(name, place.container_id)
-        settle(Member(full_name(user, name), place.container_id, place.path, its_unit, labels, is_nameless))
     ordered = (found[name] for name in sorted(found))
     return [
         replace(member, name=promised[member.unit.name], is_nameless=False)
-        if member.container_id not in listed and member.unit is not None and member.unit.name in promised
+        if member.container_id not in listed.by_id and member.unit is not None and member.unit.name in promised
         else member
         for member in ordered
     ]
+
+
+def _listed(answers: Answers, listed: Listed) -> Iterator[Member]:
+    payloads = {one.container_id: one for one in answers.payloads}
+    processes = _processes(answers)
+    units = {unit.name: unit for unit in latest(answers.systemd) or ()}
+    units_of_quadlets = {quadlet.container: quadlet.unit for quadlet in latest(answers.quadlet) or ()}
+    for container in listed.by_id.values():
+        unit = "" if container.user else container.unit or units_of_quadlets.get(container.name, "")
+        path = payloads[container.id].path if container.id in listed.alive else ""
+        asked = container.security.selinux_process_label or ""
+        labels = (asked, *_labels_in_force(processes.get(container.id)))
+        yield Member(container.name, container.id, path, units.get(unit), labels)
+
+
+def _unlisted(answers: Answers, listed: Listed) -> Iterator[Member]:
+    processes = _processes(answers)
+    names = names_of_conmons(latest(answers.process))
+    units = {unit.name: unit for unit in latest(answers.systemd) or ()}
+    accounts = {uid: account for account, uid in _account_uids(answers).items()}
+    for place in answers.payloads:
+        if place.container_id in listed.by_id:
+            continue
+        user = user_of(place.owner_uid, accounts)
+        name = own_name(place.container_id, place.owner_uid, names)
+        unit = None if user else units.get(unit_of(place.path))
+        labels = _labels_in_force(processes.get(place.container_id))
+        is_nameless = is_unnamed(name, place.container_id)
+        yield Member(full_name(user, name), place.container_id, place.path, unit, labels, is_nameless)
+
+
+def _processes(answers: Answers) -> dict[str, ContainerProcesses]:
+    table = latest(answers.process)
+    return {one.container_id: one for one in table.containers} if table else {}
 
 
 def _labels_in_force(processes: ContainerProcesses | None) -> tuple[str, ...]:

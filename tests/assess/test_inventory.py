@@ -104,6 +104,48 @@ def test_a_conmon_of_another_user_names_nobody() -> None:
     assert "innocent" not in by_name(snapshot)
 
 
+ALICES_TREE = replace(CGROUPS, owner_uid=1000)
+ALICES = replace(CONTAINER, name="alice/mine", user="alice", state="exited")
+BOBS = replace(ALICES, name="bob/theirs", user="bob")
+
+
+def test_a_users_podman_that_lists_the_id_of_roots_container_takes_nothing_from_it() -> None:
+    # Root's podman does not answer: conmon and the cgroup tree name the container.
+    for listed in ((CONTAINER, ALICES), (ALICES, CONTAINER), (ALICES,)):
+        known = by_name(replace(SNAPSHOT, podman=answered(listed)))
+        web, alices = known["objects02"], known["alice/mine"]
+        assert (web.id, web.state, web.cgroups, web.processes) == (ID, "running", CGROUPS, PROCESSES)
+        assert (alices.id, alices.state, alices.cgroups, alices.processes) == ("", "exited", None, None)
+
+
+def test_a_users_podman_takes_no_processes_whose_cgroup_is_not_known() -> None:
+    known = by_name(replace(SNAPSHOT, podman=answered((ALICES,)), cgroup=answered(())))
+    assert known["alice/mine"].processes is None
+    assert by_name(replace(SNAPSHOT, cgroup=answered(())))["objects02"].processes == PROCESSES
+
+
+def test_of_two_users_whose_podmans_list_one_id_the_container_is_of_the_user_whose_cgroup_it_has() -> None:
+    for listed in ((ALICES, BOBS), (BOBS, ALICES)):
+        known = by_name(replace(SNAPSHOT, podman=answered(listed), cgroup=answered((ALICES_TREE,))))
+        assert (known["alice/mine"].id, known["alice/mine"].cgroups) == (ID, ALICES_TREE)
+        assert (known["bob/theirs"].id, known["bob/theirs"].cgroups) == ("", None)
+
+
+def test_a_user_without_a_line_in_passwd_has_the_cgroup_of_a_uid_without_one() -> None:
+    # Accounts of LDAP or systemd-homed.
+    tree = replace(CGROUPS, owner_uid=4242)
+    known = by_name(replace(SNAPSHOT, podman=answered((ALICES, BOBS)), cgroup=answered((tree,))))
+    assert (known["alice/mine"].cgroups, known["bob/theirs"].cgroups) == (None, tree)
+
+
+def test_a_users_cgroup_with_the_name_of_roots_container_is_not_roots() -> None:
+    stopped = replace(CONTAINER, state="exited")
+    known = by_name(replace(SNAPSHOT, podman=answered((stopped,)), cgroup=answered((ALICES_TREE,))))
+    assert list(known) == ["objects02"]
+    web = known["objects02"]
+    assert (web.id, web.state, web.cgroups, web.processes) == (ID, "exited", None, None)
+
+
 def test_a_conmon_of_another_user_takes_no_name_away() -> None:
     impostor = Conmon(ID, "innocent", 99, 1000)
     for conmons in ((CONMON, impostor), (impostor, CONMON)):

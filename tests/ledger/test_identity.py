@@ -82,6 +82,23 @@ def test_a_container_that_podman_does_not_list_is_named_by_the_conmon_of_its_own
     assert who(replace(said, process=read(both))).names_by_id == {ID: "web", OTHER_ID: "alice/blog"}
 
 
+def test_a_users_podman_that_lists_the_id_of_roots_container_takes_nothing_from_it() -> None:
+    alices = replace(CONTAINER, name="alice/mine", user="alice", unit="")
+    for listed in ((CONTAINER, alices), (alices, CONTAINER)):
+        assert who(answers(podman=read(listed))) == who(answers())
+    conmon = ProcessTable((), (Conmon(ID, "web", 7, 0),))
+    silent = answers(podman=read((alices,)), process=read(conmon))
+    assert who(silent).names_by_id == {ID: "web"}
+    assert who(silent).occupants[SLICE] == {"web"}
+
+
+def test_a_users_cgroup_with_the_name_of_roots_container_is_an_unknown_one() -> None:
+    of_alice = PayloadPlace(ID, 1000, f"/user.slice/user-1000.slice/user@1000.service/x.slice/libpod-payload-{ID}")
+    said = answers(payloads=(of_alice,), podman=read((replace(CONTAINER, unit=""),)))
+    assert who(said).names_by_id == {ID: "web"}
+    assert who(said).occupants[of_alice.path.rpartition("/")[0]] == {f"?{ID}"}
+
+
 def test_a_container_without_a_name_makes_its_slice_shared_and_goes_by_its_id_in_the_end() -> None:
     said = answers(payloads=(PAYLOAD, OTHER))
     first, waiting = identify(said, waiting_after(BEGAN, said), {}, NOW)

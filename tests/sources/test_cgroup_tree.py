@@ -133,3 +133,11 @@ def test_every_container_has_one_payload_and_at_most_one_service_and_slice(names
     assert SERVICE not in found or SLICE not in found or found.index(SERVICE) < found.index(SLICE)
     owners = [{"user@7.service": 7, "user-8.slice": 8}.get(name, 0) for name in names]
     assert owner_uid_of(places[0].path) == next(filter(None, owners), 0)
+
+
+def test_a_container_in_a_users_session_is_roots_as_root_alone_makes_cgroups_there() -> None:
+    session, payload = "/user.slice/user-1000.slice/session-3.scope", f"libpod-payload-{CONTAINER_ID}"
+    assert owner_uid_of(f"{session}/{payload}/user-7.slice") == 0
+    assert owner_uid_of(session) == 1000
+    assert owner_uid_of(f"/user.slice/user-1000.slice/user@1000.service/session-3.scope/{payload}") == 1000
+    assert owner_uid_of(f"/user.slice/user-1000.slice/user@1000.service/user-0.slice/session-3.scope/{payload}") == 1000

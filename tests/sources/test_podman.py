@@ -288,6 +288,16 @@ def test_a_user_cannot_take_roots_containers_for_his_own(
     assert f"{len(containers)} containers are another's" in source.problems[0]
 
 
+def test_a_user_cannot_hide_the_containers_of_another_user(
+    podman: PodmanService, source_of: Opens, tmp_path: Path
+) -> None:
+    podman.wrong[LIST] = _cut
+    with podman_at(tmp_path / "alice.sock") as alice, podman_at(tmp_path / "bob.sock") as bob:
+        containers = source_of(podman.path, alice=alice.path, bob=bob.path).read()
+    ids = {user: {one.id for one in containers if one.user == user} for user in ("alice", "bob")}
+    assert ids["alice"] == ids["bob"] != set()
+
+
 def test_all_failing_is_a_failure_that_names_each(podman: PodmanService, source_of: Opens, tmp_path: Path) -> None:
     podman.wrong[LIST] = _cut
     source = source_of(podman.path, alice=tmp_path / "alice.sock")

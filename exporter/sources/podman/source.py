@@ -1,7 +1,8 @@
 """Every podman of the host: root's, and those of the users whose sockets were named.
 
 Each is read in a thread of its own, so that one that hangs, or a user's own that answers a byte a minute, holds up no
-other. Root's word counts: a container whose id was already told by a socket before is not taken from the next.
+other. Root's word counts: a container that root's podman lists is not taken from a user's. Two users' podmans may list
+one id: whose container it is, the cgroup tree says (facts/naming.py).
 
 Looks again: every socket is tried at each read (`podman_seconds`, and at each event), but for one that has not answered
 the read before; `service` says when each container is.
@@ -102,7 +103,8 @@ class PodmanSource:
             if podman.where not in self._late:
                 self._answers[podman.where] = begin(podman.read, "podman-read")
         began = time.monotonic()
-        containers: dict[str, Container] = {}
+        containers: list[Container] = []
+        ids_of_root: frozenset[str] = frozenset()
         problems: list[str] = []
         failures: list[SourceError] = []
         for podman in self._podmans:
@@ -112,19 +114,20 @@ class PodmanSource:
                 failures.append(error)
                 continue
             problems += podman.problems
-            twice = [one for one in answer if one.id in containers]
+            twice = [one for one in answer if one.id in ids_of_root]
             if twice:
                 problems.append(
                     f"podman at {podman.where.place}: {len(twice)} containers are another's, such as {twice[0].id}"
                 )
-            for one in answer:
-                containers.setdefault(one.id, one)
+            containers += [one for one in answer if one.id not in ids_of_root]
+            if not podman.where.user:
+                ids_of_root = frozenset(one.id for one in answer)
         if len(failures) == len(self._podmans):
             self._problems = ()
             kind = NotHere if all(isinstance(failure, NotHere) for failure in failures) else Unreadable
             raise kind("; ".join(str(failure) for failure in failures))
         self._problems = (*(str(failure) for failure in failures), *problems)
-        return tuple(containers.values())
+        return tuple(containers)
 
     @property
     def heard_until_seconds(self) -> float | None:
