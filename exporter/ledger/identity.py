@@ -184,10 +184,12 @@ def _listed(answers: Answers, listed: Listed) -> Iterator[Member]:
     units_of_quadlets = {quadlet.container: quadlet.unit for quadlet in latest(answers.quadlet) or ()}
     for container in listed.by_id.values():
         unit = "" if container.user else container.unit or units_of_quadlets.get(container.name, "")
-        path = payloads[container.id].path if container.id in listed.alive else ""
-        asked = container.security.selinux_process_label or ""
-        labels = (asked, *_labels_in_force(processes.get(container.id)))
-        yield Member(container.name, container.id, path, units.get(unit), labels)
+        is_alive = container.id in listed.alive
+        path = payloads[container.id].path if is_alive else ""
+        # A user's podman may declare the label of root's container: of a user's, only what is in force counts.
+        asked = "" if container.user else container.security.selinux_process_label or ""
+        in_force = _labels_in_force(processes.get(container.id)) if is_alive else ()
+        yield Member(container.name, container.id, path, units.get(unit), (asked, *in_force))
 
 
 def _unlisted(answers: Answers, listed: Listed) -> Iterator[Member]:

@@ -200,6 +200,24 @@ def test_a_level_of_several_containers_is_nobodys_and_two_labels_of_one_containe
     assert who(said).names_by_level == {"s0:c229,c276": "web", "s0:c1,c2": "web"}
 
 
+def test_a_users_podman_that_declares_the_label_of_roots_container_does_not_share_it() -> None:
+    alices = replace(CONTAINER, id=OTHER_ID, name="alice/mine", user="alice", unit="")
+    path = f"/user.slice/user-1000.slice/user@1000.service/app.slice/libpod-payload-{OTHER_ID}"
+    places = (PAYLOAD, PayloadPlace(OTHER_ID, 1000, path))
+    for listed in ((CONTAINER, alices), (alices, CONTAINER)):
+        assert who(answers(podman=read(listed), payloads=places)).names_by_level == {"s0:c229,c276": "web"}
+    in_force = replace(PROCESSES, container_id=OTHER_ID, processes=(replace(PROCESS, security_label="u:r:t:s0:c1,c2"),))
+    said = answers(podman=read(listed), payloads=places, process=read(ProcessTable((in_force,), ())))
+    assert who(said).names_by_level == {"s0:c229,c276": "web", "s0:c1,c2": "alice/mine"}
+
+
+def test_the_label_of_a_users_cgroup_with_the_name_of_roots_container_is_not_roots() -> None:
+    of_alice = PayloadPlace(ID, 1000, f"/user.slice/user-1000.slice/user@1000.service/x.slice/libpod-payload-{ID}")
+    in_force = replace(PROCESSES, processes=(replace(PROCESS, security_label="u:r:t:s0:c1,c2"),))
+    said = answers(payloads=(of_alice,), process=read(ProcessTable((in_force,), ())))
+    assert who(said).names_by_level == {"s0:c229,c276": "web"}
+
+
 @pytest.mark.parametrize(
     "label", ["", "docker-default (enforce)", "system_u:system_r:spc_t:s0", "u:r:unconfined_t:s0-s0:c0.c1023"]
 )
