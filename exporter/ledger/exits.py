@@ -31,6 +31,7 @@ from exporter.ledger.patience import EXIT_CAUSE_US, EXIT_REASON_US, PODMAN_KILL_
 from exporter.ledger.state import Account, Now, PendingExit, State
 
 _STOPS_LIMIT = 1000
+# Of each user: one whose podman reports thousands of ends must not decide on the reasons of others' ends.
 _UNHEALTHY_LIMIT = 1000
 _PENDING_LIMIT = 1000
 _KILLS_LIMIT = 100
@@ -61,8 +62,10 @@ def hear_health(state: State, told: ContainerEvent) -> None:
         state.touch("unhealthy", key)
     else:
         _forget_health(state, key)
-    while len(state.unhealthy) > _UNHEALTHY_LIMIT:
-        _forget_health(state, next(iter(state.unhealthy)))
+    if len(state.unhealthy) > _UNHEALTHY_LIMIT:
+        of_user = [one for one in state.unhealthy if user_in(one) == told.user]
+        for one in of_user[: max(0, len(of_user) - _UNHEALTHY_LIMIT)]:
+            _forget_health(state, one)
 
 
 def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, ran_seconds: float | None = None) -> None:
@@ -83,8 +86,11 @@ def hear_end(state: State, told: ContainerEvent, now: Now, *, stopped: bool, ran
         unhealthy=told.container_key in state.unhealthy,
     )
     _forget_health(state, told.container_key)
-    while len(state.host.exits) >= _PENDING_LIMIT:
-        _close(state, state.host.exits.pop(0))
+    if len(state.host.exits) >= _PENDING_LIMIT:
+        of_user = [one for one in state.host.exits if user_in(one.name) == told.user]
+        for one in of_user[: max(0, len(of_user) - _PENDING_LIMIT + 1)]:
+            state.host.exits.remove(one)
+            _close(state, one)
     stop = state.stops.get(told.unit)
     if stop is not None and stop[0] == now.boot and 0 <= pending.died_us - stop[1] < STOP_US:
         pending.stopped = True

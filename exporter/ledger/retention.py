@@ -1,16 +1,21 @@
 """Keeps the state bounded: drops containers that are gone for long, and evidence that nothing can refer to any more.
 
 what                      is dropped
-container                 not seen for `forget_days` while somebody watched; of more than `max_containers` those
-that are gone for the longest. A container that is here is never dropped
+container                 not seen for `forget_days` while somebody watched; of more than `max_containers` of one
+user those that are gone for the longest. A container that is here is never dropped
 life                      its container is gone, all its kills are counted, and no source can report it again
-chain of restarts         its container was dropped; of podman's, all but the last 1,000 that are gone
+chain of restarts         its container was dropped; of podman's, all but the last 1,000 of each user that are gone
 slice that has ended      the oldest of more than 2,000 in which no kill is open
 stamps of what was heard  the oldest of more than 10,000 of each kind, of podman's events (heard.py) of each podman
+
+Bounds are of each user: a user whose podman reports any number of containers takes no room of another's.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+
+from exporter.facts.container import user_in
 from exporter.ledger.kills.claims import forget_holder, take_out
 from exporter.ledger.patience import LIFE_US
 from exporter.ledger.state import SEEN_LIMIT, Account, Identities, LifeBook, Now, State
@@ -22,14 +27,16 @@ _PODMAN_CHAINS_LIMIT = 1_000
 def forget_containers(
     state: State, identities: Identities, *, watched_seconds: float, forget_seconds: float, max_containers: int
 ) -> None:
-    """Drop containers that are gone for long, and the longest gone of too many.
+    """Drop containers that are gone for long, and the longest gone of too many of one user.
 
     `watched_seconds`: since the last settlement. Time in which no agent ran does not count.
     """
     absent = _see_absent(state, identities, watched_seconds)
-    too_many = len(state.accounts) - max_containers
-    for position, account in enumerate(sorted(absent, key=lambda account: -account.unseen_seconds)):
-        if account.unseen_seconds > forget_seconds or position < too_many:
+    counts = Counter(user_in(name) for name in state.accounts)
+    for account in sorted(absent, key=lambda account: -account.unseen_seconds):
+        user = user_in(account.name)
+        if account.unseen_seconds > forget_seconds or counts[user] > max_containers:
+            counts[user] -= 1
             del state.accounts[account.name]
             forget_holder(state, account.name)
             state.host.forgotten_containers += 1
@@ -71,17 +78,22 @@ def drop_lives(state: State, identities: Identities, now: Now, *, heard_all: boo
 def drop_chains(state: State, identities: Identities) -> None:
     """Drop the restarts of containers that were dropped, and of too many that podman does not list any more."""
     # A podman that is silent for a while must not have its containers counted anew: few of the gone are kept.
-    gone = [key for key in state.chains if key.startswith("podman:") and _id_in(key) not in identities.names_by_id]
-    over = set(gone[: max(0, len(gone) - _PODMAN_CHAINS_LIMIT)])
+    gone: defaultdict[str, list[str]] = defaultdict(list)
+    for key in state.chains:
+        user, container_id = _container_in(key)
+        if container_id and container_id not in identities.names_by_id:
+            gone[user].append(key)
+    over = {key for keys in gone.values() for key in keys[: max(0, len(keys) - _PODMAN_CHAINS_LIMIT)]}
     for key in [key for key, chain in state.chains.items() if key in over or chain.name not in state.accounts]:
         del state.chains[key]
         state.restarts_read_us.pop(key, None)
         state.touch("chain", key)
 
 
-def _id_in(key: str) -> str:
-    """The container id in podman:ID, or podman:USER/ID."""
-    return key.removeprefix("podman:").rpartition("/")[2]
+def _container_in(key: str) -> tuple[str, str]:
+    """User and container id in podman:ID or podman:USER/ID; "" and "" for a unit."""
+    container = key.removeprefix("podman:") if key.startswith("podman:") else ""
+    return user_in(container), container.rpartition("/")[2]
 
 
 def drop_stamps(state: State) -> None:

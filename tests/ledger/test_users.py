@@ -163,3 +163,61 @@ def test_a_denial_of_a_users_process_is_not_of_roots_container_whatever_its_cgro
         host.settle(Denial(f"1800000000.124:{serial}", 793, "u:r:container_t:s0", path))
     host.settle(after=300)
     assert host.of("web").avc_denials == 2
+
+
+def flood(host: Host, action: str, *, health: str = "") -> list[ContainerEvent]:
+    """An event of each of three times as many containers of alice's as may be remembered."""
+    at_nanoseconds = int((SECONDS + host.seconds) * 1e9)
+    return [
+        ContainerEvent(at_nanoseconds, f"{number:064x}", f"alice/{number}", action, "", 1, health)
+        for number in range(30)
+    ]
+
+
+def test_a_users_containers_by_the_thousand_have_none_of_roots_forgotten(tmp_path: Path) -> None:
+    ledger = Ledger(Store(tmp_path), max_containers=10)
+    host = Host(tmp_path / "other")
+    for name in ("web", "bob/theirs"):
+        ledger.settle(Batch((host.event(name, "start"),)), Now(BOOT, START_US, SECONDS))
+    ledger.settle(Batch(tuple(flood(host, "start"))), Now(BOOT, START_US + 10**6, SECONDS + 1))
+    users = [one.name.partition("/")[0] for one in ledger.totals().containers]
+    assert {user: users.count(user) for user in users} == {"web": 1, "bob": 1, "alice": 10}
+
+
+def test_a_users_ends_by_the_thousand_decide_on_the_reason_of_no_other(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.ledger.exits._PENDING_LIMIT", 10)
+    host.kills = {ROOTS: 0}
+    host.settle(host.event("web", "start"))
+    host.settle(host.event("web", "died", 137), *flood(host, "died"))
+    assert sum(count for one in host.ledger.totals().containers for _, count in one.exits) == 20
+    host.kills = {ROOTS: 1}
+    host.settle(host.line(ROOTS))
+    assert host.exits() == {"oom": 1}
+
+
+def test_a_users_unhealthy_containers_by_the_thousand_make_no_other_well(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.ledger.exits._UNHEALTHY_LIMIT", 10)
+    host.settle(host.event("web", "health_status", health="unhealthy"))
+    host.settle(*flood(host, "health_status", health="unhealthy"))
+    assert len(host.ledger._state.unhealthy) == 11
+    host.settle(host.event("web", "died", 1))
+    assert host.exits() == {"health": 1}
+
+
+def test_a_users_restarts_by_the_thousand_have_none_of_roots_counted_anew(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.ledger.retention._PODMAN_CHAINS_LIMIT", 10)
+    roots = RestartCount(f"podman:{ID}", "web", 3, SECONDS)
+    host.settle(restarts=(roots,))
+    host.identities = UNKNOWN  # root's podman is silent for a while
+    host.settle(*flood(host, "died"))
+    host.settle(*flood(host, "restart"))
+    host.settle()
+    assert len(host.ledger._state.chains) == 11
+    host.settle(restarts=(roots,))
+    assert host.of("web").restarts == 3
