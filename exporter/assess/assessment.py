@@ -17,6 +17,7 @@ from exporter.assess.lives import lives_after
 from exporter.assess.overview import Overview, overview_of
 from exporter.assess.storage.datasets import merged_datasets
 from exporter.assess.waivers import waiver_reports, with_waivers
+from exporter.facts.container import user_in
 from exporter.facts.counts import Counts
 from exporter.facts.life import Life
 from exporter.facts.reading import Failed, Read, fresh, last_read, latest
@@ -46,7 +47,9 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
     overview = overview_of(snapshot, containers, lives, thresholds, waivers)
     # podman still names the ids and addresses of a container that has no cgroup, or not yet: they are free.
     holding = tuple(one for one in containers if one.id not in overview.starting or one.cgroups is not None)
-    shown = containers[: build.max_containers]
+    # Root's first: a user may run, and a user's own podman may list, any number.
+    chosen = sorted(containers, key=lambda one: one.user != "")[: build.max_containers]
+    shown = sorted(chosen, key=lambda one: one.name)
     storage = latest(snapshot.zfs)
     reports = tuple(container_report(known, overview) for known in shown)
     host_findings = _host_findings(snapshot, containers, waivers)
@@ -100,7 +103,8 @@ def _quick_datasets(snapshot: Snapshot) -> tuple[Dataset, ...]:
 
 def _gone(overview: Overview, containers: tuple[KnownContainer, ...], room: int) -> tuple[Counts, ...]:
     here = {known.name for known in containers}
-    return tuple(counts for name, counts in overview.counts.items() if name not in here)[: max(0, room)]
+    names = sorted(overview.counts.keys() - here, key=lambda name: (user_in(name) != "", name))
+    return tuple(overview.counts[name] for name in names[: max(0, room)])
 
 
 def _host_findings(

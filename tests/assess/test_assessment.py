@@ -7,6 +7,7 @@ import pytest
 from exporter.assess.assessment import Build, assess
 from exporter.assess.checks.container import CHECKS
 from exporter.facts.cgroup import MemoryEvents
+from exporter.facts.counts import Counts, Totals
 from exporter.facts.process import ContainerProcesses, MountPoint, ProcessTable
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import Snapshot
@@ -186,3 +187,15 @@ def test_containers_beyond_the_cap_are_dropped_and_counted() -> None:
     report = report_of(replace(SNAPSHOT, podman=answered(many), cgroup=answered(())), Build(max_containers=4))
     assert [one.name for one in report.containers] == ["c000", "c001", "c002", "c003"]
     assert report.dropped_containers == 7  # six of the many, and the quadlet's objects02
+
+
+def test_the_containers_of_users_are_the_first_beyond_the_cap() -> None:
+    many = tuple(
+        replace(CONTAINER, id=f"{number:064x}", name=f"alice/{number}", user="alice", pod="") for number in range(10)
+    )
+    gone = tuple(Counts(name) for name in ("alice/a", "alice/b", "worker"))
+    snapshot = replace(SNAPSHOT, podman=answered((*many, CONTAINER)), totals=Totals(0, (*gone, Counts("objects02"))))
+    report = report_of(snapshot, Build(max_containers=4))
+    assert [one.name for one in report.containers] == ["alice/0", "alice/1", "alice/2", "objects02"]
+    few = report_of(replace(snapshot, podman=answered((CONTAINER,))), Build(max_containers=2))
+    assert [one.name for one in few.gone] == ["worker"]

@@ -155,6 +155,17 @@ def test_beyond_the_bound_whole_containers_are_left_out_the_last_come_first() ->
     assert again == 2 * first, "the counter counts what each page left out"
 
 
+def test_a_container_of_roots_that_comes_last_stays_and_one_of_a_users_is_left_out() -> None:
+    few = replace(crowd(5), datasets=())
+    users = tuple(replace(one, name=f"alice/{one.name}") for one in few.containers)
+    exposition = Exposition(Bounds(max_series=len(samples(few))))
+    assert len(_shown(_page(exposition, replace(few, containers=users)))) == 5
+    roots = container("web", findings=few.containers[0].findings)
+    shown = _shown(_page(exposition, replace(few, containers=(*users, roots))))
+    assert "web" in shown
+    assert len(shown) == 5
+
+
 def test_datasets_give_way_to_containers_and_unmounted_ones_first() -> None:
     report = replace(crowd(3), datasets=(*(dataset(f"scratch/{n}") for n in range(50)), *crowd(3).datasets))
     whole = len(samples(report))

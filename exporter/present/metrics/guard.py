@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from exporter.facts.container import user_in
 from exporter.present.metrics.family import Family, Sample
 
 Row: TypeAlias = tuple[Family, Sequence[Sample]]
@@ -44,12 +45,19 @@ def turned_away(
 ) -> dict[Owner, str]:
     """The owners that do not fit, each with the reason.
 
-    Containers go before datasets, datasets that containers mount before others, then by `arrival`.
+    Containers go before datasets, root's before users', datasets that containers mount before others, then by
+    `arrival`.
     """
+
+    def turn(owner: Owner) -> tuple[bool, bool, bool, int]:
+        kind, name = owner
+        is_container = kind == "container"
+        return not is_container, is_container and user_in(name) != "", name not in mounted, arrival[owner]
+
     reasons: dict[Owner, str] = {}
     left = bounds.max_series - counts.get(None, 0)
     owners = [owner for owner in counts if owner is not None]
-    for owner in sorted(owners, key=lambda one: (one[0] != "container", one[1] not in mounted, arrival[one])):
+    for owner in sorted(owners, key=turn):
         count = counts[owner]
         if owner[0] == "container" and count > bounds.max_series_per_container:
             reasons[owner] = "container_too_large"
