@@ -7,13 +7,13 @@ nothing on purpose.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.assess.checks.subject import Sharers
 from exporter.assess.inventory import KnownContainer
 from exporter.assess.isolation.networks import traffic_by_container
-from exporter.assess.isolation.sharers import claim_declared, claim_in_force, sharers_of_ids, sharers_of_labels
+from exporter.assess.isolation.sharers import Claim, claim_declared, claim_in_force, sharers_of_ids, sharers_of_labels
 from exporter.assess.kernel_counts import occupants_by_path
 from exporter.assess.lives import is_running
 from exporter.assess.storage.datasets import merged_datasets
@@ -107,13 +107,22 @@ def _sharers(snapshot: Snapshot, containers: tuple[KnownContainer, ...]) -> dict
         for one in awake
         if one.processes and isinstance(snapshot.process, Read)
     ]
-    declared = [
-        claim_declared(one.name, one.container) for one in awake if one.container and isinstance(snapshot.podman, Read)
-    ]
+    declared = _declared_by_user(awake) if isinstance(snapshot.podman, Read) else ()
+    declared_ids = {name: others for claims in declared for name, others in sharers_of_ids(claims, host).items()}
+    declared_labels = {name: others for claims in declared for name, others in sharers_of_labels(claims).items()}
     return {
-        "ids_shared_with": _joined(sharers_of_ids(in_force, host), sharers_of_ids(declared, host)),
-        "labels_shared_with": _joined(sharers_of_labels(in_force), sharers_of_labels(declared)),
+        "ids_shared_with": _joined(sharers_of_ids(in_force, host), declared_ids),
+        "labels_shared_with": _joined(sharers_of_labels(in_force), declared_labels),
     }
+
+
+def _declared_by_user(containers: Iterable[KnownContainer]) -> tuple[tuple[Claim, ...], ...]:
+    """What each podman declares, apart: a user's own may declare anything, and its ids are not the host's."""
+    found: defaultdict[str, list[Claim]] = defaultdict(list)
+    for one in containers:
+        if one.container:
+            found[one.user].append(claim_declared(one.name, one.container))
+    return tuple(tuple(claims) for claims in found.values())
 
 
 def _joined(in_force: Mapping[str, tuple[str, ...]], declared: Mapping[str, tuple[str, ...]]) -> Mapping[str, Sharers]:
