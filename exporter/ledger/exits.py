@@ -167,7 +167,7 @@ def _forget_stop(state: State, unit: str) -> None:
 
 def _close(state: State, pending: PendingExit) -> None:
     life = state.lives.get(f"{pending.boot}:{pending.container_id}")
-    if life is not None and user_in(life.name or "") != user_in(pending.name):
+    if life is not None and (not life.name or user_in(life.name) != user_in(pending.name)):
         life = None  # of another's container: a user's podman can report the end of any
     account: Account = state.account(pending.name)
     # Neither a worker that was killed long before is a reason, nor a kill before this start of the container.

@@ -3,7 +3,8 @@
 what                      is dropped
 container                 not seen for `forget_days` while somebody watched; of more than `max_containers` of one
 user those that are gone for the longest. A container that is here is never dropped
-life                      its container is gone, all its kills are counted, and no source can report it again
+life                      its container is gone, all its kills are counted, and no source can report it again; of
+those that podman alone has reported, the oldest of more than 10,000 of each user
 chain of restarts         its container was dropped; of podman's, all but the last 1,000 of each user that are gone
 slice that has ended      the oldest of more than 2,000 in which no kill is open
 stamps of what was heard  the oldest of more than 10,000 of each kind, of podman's events (heard.py) of each podman
@@ -70,7 +71,12 @@ def drop_lives(state: State, identities: Identities, now: Now, *, heard_all: boo
         old = heard_all if life.boot != now.boot else now.us - life.heard_us > LIFE_US
         return gone and old and life.seen <= life.credited
 
-    for key in [key for key, life in state.lives.items() if is_over(life)]:
+    reported: defaultdict[str, list[str]] = defaultdict(list)
+    for key, life in state.lives.items():
+        if life.called and not life.path:
+            reported[min(life.called)].append(key)  # root's, if root's podman is one of several
+    too_many = {key for keys in reported.values() for key in keys[: max(0, len(keys) - SEEN_LIMIT)]}
+    for key in [key for key, life in state.lives.items() if key in too_many or is_over(life)]:
         del state.lives[key]
         state.touch("life", key)
 

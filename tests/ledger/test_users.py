@@ -221,3 +221,24 @@ def test_a_users_restarts_by_the_thousand_have_none_of_roots_counted_anew(
     assert len(host.ledger._state.chains) == 11
     host.settle(restarts=(roots,))
     assert host.of("web").restarts == 3
+
+
+def test_what_a_users_podman_reports_by_the_thousand_takes_no_name_from_another(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.ledger.retention.SEEN_LIMIT", 10)
+    host.identities = UNKNOWN
+    host.settle(host.event("web", "start"))
+    host.settle(*flood(host, "start"))
+    assert len(host.ledger._state.lives) == 11
+    host.kills = {ROOTS: 1}
+    host.settle(host.line(ROOTS))
+    assert host.of("web").oom_kills == 1
+
+
+@pytest.mark.parametrize("name", ["web", "alice/mine"])
+def test_the_end_of_a_container_is_not_for_a_kill_in_a_cgroup_of_nobody_known(host: Host, name: str) -> None:
+    host.identities = UNKNOWN
+    host.settle(host.line(BOBS))
+    host.settle(host.event(name, "died", 137))
+    assert host.exits(name) == {"signal": 1}
