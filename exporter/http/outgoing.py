@@ -1,8 +1,8 @@
 """Which bodies are being sent, and to whom: their memory has a bound, whatever clients do.
 
 A page is there once for all clients of a moment, but a client that reads it slowly keeps it while newer pages are
-made: twenty clients that begin half a second apart keep twenty pages. Beyond the bound, the clients of the page that was
-begun first lose their connections.
+made: twenty clients that begin half a second apart keep twenty pages. Beyond the bound, whoever is sent the page that
+was begun first is cut off.
 """
 
 from __future__ import annotations
