@@ -202,7 +202,9 @@ class HostLedger:
             for container in podman.value:
                 # A user's podman may list any id: what is known by it is another's then, with another name.
                 is_known = self._known[1].names_by_id.get(container.id) == container.name
-                if container.restarts is not None and not container.unit and is_known:
+                # A label may name a unit that runs another container.
+                has_unit = bool(container.unit) and names.get(container.unit, container.name) == container.name
+                if container.restarts is not None and not has_unit and is_known:
                     key = f"podman:{full_name(container.user, container.id)}"
                     counts.append(RestartCount(key, container.name, container.restarts, podman.read_at_seconds))
         return tuple(counts)

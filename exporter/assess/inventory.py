@@ -17,6 +17,7 @@ from exporter.facts.process import ContainerProcesses
 from exporter.facts.reading import Read, latest
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.unit import Quadlet, Unit
+from exporter.facts.unit_claims import with_believed_units
 
 # podman's words for a container's state, in the words of the metrics page.
 _STATES = {
@@ -58,7 +59,9 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     quadlets = latest(snapshot.quadlet) or ()
     unit_names = {quadlet.container: quadlet.unit for quadlet in quadlets}
     account_uids = _account_uids(snapshot)
-    containers = latest(snapshot.podman) or ()
+    paths = {one.container_id: one.levels[0].path for one in cgroups.values() if one.levels and not one.owner_uid}
+    listed_containers: tuple[Container, ...] = latest(snapshot.podman) or ()
+    containers = with_believed_units(listed_containers, paths, quadlets)
     owner_uids = {tree.container_id: tree.owner_uid for tree in cgroups.values()}
     listed = listed_by_id(containers, owner_uids, account_uids)
 

@@ -32,6 +32,7 @@ from exporter.facts.process import ContainerProcesses, ProcessTable
 from exporter.facts.reading import Absent, Failed, Read, Reading, last_read, latest
 from exporter.facts.selinux import parse_context
 from exporter.facts.unit import Quadlet, Unit
+from exporter.facts.unit_claims import with_believed_units
 from exporter.ledger.patience import ANSWERS_US, NAME_US, UNITS_US
 from exporter.ledger.state import Identities
 
@@ -105,6 +106,7 @@ def identify(
     `waiting` is what `waiting_after` made of the same answers; `remembered_units` the unit of each container's name, as
     the ledger remembers it.
     """
+    answers = _with_believed_units(answers, remembered_units)
     everyone = _alive_and_listed(answers)
     nameless = [member.container_id for member in everyone if member.is_nameless]
     unnamed = {each: waiting.unnamed.get(each, now_us) for each in nameless}
@@ -132,6 +134,17 @@ def identify(
         account_uids=_account_uids(answers),
     )
     return identities, replace(waiting, unnamed=unnamed)
+
+
+def _with_believed_units(answers: Answers, remembered_units: Mapping[str, str]) -> Answers:
+    match answers.podman:
+        case Read(value=containers):
+            paths = {one.container_id: one.path for one in answers.payloads if not one.owner_uid}
+            quadlets = latest(answers.quadlet) or ()
+            believed = with_believed_units(containers, paths, quadlets, remembered_units)
+            return replace(answers, podman=replace(answers.podman, value=believed))
+        case _:
+            return answers
 
 
 def _account_uids(answers: Answers) -> dict[str, int]:

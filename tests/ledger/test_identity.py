@@ -263,3 +263,14 @@ def test_each_live_container_has_a_name_or_is_a_stranger_in_its_slice_whatever_i
         names = {known.names_by_id.get(container_id), f"?{container_id}", *(one[1] for one in listed)}
         names |= {f"{user}/{name}" for _, name, _, user in listed}
         assert known.occupants[home] & names, "an occupant that nobody counts would make its slice another's own"
+
+
+@pytest.mark.parametrize("state", ["running", "exited"])
+def test_an_image_that_names_the_unit_of_another_container_takes_neither_its_unit_nor_its_slice(state: str) -> None:
+    web = Quadlet("web.service", "web", "/etc/containers/systemd/web.container", wanted=True)
+    evil = replace(CONTAINER, id=OTHER_ID, name="zz-evil", state=state)
+    alive = PayloadPlace(OTHER_ID, 0, f"/machine.slice/libpod-{OTHER_ID}.scope/container")
+    payloads = (PAYLOAD, alive) if state == "running" else (PAYLOAD,)
+    known = who(answers(podman=read((CONTAINER, evil)), quadlet=read((web,)), payloads=payloads))
+    assert known.names_by_unit == {"web.service": "web"}
+    assert known.occupants[SLICE] == {"web"}
