@@ -4,11 +4,12 @@
     looping         as many restarts in the window as the settings say; holds while it is so, and for 9 minutes at most
                     once systemd has given up
     given up        systemd's start limit was hit; holds while the unit stays failed
-    a lost wall     a critical check passed, and now fails for longer than one reading; holds while it fails. Of limits
-                    there is an alert for each resource, which says more than their check
+    a lost wall     a critical check passed, and now fails for longer than one reading; holds until it passes or is
+                    waived. That it can no longer be judged ends nothing. Of limits there is an alert for each resource,
+                    which says more than their check
 
-Where the rule would end (the check cannot be judged, the container is gone) these end too: otherwise the agent's alert
-would page again just after the rule's alert has resolved, or the other way round. For the same reason a kill holds for
+Where the rule would end (the check is waived, the container is gone) these end too: otherwise the agent's alert would
+page again just after the rule's alert has resolved, or the other way round. For the same reason a kill holds for
 less than the rule's 10 minutes: increase() ends when the last sample from before the kill leaves its window, a scrape's
 interval sooner or later, and an alert that is sent as firing after that begins anew.
 """
@@ -55,8 +56,8 @@ class Wall:
     """A critical check that a container has passed."""
 
     title: str
-    failing_since_seconds: float | None = None  # None: it passes, or cannot be judged now
-    is_lost: bool = False  # it has failed for longer than one reading, and not passed since
+    failing_since_seconds: float | None = None  # None: it does not fail, or its container is away
+    is_lost: bool = False  # it has failed for longer than one reading, and neither passed nor been waived since
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ def after_report(watch: Watch, report: Report, sure_seconds: float) -> Watch:
         if one.is_starting:
             # It cannot be judged yet, and nothing says that its failure is over: alerts that hold are kept until then.
             seen |= {key for key in walls if key.partition(" ")[2] == name}
+        if _has_unjudged_limits(one):
+            seen |= {key for key in walls if key.startswith(_LIMIT) and key.partition(" ")[2] == name}
         for wall, verdict in _verdicts(one):
             key = f"{wall} {name}"
             seen.add(key)
@@ -194,6 +197,12 @@ def _verdicts(one: ContainerReport) -> Iterator[tuple[str, Verdict]]:
             yield f"{_LIMIT}{drift.resource}", Verdict.FAIL if drift.holds else Verdict.PASS
 
 
+def _has_unjudged_limits(one: ContainerReport) -> bool:
+    """Whether a limit that is missing among the drifts may be out of force: not all of them could be judged."""
+    verdicts = {finding.outcome.verdict for finding in one.findings if finding.check == limits_applied.CHECK.id}
+    return not verdicts.isdisjoint({Verdict.UNKNOWN, Verdict.FAIL})
+
+
 def _has_given_up(one: ContainerReport) -> bool:
     return one.unit is not None and one.unit.active_state == "failed" and one.unit.result == "start-limit-hit"
 
@@ -201,13 +210,13 @@ def _has_given_up(one: ContainerReport) -> bool:
 def _wall_after(
     wall: Wall | None, verdict: Verdict, title: str, now_seconds: float, sure_seconds: float
 ) -> Wall | None:
-    match verdict:
-        case Verdict.PASS:
-            return Wall(title)
-        case Verdict.FAIL if wall is not None:
-            since = now_seconds if wall.failing_since_seconds is None else wall.failing_since_seconds
-            since = min(since, now_seconds)  # the wall clock was set back
-            is_lost = wall.is_lost or now_seconds - since >= sure_seconds
-            return Wall(title, since, is_lost)
-        case _:
-            return replace(wall, failing_since_seconds=None) if wall is not None else None
+    if verdict is Verdict.PASS:
+        return Wall(title)
+    if wall is None:  # it was never passed
+        return None
+    is_failing = wall.is_lost or wall.failing_since_seconds is not None
+    if verdict is Verdict.FAIL or (verdict is Verdict.UNKNOWN and is_failing):
+        since = now_seconds if wall.failing_since_seconds is None else wall.failing_since_seconds
+        since = min(since, now_seconds)  # the wall clock was set back
+        return Wall(title, since, wall.is_lost or now_seconds - since >= sure_seconds)
+    return Wall(title)

@@ -128,8 +128,16 @@ def test_a_loop_that_systemd_has_ended_holds_no_longer_than_the_rule_of_ten_minu
         ([FAIL, FAIL, FAIL], False),  # was never good: the rule tells
         ([UNKNOWN, FAIL, FAIL], False),
         ([PASS, UNKNOWN, FAIL, FAIL], True),  # nobody could tell for a while
-        ([PASS, FAIL, FAIL, UNKNOWN], False),  # as the rule, which has no sample then
+        ([PASS, UNKNOWN, UNKNOWN], False),  # nobody saw it fall: that is another alert
+        ([PASS, FAIL, FAIL, UNKNOWN], True),  # who can hide a wall must not end its alert
+        ([PASS, FAIL, FAIL, UNKNOWN, UNKNOWN], True),
+        ([PASS, FAIL, UNKNOWN], True),
+        ([PASS, FAIL, PASS, UNKNOWN], False),
         ([PASS, FAIL, FAIL, UNKNOWN, FAIL], True),
+        ([PASS, FAIL, FAIL, UNKNOWN, PASS], False),
+        ([PASS, FAIL, FAIL, UNKNOWN, WAIVED], False),
+        ([PASS, FAIL, FAIL, WAIVED, UNKNOWN], False),
+        ([PASS, FAIL, FAIL, WAIVED, FAIL, FAIL], True),
         ([PASS, FAIL, FAIL, WAIVED], False),
         ([PASS, FAIL, FAIL, PASS], False),
     ],
@@ -147,6 +155,34 @@ def test_a_wall_that_is_lost_in_a_restart_is_lost_though_the_container_was_away(
         watch = after_report(watch, report, SURE_SECONDS)
     watch = after_report(watch, judged(NOW + 60, web=FAIL), SURE_SECONDS)
     assert names(watch) == [("BulkheadCriticalCheckFailing", "web")]
+
+
+def test_a_wall_that_is_lost_and_then_hidden_is_one_alert_from_its_fall_on_and_ends_with_its_container() -> None:
+    watch = killed((0, totals(web=0)))
+    for number, verdict in enumerate((PASS, FAIL, FAIL)):
+        watch = after_report(watch, judged(NOW + 20 * number, web=verdict), SURE_SECONDS)
+    (lost,) = holding(watch, ORIGIN)
+    hidden = after_report(watch, judged(NOW + 86_400, web=UNKNOWN), SURE_SECONDS)
+    (held,) = holding(hidden, ORIGIN)
+    assert (held, held.since_seconds) == (lost, NOW + 20)
+    away = after_report(hidden, judged(NOW + 86_420), SURE_SECONDS)
+    assert names(away) == []
+    # A restart is no way to get rid of it.
+    assert names(after_report(away, judged(NOW + 86_440, web=UNKNOWN), SURE_SECONDS)) == names(watch)
+
+
+@pytest.mark.parametrize(("verdict", "lost"), [(UNKNOWN, True), (FAIL, True), (WAIVED, False), (PASS, False)])
+def test_a_limit_that_is_lost_stays_so_while_it_cannot_be_judged(verdict: Verdict, lost: bool) -> None:  # noqa: FBT001 - a table
+    def report(at: float, drifts: tuple[LimitDrift, ...], verdict: Verdict) -> Report:
+        finding = Finding("limits_applied", Severity.CRITICAL, Outcome(verdict, ""))
+        return Report(at, (ContainerReport("web", "running", findings=(finding,), limit_drifts=drifts),), ())
+
+    watch = killed((0, totals(web=0)))
+    for at, holds in ((0, False), (20, True), (40, True)):
+        drift = LimitDrift("memory", Drift.NOT_APPLIED, holds)
+        watch = after_report(watch, report(NOW + at, (drift,), FAIL if holds else PASS), SURE_SECONDS)
+    watch = after_report(watch, report(NOW + 60, (), verdict), SURE_SECONDS)
+    assert names(watch) == ([("BulkheadLimitNotApplied", "web")] if lost else [])
 
 
 def test_a_limit_that_was_in_force_and_is_not_is_told_by_resource_and_not_by_its_check_too() -> None:
