@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from exporter.assess.priority import gravest_first
 from exporter.report.examination import Examination, Examined
 from exporter.report.findings import Severity, Verdict
 
 
 def worst_first(subjects: tuple[Examined, ...]) -> tuple[Examined, ...]:
-    """Every subject, the one with the most grave failures at the top."""
+    """Every subject, the one with the most grave failures at the top; what is unknown comes right after its like."""
 
     def urgency(subject: Examined) -> tuple[object, ...]:
-        failures = [finding.severity for finding in gravest_first(subject.findings, Verdict.FAIL)]
-        unknown = len(gravest_first(subject.findings, Verdict.UNKNOWN))
-        return *(-failures.count(severity) for severity in Severity), -unknown, subject.name
+        found = [(finding.severity, finding.outcome.verdict) for finding in subject.findings]
+        kinds = ((severity, verdict) for severity in Severity for verdict in (Verdict.FAIL, Verdict.UNKNOWN))
+        return *(-found.count(kind) for kind in kinds), subject.name
 
     return tuple(sorted(subjects, key=urgency))
 

@@ -45,6 +45,7 @@ def _row(
         oom_severity=Severity.CRITICAL if _killed_since(container, since_seconds) else None,
         restarts_severity=Severity.CRITICAL if container.restart_loop else None,
         failed=gravest_first(container.findings, Verdict.FAIL),
+        unknown=gravest_first(container.findings, Verdict.UNKNOWN),
     )
 
 
@@ -72,9 +73,10 @@ def _severity(ratio: float | None, subject: str, thresholds: Mapping[str, float]
 
 
 def _urgency(row: RankedContainer) -> tuple[int | float | str, ...]:
-    """What happens now comes before a wall that is weak, and that before what may happen."""
-    happens, fails = list(_happenings(row)), [finding.severity for finding in row.failed]
-    ranks = [-told.count(severity) for severity in Severity for told in (happens, fails)]
+    """What happens now comes before a wall that is weak, then one that nobody can judge, and then what may happen."""
+    happens = list(_happenings(row))
+    fails, hidden = ([finding.severity for finding in findings] for findings in (row.failed, row.unknown))
+    ranks = [-found.count(severity) for severity in Severity for found in (happens, fails, hidden)]
     return *ranks, -(row.container.memory.ratio or 0.0), row.container.name
 
 

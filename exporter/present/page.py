@@ -86,6 +86,7 @@ def _tiles(report: Report, rows: tuple[RankedContainer, ...]) -> str:
     oom_kills = _total(row.container.oom_kills for row in rows)
     restarts = _total(row.container.restarts for row in rows)
     critical = _total(map(_critical_failures, rows))
+    hidden = sum(finding.severity is Severity.CRITICAL for row in rows for finding in row.unknown)
     near = _total(map(_is_near_a_limit, rows))
     silent = sum(one.present and not one.success for one in report.collectors)
     killed = Severity.CRITICAL if any(row.oom_severity for row in rows) else None
@@ -96,6 +97,7 @@ def _tiles(report: Report, rows: tuple[RankedContainer, ...]) -> str:
         ("automatic restarts", _count(restarts), loops),
         ("near a limit or quota", _count(near), Severity.WARNING if near else None),
         ("critical checks failing", _count(critical), Severity.CRITICAL if critical else None),
+        ("critical checks unknown", _count(hidden), Severity.WARNING if hidden else None),
         ("sources failing", _count(silent), Severity.WARNING if silent else None),
     )
     return '<dl class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</dl>"
@@ -147,7 +149,8 @@ def _containers(report: Report, rows: tuple[RankedContainer, ...]) -> str:
 def _container(row: RankedContainer, target: float | None, checks: Mapping[str, CheckInfo], now_seconds: float) -> str:
     one = row.container
     image = _image(one.container.image) if one.container else ""
-    span = f'<tr class="why"><td colspan="7">{_failed_checks(row, checks)}</td></tr>' if row.failed else ""
+    why = _amiss(row.failed, row.unknown, checks)
+    span = f'<tr class="why"><td colspan="7">{why}</td></tr>' if why else ""
     return (
         f'<tr><th scope="row">{_text(one.name)}{image}</th><td>{_state(row)}</td>'
         f"<td>{_memory(row, target)}</td>"
@@ -212,37 +215,40 @@ def _check_badges(findings: tuple[Finding, ...]) -> str:
     verdicts = [finding.outcome.verdict for finding in findings]
     failing = gravest_first(findings, Verdict.FAIL)
     judged = sum(verdict in {Verdict.PASS, Verdict.FAIL} for verdict in verdicts)
-    unknown = verdicts.count(Verdict.UNKNOWN)
+    unknown = gravest_first(findings, Verdict.UNKNOWN)
     badges = []
     if failing:
         badges.append(_badge(f"{len(failing)} of {judged} fail", failing[0].severity))
     elif judged:
         badges.append(_badge(f"all {judged} pass", "good"))
+    if unknown:
+        tone = Severity.WARNING if unknown[0].severity is Severity.CRITICAL else ""
+        badges.append(_badge(f"{len(unknown)} unknown", tone))
     if waived := verdicts.count(Verdict.WAIVED):
         badges.append(_badge(f"{waived} waived", ""))
-    if unknown:
-        badges.append(_badge(f"{unknown} unknown", ""))
     return " ".join(badges) or _NOTHING
 
 
-def _failed_checks(row: RankedContainer, checks: Mapping[str, CheckInfo]) -> str:
-    items = "".join(_failed_check(finding, checks.get(finding.check)) for finding in row.failed)
-    return f"<details><summary>{_severity_words(row.failed)}</summary><ul>{items}</ul></details>"
+def _amiss(failed: tuple[Finding, ...], unknown: tuple[Finding, ...], checks: Mapping[str, CheckInfo]) -> str:
+    """What fails with how to mend it, and then what could not be judged with why."""
+    failures = "".join(_failed_check(finding, checks.get(finding.check)) for finding in failed)
+    gaps = "".join(_unknown_check(finding, checks.get(finding.check)) for finding in unknown)
+    return _details("Failed checks and their fixes", failed, failures) + _details("Not judged", unknown, gaps)
 
 
-def _severity_words(failed: Iterable[Finding]) -> str:
-    counts = Counter(finding.severity for finding in failed)
+def _details(heading: str, findings: tuple[Finding, ...], items: str) -> str:
+    if not findings:
+        return ""
+    counts = Counter(finding.severity for finding in findings)
     words = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
-    return f"Failed checks and their fixes: {words}"
+    return f"<details><summary>{heading}: {words}</summary><ul>{items}</ul></details>"
 
 
 def _host_checks(report: Report) -> str:
     checks = {check.id: check for check in report.checks}
     badges = _check_badges(report.host_findings)
-    failing = gravest_first(report.host_findings, Verdict.FAIL)
-    items = "".join(_failed_check(finding, checks.get(finding.check)) for finding in failing)
-    details = f"<details><summary>{_severity_words(failing)}</summary><ul>{items}</ul></details>" if failing else ""
-    return f"<p>{badges}</p>{details}{_waivers(report)}"
+    failed, unknown = (gravest_first(report.host_findings, verdict) for verdict in (Verdict.FAIL, Verdict.UNKNOWN))
+    return f"<p>{badges}</p>{_amiss(failed, unknown, checks)}{_waivers(report)}"
 
 
 def _waivers(report: Report) -> str:
@@ -258,8 +264,6 @@ def _waivers(report: Report) -> str:
 
 def _failed_check(finding: Finding, check: CheckInfo | None) -> str:
     drift = f" {_badge('not as declared', Severity.WARNING)}" if finding.outcome.drift else ""
-    detail = f": {_text(finding.outcome.detail)}" if finding.outcome.detail else ""
-    title = _text(check.title if check else finding.check)
     fix = ""
     if check is not None and check.is_of_host:
         fix = f'<p class="quiet">Fix: <code>{_text(check.fix_host)}</code></p>'
@@ -268,10 +272,22 @@ def _failed_check(finding: Finding, check: CheckInfo | None) -> str:
             f'<p class="quiet">Fix: <code>{_text(check.fix_quadlet)}</code> in the quadlet, '
             f"or <code>{_text(check.fix_podman)}</code> for podman.</p>"
         )
-    return (
-        f"<li>{_badge(finding.severity, finding.severity)} <strong>{title}</strong>{drift}"
-        f"<p>{_text(finding.outcome.reason)}{detail}</p>{fix}</li>"
-    )
+    badge = _badge(finding.severity, finding.severity)
+    return f"<li>{badge} {_title(finding, check)}{drift}{_because(finding)}{fix}</li>"
+
+
+def _unknown_check(finding: Finding, check: CheckInfo | None) -> str:
+    badge = _badge(f"{finding.severity}, unknown", Severity.WARNING if finding.severity is Severity.CRITICAL else "")
+    return f"<li>{badge} {_title(finding, check)}{_because(finding)}</li>"
+
+
+def _title(finding: Finding, check: CheckInfo | None) -> str:
+    return f"<strong>{_text(check.title if check else finding.check)}</strong>"
+
+
+def _because(finding: Finding) -> str:
+    detail = f": {_text(finding.outcome.detail)}" if finding.outcome.detail else ""
+    return f"<p>{_text(finding.outcome.reason)}{detail}</p>"
 
 
 def _collectors(collectors: Iterable[CollectorReport]) -> str:

@@ -142,3 +142,4 @@ class RankedContainer:
     oom_severity: Severity | None  # of kills within a day: totals are for ever
     restarts_severity: Severity | None
     failed: tuple[Finding, ...]  # gravest first
+    unknown: tuple[Finding, ...]  # gravest first

@@ -16,18 +16,19 @@ DARK = (Severity.CRITICAL, Verdict.UNKNOWN)
 FINE = (Severity.CRITICAL, Verdict.PASS)
 
 
-def test_the_worst_subject_comes_first_and_equals_by_name() -> None:
+def test_the_worst_subject_comes_first_what_is_unknown_right_after_its_like_and_equals_by_name() -> None:
     subjects = (
         subject("fine", FINE),
         subject("dark", DARK),
         subject("minors", MINOR, MINOR, MINOR),
+        subject("dim", MIDDLING, (Severity.WARNING, Verdict.UNKNOWN)),
         subject("middling", MIDDLING),
         subject("grave2", GRAVE),
         subject("grave1", GRAVE),
         subject("both", GRAVE, MIDDLING),
     )
     assert [one.name for one in worst_first(subjects)] == [
-        *("both", "grave1", "grave2", "middling", "minors", "dark", "fine")
+        *("both", "grave1", "grave2", "dark", "dim", "middling", "minors", "fine")
     ]
 
 

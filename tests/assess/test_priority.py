@@ -25,6 +25,24 @@ def test_what_happens_now_comes_before_walls_that_are_weak() -> None:
     assert [row.container.name for row in order] == ["killed", "looping", "weak", "once"]
 
 
+def test_a_critical_wall_that_nobody_sees_comes_right_after_one_that_fell() -> None:
+    def with_verdict(name: str, severity: Severity, verdict: Verdict) -> ContainerReport:
+        return container(name, findings=(Finding("check", severity, Outcome(verdict, "")),), datasets=())
+
+    rows = most_urgent_first(
+        rich_report(
+            containers=(
+                with_verdict("minor", Severity.WARNING, Verdict.FAIL),
+                with_verdict("hidden", Severity.CRITICAL, Verdict.UNKNOWN),
+                with_verdict("dim", Severity.WARNING, Verdict.UNKNOWN),
+                with_verdict("fell", Severity.CRITICAL, Verdict.FAIL),
+            )
+        )
+    )
+    assert [row.container.name for row in rows] == ["fell", "hidden", "minor", "dim"]
+    assert [finding.check for finding in rows[1].unknown] == ["check"]
+
+
 def test_a_kill_of_long_ago_is_counted_and_alarms_nobody() -> None:
     (row,) = most_urgent_first(rich_report(containers=(killed("once", 90_000),)))
     assert row.oom_severity is None

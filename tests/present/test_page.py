@@ -97,6 +97,22 @@ def test_a_failed_check_tells_its_reason_and_its_fix() -> None:
     assert "--cap-drop all" in text
 
 
+def test_a_check_that_could_not_be_judged_is_named_after_the_failures_with_why() -> None:
+    page = landing_page(rich_report())
+    text = _Outline(page).text
+    assert "critical checks unknown" in text
+    assert text.index("Failed checks and their fixes: 1 critical, 1 warning") < text.index("Not judged: 1 critical")
+    assert "label not readable : /proc/811/attr/current: permission denied" in text.replace("readable:", "readable :")
+    assert '<span class="badge warning">critical, unknown</span>' in page
+
+
+def test_a_container_of_which_nothing_fails_and_something_is_unknown_says_what() -> None:
+    report = rich_report(containers=(container("web", findings=FAILING[2:3]),))
+    text = _Outline(landing_page(report)).text
+    assert "Not judged: 1 critical" in text.partition("The host")[0]
+    assert "Failed checks" not in text.partition("The host")[0]
+
+
 def test_a_check_that_is_not_in_the_catalogue_is_named_by_its_id() -> None:
     report = rich_report(containers=(container(findings=FAILING),), checks=())
     assert "all_capabilities_dropped" in _Outline(landing_page(report)).text

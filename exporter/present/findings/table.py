@@ -107,11 +107,15 @@ class _Table:
 
     def _subject(self, subject: Examined, own: list[Finding], shared: int) -> Iterator[str]:
         failures = Counter(finding.severity for finding in gravest_first(subject.findings, Verdict.FAIL))
-        words = ", ".join(
+        counted = [
             self._paper.ink(f"{failures[severity]} {severity}", COLOURS[severity])
             for severity in Severity
             if failures[severity]
-        )
+        ]
+        unknown = gravest_first(subject.findings, Verdict.UNKNOWN)
+        if hidden := sum(finding.severity is Severity.CRITICAL for finding in unknown):
+            counted.append(self._paper.ink(f"{hidden} critical unknown", MAGENTA))
+        words = ", ".join(counted)
         name = next(self._paper.lines(_name(subject)))
         yield f"{self._paper.ink(name, BOLD)}  {words}".rstrip()
         places = dict(subject.places)

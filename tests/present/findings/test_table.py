@@ -34,7 +34,7 @@ def test_a_person_reads_the_worst_first_with_why_and_how_to_mend() -> None:
     assert table(EXAMINATION, PLAIN) == (
         "Bulkhead looked at lab.example.org: 3 containers.\n"
         "\n"
-        "bad  1 critical, 1 warning\n"
+        "bad  1 critical, 1 warning, 1 critical unknown\n"
         "  critical  No process has any capability (all_capabilities_dropped)  DRIFT\n"
         "            a process has capabilities: httpd (811)\n"
         "            mend: DropCapability=all\n"
