@@ -17,6 +17,7 @@ from exporter.facts.container import Container
 from exporter.facts.host import Firewall, Host, InputChain
 from exporter.facts.network import Interface, NamespaceTraffic
 from exporter.facts.process import ProcessTable
+from exporter.facts.quadlet_file import UnmadeQuadlet
 from exporter.facts.storage import Dataset, Pool, Storage
 from exporter.facts.unit import Quadlet, Unit
 from exporter.sources.cgroup import SliceSource
@@ -45,6 +46,7 @@ def sources(**reads: Callable[[], Any]) -> Sources:
         "process": answers(ProcessTable((), ())),
         "systemd": answers((Unit("web.service", "loaded", "active", "running"),)),
         "quadlet": answers((Quadlet("web.service", "web", "/w", wanted=True),)),
+        "quadlet_file": answers((UnmadeQuadlet("/etc/containers/systemd/old.container", 3, "no image.", ""),)),
         "zfs": answers(Storage((dataset,), (Pool("tank", "online"),))),
         "zfs_mounted": answers((dataset,)),
         "volume": answers(()),

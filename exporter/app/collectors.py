@@ -22,7 +22,7 @@ from exporter.sources.host import HostSource
 from exporter.sources.nftables import NftablesSource
 from exporter.sources.podman import PodmanSource
 from exporter.sources.process import ProcessSource, TrafficSource
-from exporter.sources.quadlet import QuadletSource
+from exporter.sources.quadlet import QuadletSource, UnmadeQuadletSource
 from exporter.sources.systemd import SystemdSource
 from exporter.sources.volume import VolumeSource
 from exporter.sources.zfs import MountedDatasetSource, ZfsSource
@@ -135,6 +135,14 @@ COLLECTORS: tuple[Collector, ...] = (
         deadline_seconds=30,
         news=(News(("podman",), Context.undescribed),),
         words=diagnosis.quadlet_words,
+        remedy="run as root",
+    ),
+    Collector(
+        "quadlet_file",
+        build=lambda ground: UnmadeQuadletSource(ground.root),
+        interval_seconds=60,
+        deadline_seconds=30,
+        words=diagnosis.unmade_words,
         remedy="run as root",
     ),
     Collector(

@@ -22,6 +22,7 @@ from exporter.facts.container import Container
 from exporter.facts.host import SELINUX_ENFORCE, Firewall, Host
 from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
+from exporter.facts.quadlet_file import UnmadeQuadlet
 from exporter.facts.reading import Absent, Failed, Read, Reading, fresh
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
@@ -172,6 +173,13 @@ def quadlet_words(quadlets: tuple[Quadlet, ...]) -> str:
     """Quadlets of containers."""
     wanted = sum(1 for quadlet in quadlets if quadlet.wanted)
     return f"{_count(len(quadlets), 'quadlet')}, {wanted} wanted at boot"
+
+
+def unmade_words(unmade: tuple[UnmadeQuadlet, ...]) -> str:
+    """Files of quadlets that have no unit."""
+    if not unmade:
+        return "every .container file of root's has its unit"
+    return f"{_count(len(unmade), '.container file')} without a unit, the first: {unmade[0].path}: {unmade[0].reason}"
 
 
 def systemd_words(units: tuple[Unit, ...]) -> str:

@@ -69,6 +69,7 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
         host_findings=host_findings,
         id_use=id_use(holding, latest(snapshot.host), podman_told=latest(snapshot.podman) is not None),
         networks=networks(holding, latest(snapshot.host)),
+        unmade_quadlets=latest(snapshot.quadlet_file) or (),
         waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
         thresholds=thresholds.as_pairs(),
         dropped_containers=len(containers) - len(shown),

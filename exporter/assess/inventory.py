@@ -100,7 +100,9 @@ def known_containers(snapshot: Snapshot) -> tuple[KnownContainer, ...]:
     state = "missing" if isinstance(snapshot.podman, Read) else ""
     for quadlet in quadlets:
         if quadlet.container not in found and _is_expected(quadlet, units.get(quadlet.unit)):
-            found[quadlet.container] = _expected(quadlet, units.get(quadlet.unit), state)
+            found[quadlet.container] = _expected(quadlet.container, units.get(quadlet.unit), state)
+    for name in _lost_with_their_unit(snapshot) - found.keys():
+        found[name] = _expected(name, None, state)
     return tuple(found[name] for name in sorted(found))
 
 
@@ -133,9 +135,18 @@ def _is_expected(quadlet: Quadlet, unit: Unit | None) -> bool:
     return quadlet.wanted or (unit is not None and unit.active_state in _AWAKE)
 
 
-def _expected(quadlet: Quadlet, unit: Unit | None, state: str) -> KnownContainer:
+def _lost_with_their_unit(snapshot: Snapshot) -> frozenset[str]:
+    """Containers that were there before, and whose quadlets make no unit any more: they do not come back by themselves.
+
+    A file that never made one may be somebody's draft.
+    """
+    counted = {counts.name for counts in snapshot.totals.containers} if snapshot.totals else set()
+    return frozenset(one.container for one in latest(snapshot.quadlet_file) or () if one.container in counted)
+
+
+def _expected(name: str, unit: Unit | None, state: str) -> KnownContainer:
     return KnownContainer(
-        name=quadlet.container,
+        name=name,
         user="",
         id="",
         state=state,

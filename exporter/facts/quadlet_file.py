@@ -47,3 +47,13 @@ class QuadletProblem:
     path: str
     line: int  # 0: the file as a whole
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnmadeQuadlet:
+    """A .container file on this host of which quadlet's generator made no unit: nothing starts its container."""
+
+    path: str
+    line: int  # of what keeps it from being made; 0: the file as a whole
+    reason: str  # a sentence
+    container: str  # that it wants at boot; "": none, or its name is not known

@@ -14,6 +14,7 @@ from exporter.facts.host import Firewall, Host
 from exporter.facts.life import Life
 from exporter.facts.network import NamespaceTraffic
 from exporter.facts.process import ProcessTable
+from exporter.facts.quadlet_file import UnmadeQuadlet
 from exporter.facts.reading import Failed, Reading
 from exporter.facts.storage import Dataset, Storage
 from exporter.facts.unit import Quadlet, Unit
@@ -54,6 +55,7 @@ class Snapshot:
     empty_slices: tuple[CgroupLevel, ...] = ()  # of containers that are known and not alive: their counts outlive them
     firewall: Reading[Firewall] = _NOT_ASKED
     volume: Reading[tuple[Volume, ...]] = _NOT_ASKED
+    quadlet_file: Reading[tuple[UnmadeQuadlet, ...]] = _NOT_ASKED
     traffic: Reading[tuple[NamespaceTraffic, ...]] = _NOT_ASKED
     agent: tuple[AgentProcess, ...] = ()  # those that /proc shows
     lives: Mapping[str, Life] | None = None  # remembered of the snapshots before, by container id; None: of none

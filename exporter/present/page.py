@@ -248,7 +248,16 @@ def _host_checks(report: Report) -> str:
     checks = {check.id: check for check in report.checks}
     badges = _check_badges(report.host_findings)
     failed, unknown = (gravest_first(report.host_findings, verdict) for verdict in (Verdict.FAIL, Verdict.UNKNOWN))
-    return f"<p>{badges}</p>{_amiss(failed, unknown, checks)}{_waivers(report)}"
+    return f"<p>{badges}</p>{_amiss(failed, unknown, checks)}{_unmade_quadlets(report)}{_waivers(report)}"
+
+
+def _unmade_quadlets(report: Report) -> str:
+    items = "".join(
+        f"<li>{_badge('no unit', Severity.WARNING)} {_text(one.path)}{f':{one.line}' if one.line else ''}"
+        f"<p>{_text(one.reason)}</p></li>"
+        for one in report.unmade_quadlets
+    )
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _waivers(report: Report) -> str:

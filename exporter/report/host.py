@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from exporter.facts.agent import AgentProcess
 from exporter.facts.counts import Counts, Totals
 from exporter.facts.host import Host
+from exporter.facts.quadlet_file import UnmadeQuadlet
 from exporter.facts.storage import Dataset, DatasetIo, Pool
 from exporter.report.collectors import CollectorReport
 from exporter.report.container import ContainerReport
@@ -67,6 +68,7 @@ class Report:
     id_use: tuple[IdUse, ...] = ()
     networks: tuple[NetworkReport, ...] = ()
     waivers: tuple[WaiverReport, ...] = ()
+    unmade_quadlets: tuple[UnmadeQuadlet, ...] = ()  # files of containers that have no unit
     dropped_containers: int = 0  # beyond the cap, at this moment
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
     notifications: Notifications = field(default_factory=Notifications)

@@ -52,14 +52,16 @@ def test_every_source_that_can_be_read_is_ok_and_says_numbers(config: Config) ->
     assert found["process"].found == "0 processes of 0 containers"
     assert found["systemd"].found == "1 unit and 0 slices of containers"
     assert found["quadlet"].found == "1 quadlet, 1 wanted at boot"
+    unmade = "1 .container file without a unit, the first: /etc/containers/systemd/old.container: no image."
+    assert found["quadlet_file"].found == unmade
     assert found["zfs"].found == "1 dataset in 1 pool, 1 with a quota"
     assert found["zfs_mounted"].found == "1 dataset mounted by containers"
     assert found["volume"].found == "0 volumes of 0 containers"
     assert found["firewall"].found == "1 chain at the input hook, 1 of them denying by default"
     assert found["traffic"].found == "1 interface in 1 network namespace"
     assert list(found) == [
-        *("host", "cgroup", "podman", "process", "quadlet", "systemd", "zfs", "zfs_mounted"),
-        *("volume", "firewall", "traffic", "state_dir", "web", "listen"),
+        *("host", "cgroup", "podman", "process", "quadlet", "quadlet_file", "systemd", "zfs"),
+        *("zfs_mounted", "volume", "firewall", "traffic", "state_dir", "web", "listen"),
     ]
 
 

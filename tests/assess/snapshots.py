@@ -52,6 +52,7 @@ SNAPSHOT = Snapshot(
     systemd=answered((UNIT, SLICE)),
     quadlet=answered((QUADLET,)),
     zfs=answered(Storage((DATASET,), (POOL,))),
+    quadlet_file=answered(()),
     zfs_mounted=answered((replace(DATASET, used_bytes=810),)),
     host=answered(HOST),
     volume=answered((VOLUME,)),

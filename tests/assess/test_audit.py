@@ -100,7 +100,7 @@ def test_what_is_not_on_this_host_is_none() -> None:
 def test_a_source_that_nobody_asked_is_a_problem_and_not_missing_from_this_host() -> None:
     given = {field.name: getattr(SNAPSHOT, field.name) for field in fields(Snapshot) if field.default is MISSING}
     problems = audited(report_of(Snapshot(**given))).problems
-    assert problems == tuple(f"{name}: nobody asked" for name in ("firewall", "volume", "traffic"))
+    assert problems == tuple(f"{name}: nobody asked" for name in ("firewall", "volume", "quadlet_file", "traffic"))
 
 
 def test_a_host_without_podman_where_containers_run_is_a_problem() -> None:

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from exporter.assess.inventory import KnownContainer, known_containers
 from exporter.facts.cgroup import ContainerCgroups
 from exporter.facts.container import Container
+from exporter.facts.counts import Counts, Totals
 from exporter.facts.process import Conmon, ProcessTable
+from exporter.facts.quadlet_file import UnmadeQuadlet
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import Snapshot
 from exporter.facts.unit import Quadlet
@@ -76,6 +80,19 @@ def test_a_wanted_quadlet_that_podman_does_not_have_is_missing() -> None:
 
 def test_nothing_is_missing_while_podman_is_silent_and_the_expected_stay_known() -> None:
     assert by_name(replace(SNAPSHOT, podman=silent(), cgroup=answered(())))["objects02"].state == ""
+
+
+@pytest.mark.parametrize(
+    ("counted", "container", "state"),
+    [("gone", "gone", "missing"), ("other", "gone", None), ("gone", "", None), ("objects02", "objects02", "running")],
+)
+def test_a_container_with_counts_whose_quadlet_makes_no_unit_any_more_stays_expected(
+    counted: str, container: str, state: str | None
+) -> None:
+    unmade = UnmadeQuadlet("/etc/containers/systemd/gone.container", 0, "no unit.", container)
+    totals = Totals(0, (Counts(counted, starts=1),))
+    known = by_name(replace(SNAPSHOT, quadlet_file=answered((unmade,)), totals=totals))
+    assert (known[container].state if container in known else None) == state
 
 
 def test_a_quadlet_that_nothing_wants_is_expected_only_while_its_unit_is_awake() -> None:

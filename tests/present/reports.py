@@ -11,6 +11,7 @@ from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
 from exporter.facts.host import Host
 from exporter.facts.network import Interface
+from exporter.facts.quadlet_file import UnmadeQuadlet
 from exporter.facts.storage import Dataset, DatasetIo, DeviceErrors, Pool, PoolStatus
 from exporter.facts.unit import Unit
 from exporter.report.collectors import CollectorReport
@@ -341,6 +342,10 @@ def rich_report(**changes: object) -> Report:
         gone=(counts("job-7f3a", oom_kills=1, restarts=2, starts=3),),
         totals=Totals(10**12, (), host_oom_kills=9, unattributed_oom_kills=1, forgotten_containers=2, writes=40),
         checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX, DMESG, CLOCK, PTRACE, LOCKDOWN),
+        unmade_quadlets=(
+            UnmadeQuadlet("/etc/containers/systemd/job.container", 4, "neither Image= nor Rootfs= is there.", "job"),
+            UnmadeQuadlet("/etc/containers/systemd/<late>.container", 0, "quadlet made no unit of it.", ""),
+        ),
         waivers=(
             WaiverReport("", "clock_*", "the hypervisor does", NOW_SECONDS + 86_400, WaiverState.ACTIVE),
             WaiverReport("old-<b>", "rootful", "gone & forgotten", None, WaiverState.UNMATCHED),

@@ -118,6 +118,13 @@ def test_a_check_that_is_not_in_the_catalogue_is_named_by_its_id() -> None:
     assert "all_capabilities_dropped" in _Outline(landing_page(report)).text
 
 
+def test_a_quadlet_without_a_unit_is_named_with_its_line_and_why() -> None:
+    text = _Outline(landing_page(rich_report())).text
+    assert "no unit /etc/containers/systemd/job.container:4 neither Image= nor Rootfs= is there." in text
+    assert "no unit /etc/containers/systemd/<late>.container quadlet made no unit of it." in text
+    assert "no unit" not in landing_page(rich_report(unmade_quadlets=()))
+
+
 def test_a_failing_source_says_why() -> None:
     text = _Outline(landing_page(rich_report())).text
     assert "failing 310.0 s 5.0 s 7, 1 lost D-Bus at /run/dbus/system_bus_socket did not answer" in text

@@ -1,4 +1,4 @@
-"""What the host itself says: kills for want of memory, and the mode of SELinux."""
+"""What the host itself says: the mode of SELinux, and files of quadlets that have no unit."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ def _selinux_mode(report: Report) -> Iterator[Sample]:
         yield Sample(labels, value)
 
 
+def _unmade_quadlets(report: Report) -> Iterator[Sample]:
+    return (Sample((one.path, str(one.line or "")), 1) for one in report.unmade_quadlets)
+
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "bulkhead_selinux_mode",
@@ -23,5 +27,13 @@ FAMILIES: tuple[Family, ...] = (
         ("mode",),
         "3",
         _selinux_mode,
+    ),
+    Family(
+        "bulkhead_quadlet_without_unit",
+        "1 for each .container file of root's of which quadlet made no unit, with the line that keeps it from that.",
+        Kind.GAUGE,
+        ("file", "line"),
+        "up to 100",
+        _unmade_quadlets,
     ),
 )

@@ -60,6 +60,7 @@ class ExampleHost:
             process=Read(_processes(recording, names, lives, elapsed), now_seconds - elapsed % 15, 0.048),
             systemd=Read(_units(recording, lives), now_seconds - elapsed % 15, 0.052),
             quadlet=Read(recording.quadlet, now_seconds - elapsed % 60, 0.006),
+            quadlet_file=Read((), now_seconds - elapsed % 60, 0.004),
             zfs=Read(replace(recording.zfs, datasets=datasets), now_seconds - elapsed % 120, 0.110),
             zfs_mounted=Read(datasets, now_seconds - elapsed % 15, 0.020),
             host=Read(_host(recording, lives[KILLED]), now_seconds - elapsed % 30, 0.002),

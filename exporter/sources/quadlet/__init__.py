@@ -1,5 +1,6 @@
-"""Quadlets: what the generator made of them on this host, and what their files say before they are deployed."""
+"""Quadlets: what the generator made of them on this host, what not, and what their files say before deployment."""
 
 from exporter.sources.quadlet.generated import QuadletSource
+from exporter.sources.quadlet.unmade import UnmadeQuadletSource
 
-__all__ = ["QuadletSource"]
+__all__ = ["QuadletSource", "UnmadeQuadletSource"]

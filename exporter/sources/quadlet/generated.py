@@ -164,10 +164,31 @@ def container_name(exec_start: str, unit: str) -> str:
 
     Unreadable when that is no name podman would take, as with a specifier that only systemd can expand.
     """
-    name = expand_specifiers(_named(exec_start), unit)
-    if not _CONTAINER_NAME.fullmatch(name):
-        raise Unreadable(f"its container's name is not known ({name[:80]!a}), set ContainerName= to a plain name.")
+    asked = _named(exec_start)
+    name = container_name_of(asked, unit)
+    if not name:
+        shown = expand_specifiers(asked, unit)[:80]
+        raise Unreadable(f"its container's name is not known ({shown!a}), set ContainerName= to a plain name.")
     return name
+
+
+def container_name_of(text: str, unit: str) -> str:
+    """The name that `text` is for `unit`, its specifiers expanded; "" when podman would take no such name."""
+    name = expand_specifiers(text, unit)
+    return name if _CONTAINER_NAME.fullmatch(name) else ""
+
+
+def sources_of_units(root: Path) -> dict[str, str]:
+    """The source that each generated unit was made of, by the unit's name; "" where that cannot be read."""
+    sources: dict[str, str] = {}
+    for directory in _GENERATED:
+        for name in _list(root / directory):
+            if name.endswith(".service") and name not in sources:
+                try:
+                    sources[name] = parse_generated_unit(_read(root / directory / name)).source_path
+                except Unreadable:  # QuadletSource reports it
+                    sources[name] = ""
+    return sources
 
 
 def expand_specifiers(text: str, unit: str) -> str:
