@@ -51,6 +51,17 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
 
 def has_containers(sources: Sources, config: Config) -> bool:
     """Whether this host is worth serving: a podman socket, or a running container whoever started it."""
+    if has_podman_socket(config):
+        return True
+    try:
+        sources.ground.cgroup.discover()
+        return bool(sources.ground.cgroup.read())
+    except SourceError:
+        return False
+
+
+def has_podman_socket(config: Config) -> bool:
+    """Whether one of the configured sockets is there."""
     for podman in config.podman_sockets:
         try:
             Path(podman.url.removeprefix("unix://")).stat()
@@ -59,11 +70,7 @@ def has_containers(sources: Sources, config: Config) -> bool:
         except OSError:
             continue
         return True
-    try:
-        sources.ground.cgroup.discover()
-        return bool(sources.ground.cgroup.read())
-    except SourceError:
-        return False
+    return False
 
 
 def state_directory_finding(path: Path) -> Finding:

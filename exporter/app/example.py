@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from exporter.app.build import build_of
+from exporter.app.doctor import has_podman_socket
 from exporter.app.reload import Standards
 from exporter.assess.assessment import assess
 from exporter.config import Config
@@ -31,6 +32,8 @@ def build_example_agent(
     def make_report() -> Report:
         snapshot = replace(example.snapshot(time.time()), agent=itself.read())
         thresholds, waivers = standards.both()
-        return assess(snapshot, thresholds, build(), waivers)
+        # Looked at each time: --auto-example looks once, and podman's socket may come later.
+        here = replace(build(), has_podman=has_podman_socket(config))
+        return assess(snapshot, thresholds, here, waivers)
 
     return Agent((), (), make_report)

@@ -37,6 +37,7 @@ class Build:
     revision: str = ""
     python_version: str = ""
     is_example: bool = False
+    has_podman: bool | None = None  # the host on which an example is served; None: nobody looked
     max_containers: int = 2000
     is_web_exposed: bool | None = None  # None: nothing is served
 
@@ -78,6 +79,7 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
         revision=build.revision,
         python_version=build.python_version,
         is_example=build.is_example,
+        has_podman=build.has_podman,
         is_web_exposed=build.is_web_exposed,
     )
 

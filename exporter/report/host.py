@@ -77,5 +77,6 @@ class Report:
     revision: str = ""
     python_version: str = ""
     is_example: bool = False
+    has_podman: bool | None = None  # whether the host on which the example is served has podman
     is_web_exposed: bool | None = None  # open to other hosts without TLS or without users; None: nothing is served
     version: int = REPORT_VERSION

@@ -40,6 +40,8 @@ class Thresholds:
     # Three automatic restarts in ten minutes is a loop for RestartSec=10s and a start of seconds.
     restart_loop_restarts: float = 3
     restart_loop_window_seconds: float = 600
+    # A restart each quarter of an hour, for hours, is a loop too: one that is too slow for the two above.
+    hourly_restarts: float = 4
     # A source whose answer is older than this is stale: twice the slowest default clock.
     collector_stale_seconds: float = 600
     # Two weeks: time to mend what was accepted, or to accept it again, before it fails.

@@ -82,6 +82,14 @@ MUTES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         },
         {"alertname": "BulkheadIdsOverlap", "severity": "critical", "kind": "uid", **HOST},
     ),
+    "a ticket on ids the one on their overlap": (
+        {"alertname": "BulkheadCheckFailing", "severity": "warning", "check": "user_namespace_disjoint", **WEB},
+        {"alertname": "BulkheadIdsOverlap", "severity": "warning", "kind": "uid", **HOST},
+    ),
+    "a quick loop the slow one": (
+        {"alertname": "BulkheadRestartLoop", "severity": "critical", "condition": "looping", **WEB},
+        {"alertname": "BulkheadRestartLoop", "severity": "warning", "condition": "slow", **WEB},
+    ),
 }
 # What the agent sends itself, of this very host: a dead agent sends nothing, so these are news whatever scrapes say.
 OWN = HOST | {"container": "own"}

@@ -375,6 +375,7 @@ def rich_report(**changes: object) -> Report:
         revision="0123abc",
         python_version="3.13.5",
         is_web_exposed=True,
+        has_podman=True if changes.get("is_example") else None,
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 

@@ -160,4 +160,12 @@ FAMILIES: tuple[Family, ...] = (
         "1 on the example host",
         of_report(lambda report: 1 if report.is_example else None),
     ),
+    Family(
+        "bulkhead_example_host_has_podman",
+        "1 when the host on which the example host is served has podman, 0 when not; absent on a real host.",
+        Kind.GAUGE,
+        (),
+        "1 on the example host",
+        of_report(lambda report: None if report.has_podman is None else int(report.has_podman)),
+    ),
 )
