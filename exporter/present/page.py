@@ -86,7 +86,7 @@ def _tiles(report: Report, rows: tuple[RankedContainer, ...]) -> str:
     oom_kills = _total(row.container.oom_kills for row in rows)
     restarts = _total(row.container.restarts for row in rows)
     critical = _total(map(_critical_failures, rows))
-    hidden = sum(finding.severity is Severity.CRITICAL for row in rows for finding in row.unknown)
+    hidden = _total(map(_critical_unknowns, rows))
     near = _total(map(_is_near_a_limit, rows))
     silent = sum(one.present and not one.success for one in report.collectors)
     killed = Severity.CRITICAL if any(row.oom_severity for row in rows) else None
@@ -113,6 +113,12 @@ def _critical_failures(row: RankedContainer) -> int | None:
     if all(finding.outcome.verdict is Verdict.UNKNOWN for finding in row.container.findings):
         return None
     return sum(finding.severity is Severity.CRITICAL for finding in row.failed)
+
+
+def _critical_unknowns(row: RankedContainer) -> int | None:
+    if not row.container.findings:
+        return None
+    return sum(finding.severity is Severity.CRITICAL for finding in row.unknown)
 
 
 def _is_near_a_limit(row: RankedContainer) -> bool | None:

@@ -58,6 +58,7 @@ def test_every_source_is_reported_by_its_field_name_with_its_events() -> None:
         "host",
         "firewall",
         "volume",
+        "quadlet_file",
         "traffic",
     ]
     assert (collector(report, "podman").events, collector(report, "podman").events_lost) == (7, 1)

@@ -153,6 +153,7 @@ UNREAD = container(
 def test_what_is_known_of_no_container_is_no_zero_in_a_tile(containers: tuple[ContainerReport, ...]) -> None:
     tiles = tiles_of(rich_report(containers=containers, collectors=()))
     assert tiles.pop("sources failing") == "0"
+    assert tiles.pop("critical checks unknown") == ("1" if containers else NOT_KNOWN)  # so much is known of the dark
     assert set(tiles.values()) == {NOT_KNOWN}
 
 
