@@ -348,7 +348,11 @@ def test_a_device_that_comes_later_is_opened_then(device: Device) -> None:
     [
         (first(), Victim(1856, PAYLOAD, PAYLOAD)),
         (first(limit="global_oom"), Victim(1856, PAYLOAD, "")),
-        (first(victim="/a,b=c.slice/x"), Victim(1856, "/a,b=c.slice/x", PAYLOAD)),
+        (
+            first(victim="/a,b=c.slice/x", limit="oom_memcg=/a,b=c.slice"),
+            Victim(1856, "/a,b=c.slice/x", "/a,b=c.slice"),
+        ),
+        (first(victim="/elsewhere/x"), None),
         (first(task="x,pid=1,uid=0"), Victim(1856, PAYLOAD, PAYLOAD)),
         (second(), Victim(1856, None)),
         ("Out of memory: Killed process 5 (a) total-vm:1kB", Victim(5, None)),
