@@ -60,6 +60,6 @@ def sources(**reads: Callable[[], Any]) -> Sources:
     made: dict[str, Any] = {name: SimpleNamespace(read=read, problems=()) for name, read in (usual | reads).items()}
     for name in ("podman", "systemd"):
         vars(made[name]).update(events=0, events_lost=0, follow=lambda *_: None)
-    vars(made["cgroup"]).update(discover=lambda: None, found=tuple)
+    vars(made["cgroup"]).update(discover=lambda: None, found=tuple, left_out={})
     ground = Ground(Config(), Path("/nowhere"), Context(lambda: ("/x",)), made["cgroup"], made["podman"])
     return Sources(made, ground, cast("SliceSource", SimpleNamespace(read=tuple, problems=())))

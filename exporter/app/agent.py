@@ -22,7 +22,7 @@ from exporter.app.figures import FigureReader
 from exporter.app.ledger import AnsweringPollers, HostLedger, open_ledger
 from exporter.app.lives import following_lives
 from exporter.app.reload import Standards
-from exporter.app.report_log import logging_overdue_starts, logging_waivers
+from exporter.app.report_log import logging_left_out, logging_overdue_starts, logging_waivers
 from exporter.assess.assessment import assess
 from exporter.config import Config
 from exporter.facts.evidence import ContainerEvent
@@ -82,7 +82,7 @@ def build_agent(
         thresholds, waivers = standards.both()
         return assess(taken(), thresholds, build(), waivers)
 
-    make_report = logging_waivers(logging_overdue_starts(judged))
+    make_report = logging_left_out(logging_waivers(logging_overdue_starts(judged)))
     followers = [*_event_followers(sources, pollers), *books.followers]
     proofs = {"keeper": books.silence}
     if delivery is None:
@@ -174,6 +174,7 @@ def _snapshot(
             *books.event_counts(),
         ),
         empty_slices=empty_slices,
+        cgroups_left_out=sources.ground.cgroup.left_out,
         agent=agent.read(),
         totals=books.ledger.totals(),
         journal=books.journal_reading(),

@@ -46,7 +46,7 @@ def survey(sources: Sources, deadline_seconds: float = DEADLINE_SECONDS) -> Snap
     for name in waiting:
         wait_for(name)
     readings |= {name: answer() for name, answer in again.items() if isinstance(readings[name], Read)}
-    return Snapshot(taken_at_seconds=time.time(), **readings)
+    return Snapshot(taken_at_seconds=time.time(), cgroups_left_out=sources.ground.cgroup.left_out, **readings)
 
 
 def asked(collector: Collector, sources: Sources, deadline_seconds: float) -> Callable[[], Reading[Any]]:

@@ -1,4 +1,7 @@
-"""What is logged of reports, once each time that it begins: waivers that do not hold, and starts that do not end."""
+"""What is logged of reports, once each time that it begins.
+
+Waivers that do not hold, starts that do not end, and whose containers are left out.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,25 @@ def logging_overdue_starts(make_report: Callable[[], Report]) -> Callable[[], Re
                     extra={"container": one.name, "id": one.id, "reason": one.lacks},
                 )
         starting = frozenset(one.id for one in made.containers if one.is_starting)
+        return made
+
+    return report
+
+
+def logging_left_out(make_report: Callable[[], Report]) -> Callable[[], Report]:
+    """Logs whose containers are not all on the page, once each time that this begins."""
+    logged: frozenset[str] = frozenset()
+
+    def report() -> Report:
+        nonlocal logged
+        made = make_report()
+        for owner, count in made.dropped_by_owner:
+            if owner not in logged:
+                log.warning(
+                    "containers are left out: there are more than series.max_containers, or than one user's share",
+                    extra={"owner": owner or "root", "count": count},
+                )
+        logged = frozenset(owner for owner, _ in made.dropped_by_owner)
         return made
 
     return report

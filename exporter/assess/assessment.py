@@ -14,11 +14,10 @@ from exporter.assess.inventory import KnownContainer, known_containers
 from exporter.assess.isolation.ids import id_use
 from exporter.assess.isolation.networks import networks
 from exporter.assess.lives import lives_after
-from exporter.assess.overview import Overview, overview_of
+from exporter.assess.overview import overview_of
+from exporter.assess.shares import gone_of, left_out_of, shown_of
 from exporter.assess.storage.datasets import merged_datasets
 from exporter.assess.waivers import waiver_reports, with_waivers
-from exporter.facts.container import user_in
-from exporter.facts.counts import Counts
 from exporter.facts.life import Life
 from exporter.facts.reading import Failed, Read, fresh, last_read, latest
 from exporter.facts.snapshot import Snapshot
@@ -48,9 +47,8 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
     overview = overview_of(snapshot, containers, lives, thresholds, waivers)
     # podman still names the ids and addresses of a container that has no cgroup, or not yet: they are free.
     holding = tuple(one for one in containers if one.id not in overview.starting or one.cgroups is not None)
-    # Root's first: a user may run, and a user's own podman may list, any number.
-    chosen = sorted(containers, key=lambda one: one.user != "")[: build.max_containers]
-    shown = sorted(chosen, key=lambda one: one.name)
+    shown, beyond = shown_of(containers, build.max_containers)
+    left_out = left_out_of(snapshot, beyond)
     storage = latest(snapshot.zfs)
     reports = tuple(container_report(known, overview) for known in shown)
     host_findings = _host_findings(snapshot, containers, waivers)
@@ -64,7 +62,7 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
         pools=storage.pools if storage else (),
         dataset_io=storage.io if storage else (),
         host=latest(snapshot.host),
-        gone=_gone(overview, containers, build.max_containers - len(shown)),
+        gone=gone_of(overview.counts, (known.name for known in containers), build.max_containers - len(shown)),
         totals=replace(snapshot.totals, containers=()) if snapshot.totals else None,
         checks=(*(check.info for check in CHECKS), *(check.info for check in HOST_CHECKS)),
         host_findings=host_findings,
@@ -73,7 +71,8 @@ def assess(snapshot: Snapshot, thresholds: Thresholds, build: Build, waivers: tu
         unmade_quadlets=latest(snapshot.quadlet_file) or (),
         waivers=waiver_reports(waivers, judged, names, snapshot.taken_at_seconds),
         thresholds=thresholds.as_pairs(),
-        dropped_containers=len(containers) - len(shown),
+        dropped_containers=sum(count for _, count in left_out),
+        dropped_by_owner=left_out,
         agent=snapshot.agent,
         product_version=build.product_version,
         revision=build.revision,
@@ -102,12 +101,6 @@ def _quick_datasets(snapshot: Snapshot) -> tuple[Dataset, ...]:
         isinstance(snapshot.zfs_mounted, Failed) and slow and quick and slow.read_at_seconds > quick.read_at_seconds
     )
     return quick.value if quick and not is_stale else ()
-
-
-def _gone(overview: Overview, containers: tuple[KnownContainer, ...], room: int) -> tuple[Counts, ...]:
-    here = {known.name for known in containers}
-    names = sorted(overview.counts.keys() - here, key=lambda name: (user_in(name) != "", name))
-    return tuple(overview.counts[name] for name in names[: max(0, room)])
 
 
 def _host_findings(

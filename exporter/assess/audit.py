@@ -45,13 +45,18 @@ def _problems_of_starts(containers: list[ContainerReport]) -> Iterator[str]:
             yield f"{one.name} is starting and was not judged: {one.lacks}; ask again in a moment"
 
 
+def _whose(report: Report) -> str:
+    users = ", ".join(f"{count} of {owner}" for owner, count in report.dropped_by_owner if owner)
+    return f" ({users})" if users else ""
+
+
 def _reason(collector: CollectorReport) -> str:
     return collector.reason.rstrip(".")
 
 
 def _problems_of_choice(report: Report, globs: tuple[str, ...]) -> Iterator[str]:
     if report.dropped_containers:
-        yield f"containers beyond series.max_containers were not judged: {report.dropped_containers}"
+        yield f"containers beyond series.max_containers were not judged: {report.dropped_containers}{_whose(report)}"
     for glob in globs:
         if not any(fnmatchcase(one.name, glob) for one in report.containers):
             yield f"no container's name matches {glob}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.facts.agent import AgentProcess
@@ -57,5 +57,6 @@ class Snapshot:
     volume: Reading[tuple[Volume, ...]] = _NOT_ASKED
     quadlet_file: Reading[tuple[UnmadeQuadlet, ...]] = _NOT_ASKED
     traffic: Reading[tuple[NamespaceTraffic, ...]] = _NOT_ASKED
+    cgroups_left_out: Mapping[int, int] = field(default_factory=dict)  # uid -> cgroups beyond a user's share
     agent: tuple[AgentProcess, ...] = ()  # those that /proc shows
     lives: Mapping[str, Life] | None = None  # remembered of the snapshots before, by container id; None: of none

@@ -69,7 +69,8 @@ class Report:
     networks: tuple[NetworkReport, ...] = ()
     waivers: tuple[WaiverReport, ...] = ()
     unmade_quadlets: tuple[UnmadeQuadlet, ...] = ()  # files of containers that have no unit
-    dropped_containers: int = 0  # beyond the cap, at this moment
+    dropped_containers: int = 0  # beyond the cap or a user's share, at this moment
+    dropped_by_owner: tuple[tuple[str, int], ...] = ()  # how many of them are whose; root's is ""
     series_dropped: tuple[tuple[str, int], ...] = ()  # reason, series left out of pages since start
     notifications: Notifications = field(default_factory=Notifications)
     agent: tuple[AgentProcess, ...] = ()  # of the agent that made this report

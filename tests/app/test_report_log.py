@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.app.report_log import logging_overdue_starts, logging_waivers
+from exporter.app.report_log import logging_left_out, logging_overdue_starts, logging_waivers
 from exporter.report.container import ContainerReport
 from exporter.report.findings import WaiverReport, WaiverState
 from exporter.report.host import Report
@@ -47,3 +47,18 @@ def test_a_start_that_never_ends_is_logged_once(caplog: pytest.LogCaptureFixture
             report()
             told.append([(vars(record)["container"], vars(record)["reason"]) for record in caplog.records])
     assert told == [[], [], [], [("web", lacks)], []], "nor what had begun before the agent did"
+
+
+def test_whose_containers_are_left_out_is_logged_once_each_time_that_it_begins(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    owners = ((), (("alice", 3),), (("", 1), ("alice", 9)), (), (("alice", 3),))
+    reports = iter([Report(NOW, (), (), dropped_by_owner=of) for of in owners])
+    report = logging_left_out(lambda: next(reports))
+    logged = []
+    with caplog.at_level(logging.WARNING, "bulkhead"):
+        for _ in owners:
+            caplog.clear()
+            report()
+            logged.append([(vars(record)["owner"], vars(record)["count"]) for record in caplog.records])
+    assert logged == [[], [("alice", 3)], [("root", 1)], [], [("alice", 3)]]

@@ -8,6 +8,7 @@ from exporter.assess.assessment import Build, assess
 from exporter.assess.checks.container import CHECKS
 from exporter.facts.cgroup import MemoryEvents
 from exporter.facts.counts import Counts, Totals
+from exporter.facts.owners import CONTAINERS_OF_A_USER
 from exporter.facts.process import ContainerProcesses, MountPoint, ProcessTable
 from exporter.facts.reading import Read
 from exporter.facts.snapshot import Snapshot
@@ -187,6 +188,23 @@ def test_containers_beyond_the_cap_are_dropped_and_counted() -> None:
     report = report_of(replace(SNAPSHOT, podman=answered(many), cgroup=answered(())), Build(max_containers=4))
     assert [one.name for one in report.containers] == ["c000", "c001", "c002", "c003"]
     assert report.dropped_containers == 7  # six of the many, and the quadlet's objects02
+    assert report.dropped_by_owner == (("", 7),)
+
+
+def test_no_users_containers_take_the_place_of_roots_on_the_page() -> None:
+    users = tuple(
+        replace(CONTAINER, id=f"{number:064x}", name=f"{user}/{number:04}", user=user, unit="")
+        for user, count in (("alice", 1_200), ("bob", 2))
+        for number in range(count)
+    )
+    many = (*users, replace(CONTAINER, id="e" * 64, name="web", unit=""))
+    snapshot = replace(SNAPSHOT, podman=answered(many), cgroup=answered(()), cgroups_left_out={7: 3})
+    names = [one.name for one in report_of(snapshot, Build(max_containers=8)).containers]
+    assert names == ["alice/0000", "alice/0001", "alice/0002", "alice/0003", "bob/0000", "bob/0001", "objects02", "web"]
+    report = report_of(snapshot, Build(max_containers=2_000))
+    assert len(report.containers) == CONTAINERS_OF_A_USER + 4
+    assert report.dropped_by_owner == (("7", 3), ("alice", 1_200 - CONTAINERS_OF_A_USER))
+    assert report.dropped_containers == 3 + 1_200 - CONTAINERS_OF_A_USER
 
 
 def test_the_containers_of_users_are_the_first_beyond_the_cap() -> None:

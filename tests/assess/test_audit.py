@@ -115,7 +115,7 @@ def test_a_host_that_tells_of_no_container_because_it_cannot_is_no_host_without_
 
 def test_containers_beyond_the_cap_are_told() -> None:
     (problem,) = audited(report_of(TWO, max_containers=1)).problems
-    assert problem == "containers beyond series.max_containers were not judged: 1"
+    assert problem == "containers beyond series.max_containers were not judged: 1 (1 of alice)"
 
 
 def test_a_container_that_starts_is_shown_as_starting_and_leaves_the_audit_unfinished() -> None:

@@ -13,7 +13,7 @@ from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEv
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.sources.cgroup import CgroupSource
 from exporter.sources.cgroup.figures import LEVEL_FILES, PAYLOAD_FILES
-from exporter.sources.cgroup.tree import FoundContainer, find_containers
+from exporter.sources.cgroup.tree import FoundContainers, find_containers
 from tests.sources.host_trees import CONTAINER_ID, HOST, OTHER_ID, add_cgroup, cgroup_mount, open_files, payload_path
 
 RECORDED = HOST / "sys/fs/cgroup"
@@ -204,7 +204,7 @@ def test_a_container_that_vanishes_after_the_walk_is_left_out(root: Path, monkey
 
 
 def test_a_container_that_vanishes_during_the_walk_is_left_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def find_and_remove(mount: Path) -> tuple[FoundContainer, ...]:
+    def find_and_remove(mount: Path) -> FoundContainers:
         found = find_containers(mount)
         shutil.rmtree(mount / WEB[1:])
         return found

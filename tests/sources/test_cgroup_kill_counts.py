@@ -36,8 +36,10 @@ def container(root: Path, name: str, container_id: str, home: str = SLICE, kills
     return FoundContainer(container_id, 0, tuple(places), f"{service}/libpod-payload-{container_id}")
 
 
-def source_of(root: Path, *containers: FoundContainer, slices: frozenset[str] = frozenset()) -> KillCountSource:
-    return KillCountSource(root, lambda: containers, lambda: slices)
+def source_of(
+    root: Path, *containers: FoundContainer, slices: frozenset[str] = frozenset(), open_files_max: int | None = None
+) -> KillCountSource:
+    return KillCountSource(root, lambda: containers, lambda: slices, open_files_max)
 
 
 def kills(source: KillCountSource) -> dict[str, int]:
@@ -154,6 +156,50 @@ def test_all_files_are_closed(tmp_path: Path) -> None:
     source.read()
     source.close()
     assert not open_files() - before
+
+
+def test_slices_and_containers_of_root_stay_open_before_a_users(tmp_path: Path) -> None:
+    alices = container(tmp_path, "mine", DB, "/user.slice/user-1000.slice/user@1000.service/a.slice", kills=2)
+    web = container(tmp_path, "web", WEB, kills=1)
+    before = open_files()
+    source = source_of(tmp_path, web, alices, open_files_max=8)
+    counts = source.read().counts
+    kept = {Path(name).parent.name for _, name in open_files() - before}
+    assert kept == {"services.slice", "services-web.slice", "web.service", f"libpod-payload-{WEB}"}
+    assert {count.oom_kill for count in counts if DB in (count.container_id, count.path[-64:])} == {2}
+    assert source.read().counts == counts
+    source.close()
+    assert not open_files() - before
+
+
+def test_roots_container_has_its_files_when_a_users_had_them(tmp_path: Path) -> None:
+    living = [container(tmp_path, "mine", DB, "/user.slice/user-1000.slice/user@1000.service/a.slice")]
+    before = open_files()
+    source = KillCountSource(tmp_path, lambda: tuple(living), frozenset, open_files_max=8)
+    source.read()
+    assert len(open_files() - before) == 6
+    living.insert(0, container(tmp_path, "web", WEB))
+    source.read()
+    opened = open_files() - before
+    assert len(opened) == 8
+    assert all("user" not in name for _, name in opened)
+    source.close()
+
+
+def test_slices_that_a_user_leaves_behind_are_read_up_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.sources.cgroup.kill_counts._SLICES_OF_A_USER", 3)
+    living: list[FoundContainer] = []
+    source = KillCountSource(tmp_path, lambda: tuple(living), lambda: frozenset({SLICE}))
+    cgroup(tmp_path, SLICE, 1)
+    for number in range(6):
+        home = f"/user.slice/user-1000.slice/user@1000.service/{number}.slice"
+        living[:] = [container(tmp_path, "mine", f"{number:064}", home)]
+        slices = [path for path in kills(source) if path.endswith(".slice")]
+        assert SLICE in slices
+        assert len([path for path in slices if path.startswith("/user.slice/user-1000.slice/")]) <= 3
+    source.close()
 
 
 def test_a_waker_ends_the_wait_and_a_descriptor_that_was_closed_does_not(tmp_path: Path) -> None:

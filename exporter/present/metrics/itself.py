@@ -98,7 +98,7 @@ FAMILIES: tuple[Family, ...] = (
     SERIES_DROPPED,
     Family(
         "bulkhead_containers_dropped",
-        "Containers beyond the configured max_containers, of which nothing is shown.",
+        "Containers beyond the configured max_containers or one user's share, of which nothing is shown.",
         Kind.GAUGE,
         (),
         "1",

@@ -2,7 +2,9 @@
 
 https://docs.kernel.org/admin-guide/cgroup-v2.html: memory.events is hierarchical and tells a poll() for POLLPRI of each
 change, within milliseconds; memory.events.local is of the cgroup alone. The files stay open: a container
-that is killed takes its cgroup with it, and what is open can be read until the very end.
+that is killed takes its cgroup with it, and what is open can be read until the very end. As many stay open as there is
+room for: slices of root's and root's containers first, then the users' in turn. The others are opened at each read, and
+wake nobody.
 
     memory.events of services-web.slice    max 50 oom 1 oom_kill 1
     memory.events.local                    max 50 oom 1 oom_kill 0: its own limit fired, the victim lived below
@@ -16,29 +18,44 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from exporter.facts.cgroup import Level, MemoryEvents
+from exporter.facts.cgroup import Level, MemoryEvents, owner_uid_of
 from exporter.facts.evidence import KillCount, KillCounts
+from exporter.facts.owners import CONTAINERS_OF_A_USER, in_turn
 from exporter.facts.reading import SourceError
 from exporter.sources.cgroup.parse import parse_memory_events
 from exporter.sources.cgroup.tree import FoundContainer
 
 _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR})
+_OWN = frozenset({Level.PAYLOAD, Level.SERVICE})
 _TEXT_BYTES = 4096
 _MILLISECONDS = 1000
+_OF_OPEN_FILES = 4  # half of them are the figures', a quarter is for podman, D-Bus, connections and children
+_FILES_OF_A_CGROUP = 2
+_SLICES_OF_A_USER = 2 * CONTAINERS_OF_A_USER  # a slice is read for as long as it exists, and may have been left empty
 
 
 class KillCountSource:
-    """Reads the counts of `containers()`, of `slices()` (paths) and of every slice above; one thread's own."""
+    """Reads the counts of `containers()`, of `slices()` (paths) and of every slice above; one thread's own.
+
+    `open_files_max`: how many files may stay open; None is a quarter of RLIMIT_NOFILE, asked at each read.
+    """
 
     def __init__(
-        self, root: Path, containers: Callable[[], tuple[FoundContainer, ...]], slices: Callable[[], frozenset[str]]
+        self,
+        root: Path,
+        containers: Callable[[], tuple[FoundContainer, ...]],
+        slices: Callable[[], frozenset[str]],
+        open_files_max: int | None = None,
     ) -> None:
         self._root = root
+        self._open_files_max = open_files_max
         self._containers = containers
         self._slices = slices
         self._files: dict[tuple[str, int], tuple[int, int | None]] = {}  # path and inode -> the two files
@@ -80,7 +97,7 @@ class KillCountSource:
             try:
                 inode = inode or os.stat(f"{self._root}{path}").st_ino  # noqa: PTH116 - surrogates, and one call
                 if (path, inode) not in counts:
-                    own, local = self._events(path, inode)
+                    own, local = self._events(path, inode, is_kept=path in kept)
                     fired = local.oom if local else 0
                     counts[path, inode] = KillCount(
                         _printable(path), inode, own.oom_kill, fired, container_id, outermost
@@ -95,11 +112,14 @@ class KillCountSource:
 
         began_us = time.monotonic_ns() // 1000
         containers = self._containers()
-        asked = tuple(self._slices_above(containers))
+        # Outermost first, of root and of each user.
+        asked, _ = in_turn(self._slices_above(containers), owner_uid_of, _SLICES_OF_A_USER)
+        kept = self._kept(asked, containers)
+        self._close_others({key for key in self._files if key[0] in kept})
         self._slices_before = frozenset([path for path in asked if read(path)])
         crowds = _crowds(containers)
         for container in containers:
-            own = [place for place, level in container.places if level in {Level.PAYLOAD, Level.SERVICE}]
+            own = [place for place, level in container.places if level in _OWN]
             own = [place for place in own if crowds[place.path] == 1]
             for position, place in enumerate(own, start=1):
                 read(place.path, place.inode, container.container_id, outermost=position == len(own))
@@ -120,15 +140,27 @@ class KillCountSource:
             if path.endswith(".slice"):
                 yield path
 
-    def _events(self, path: str, inode: int) -> tuple[MemoryEvents, MemoryEvents | None]:
+    def _kept(self, asked: tuple[str, ...], containers: tuple[FoundContainer, ...]) -> frozenset[str]:
+        """The cgroups whose files stay open: with the first of root's, a kill is noticed and given to its container."""
+        limit = self._open_files_max
+        if limit is None:
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _OF_OPEN_FILES
+        places = [place.path for container in containers for place, level in container.places if level in _OWN]
+        by_need = dict.fromkeys([*(path for path in asked if not owner_uid_of(path)), *places, *asked])
+        return frozenset(islice(by_need, limit // _FILES_OF_A_CGROUP))
+
+    def _events(self, path: str, inode: int, *, is_kept: bool) -> tuple[MemoryEvents, MemoryEvents | None]:
         was_open = (path, inode) in self._files
         try:
             return self._texts_of(path, inode)
         except OSError as error:
             if not was_open or error.errno not in _GONE:
                 raise
-        # With the memory controller its files go, and come anew when it is back in the same cgroup.
-        return self._texts_of(path, inode)
+            # With the memory controller its files go, and come anew when it is back in the same cgroup.
+            return self._texts_of(path, inode)
+        finally:
+            if not is_kept and (path, inode) in self._files:
+                self._close(path, inode)
 
     def _texts_of(self, path: str, inode: int) -> tuple[MemoryEvents, MemoryEvents | None]:
         events, local = self._opened(path, inode)

@@ -1,7 +1,8 @@
 """Every container's cgroups, on two clocks.
 
 `discover` walks the tree and opens files in the background; `read` asks the open files again at every
-scrape. A level that several containers share, as services.slice, is open once and read once.
+scrape. A level that several containers share, as services.slice, is open once and read once. Files are kept
+open, and nested cgroups walked, for root's containers first.
 
 Looks again: for containers and levels at each walk (`cgroup_tree_seconds`, and at each event of podman), for files that
 were not there yet as `files` says.
@@ -21,7 +22,7 @@ from exporter.facts.reading import Unreadable
 from exporter.sources.cgroup.figures import LEVEL_FILES, PAYLOAD_FILES, Figures, printable
 from exporter.sources.cgroup.files import CgroupFiles, Texts, Vanished
 from exporter.sources.cgroup.parse import parse_pids
-from exporter.sources.cgroup.tree import FoundContainer, find_containers, nested_directories
+from exporter.sources.cgroup.tree import NESTED_MAX, FoundContainer, find_containers, nested_directories
 
 # Removed meanwhile; or a threaded cgroup, whose processes stand in the one above it.
 _NO_PROCESSES = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})
@@ -40,13 +41,16 @@ class CgroupSource:
         self._discovering = threading.Lock()
         self._reading = threading.Lock()  # while it is held, no file is closed
         self._containers: tuple[FoundContainer, ...] | None = None
+        self.left_out: Mapping[int, int] = {}
+        """Cgroups that the last walk left out, for each uid that has more of them than its share."""
         self._payloads: tuple[PayloadPlace, ...] = ()
         self._files: Mapping[str, CgroupFiles] = {}
 
     def discover(self) -> None:
         """Walk the tree: open the files of new containers, close those of the gone. Raises NotHere, Unreadable."""
         with self._discovering:
-            containers = find_containers(self._root)
+            found = find_containers(self._root)
+            containers, self.left_out = found.containers, found.left_out
             files = self._opened(containers)
             with self._reading:
                 before, self._files = self._files, files
@@ -73,7 +77,14 @@ class CgroupSource:
         """
         if self._containers is None:
             self.discover()
-        return {container.container_id: self._pids(container.top) for container in self._containers or ()}
+        rooms: dict[int, int] = {}  # of each user: what is made below one container takes no time from another owner's
+        members: dict[str, tuple[int, ...]] = {}
+        for container in self._containers or ():
+            room = rooms.get(container.owner_uid, NESTED_MAX) if container.owner_uid else NESTED_MAX
+            directories, complete = nested_directories(f"{self._root}{container.top}", room)
+            rooms[container.owner_uid] = room - len(directories)
+            members[container.container_id] = _pids_in(directories, complete=complete)
+        return members
 
     def found(self) -> tuple[FoundContainer, ...]:
         """Every container found at the last walk; none before the first."""
@@ -126,18 +137,18 @@ class CgroupSource:
                 budget -= files[path].open_count
         return files
 
-    def _pids(self, top: str) -> tuple[int, ...]:
-        directories, complete = nested_directories(f"{self._root}{top}")
-        pids = set() if complete else {0}
-        for directory in directories:
-            try:
-                pids.update(parse_pids(Path(directory, "cgroup.procs").read_bytes()))
-            except OSError as error:
-                if error.errno not in _NO_PROCESSES:
-                    pids.add(0)
-            except Unreadable:
+
+def _pids_in(directories: list[str], *, complete: bool) -> tuple[int, ...]:
+    pids = set() if complete else {0}
+    for directory in directories:
+        try:
+            pids.update(parse_pids(Path(directory, "cgroup.procs").read_bytes()))
+        except OSError as error:
+            if error.errno not in _NO_PROCESSES:
                 pids.add(0)
-        return tuple(sorted(pids))
+        except Unreadable:
+            pids.add(0)
+    return tuple(sorted(pids))
 
 
 def _close(before: Mapping[str, CgroupFiles], after: Mapping[str, CgroupFiles]) -> None:

@@ -3,23 +3,31 @@
 A payload is a directory that podman or crun named after its container. Nothing below it is of
 interest but crun's `container`, which holds the processes of a scope (facts/cgroup.py has samples).
 A container may own what is below its payload, and a user what is below user@UID.service: neither
-can hide another's container, nor make the walk endless.
+can hide another's container, nor make the walk endless. What a user makes there without a process is
+no container, and what is beyond a user's share is left out and counted.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from exporter.facts.cgroup import Level, container_id_of, owner_uid_of
+from exporter.facts.owners import CONTAINERS_OF_A_USER, in_turn
 from exporter.facts.reading import NotHere, Unreadable
 
 # user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope/container is 6 deep; slices nest by name.
 _DEPTH_MAX = 32
 # A container with a cgroup file system of its own can make as many cgroups as cgroup.max.descendants lets it.
-_NESTED_MAX = 4096
+NESTED_MAX = 4096
+"""Cgroups in which processes are looked for: of each of root's containers, and of all of one user's."""
+# A desktop session has some 300 cgroups, and each container of a user two or three of its own.
+_OF_A_USER_MAX = 4096
+_ANY = f"libpod-payload-{'0' * 64}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +48,28 @@ class FoundContainer:
     top: str  # the directory named after the container: all its processes are in or below it
 
 
-def find_containers(root: Path) -> tuple[FoundContainer, ...]:
-    """Every container with a cgroup below `root`, by path. Raises NotHere on cgroup v1, Unreadable when denied."""
+@dataclass(frozen=True, slots=True)
+class FoundContainers:
+    """What a walk found: root's containers first, then the users' in turn."""
+
+    containers: tuple[FoundContainer, ...]
+    left_out: Mapping[int, int]  # uid of a user -> cgroups beyond the user's share: containers, or not looked into
+
+
+def find_containers(root: Path) -> FoundContainers:
+    """Every container with a cgroup below `root`. Raises NotHere on cgroup v1, Unreadable when denied."""
     require_unified(root)
+    walk = _Walk()
     try:
-        found = sorted(_walk(str(root), (), 0), key=lambda container: (container.owner_uid != 0, container.top))
+        found = sorted(walk.below(str(root), (), 0), key=lambda container: (container.owner_uid != 0, container.top))
     except OSError as error:
         raise Unreadable(f"{root} cannot be listed: {error.strerror}; run as root") from error
     # A user can name a cgroup after root's container: the first to claim an id has it, and root's come first.
     first: dict[str, FoundContainer] = {}
     for container in found:
         first.setdefault(container.container_id, container)
-    return tuple(first.values())
+    containers, left_out = in_turn(first.values(), lambda container: container.owner_uid, CONTAINERS_OF_A_USER)
+    return FoundContainers(containers, Counter(left_out) + walk.left_out)
 
 
 def require_unified(root: Path) -> None:
@@ -66,36 +84,68 @@ def require_unified(root: Path) -> None:
     raise NotHere(f"no cgroup file system at {root}: mount cgroup2 there, or show the host's to this process")
 
 
-def nested_directories(top: str) -> tuple[list[str], bool]:
+def nested_directories(top: str, most: int) -> tuple[list[str], bool]:
     """`top` and the directories below it, and whether these are all: False when there are too many or one is denied."""
     directories, complete = [top], True
     for directory in directories:  # grows while it is walked: breadth first
         try:
-            directories.extend(entry.path for entry in _directories(directory))
+            directories.extend(entry.path for entry in _directories(directory, most + 1))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
             complete = False
-        if len(directories) > _NESTED_MAX:
-            return directories[:_NESTED_MAX], False
+        if len(directories) > most:
+            return directories[:most], False
     return directories, complete
 
 
-def _walk(directory: str, above: tuple[Place, ...], depth: int) -> Iterator[FoundContainer]:
+@dataclass(slots=True)
+class _Walk:
+    """One walk, with what each user has had of his share."""
+
+    walked: Counter[int] = field(default_factory=Counter)
+    left_out: Counter[int] = field(default_factory=Counter)
+
+    def below(
+        self, directory: str, above: tuple[Place, ...], depth: int, owner_uid: int = 0
+    ) -> Iterator[FoundContainer]:
+        """The containers in or below a directory of this owner."""
+        parent = above[0].path if above else ""
+        for entry in self._listed(directory, owner_uid, is_root=not above):
+            here = (Place(f"{parent}/{entry.name}", entry.inode()), *above)
+            container_id = container_id_of(entry.name)
+            if container_id is None:
+                if depth < _DEPTH_MAX:
+                    yield from self.below(entry.path, here, depth + 1, _owner_in(here[0].path))
+            elif not (owner_uid and _has_no_process(entry.path)):
+                yield _container(container_id, entry.path, here)
+
+    def _listed(self, directory: str, owner_uid: int, *, is_root: bool) -> list[os.DirEntry[str]]:
+        room = max(0, _OF_A_USER_MAX - self.walked[owner_uid]) if owner_uid else None
+        try:
+            entries = _directories(directory, None if room is None else room + 1)
+        except OSError:
+            if is_root:
+                raise
+            return []  # gone meanwhile, or denied below: the others are found
+        if room is not None and len(entries) > room:
+            self.left_out[owner_uid] += 1
+            entries = entries[:room]
+        self.walked[owner_uid] += len(entries)
+        return entries
+
+
+def _owner_in(path: str) -> int:
+    """Whose a container right in this cgroup is, and so who makes cgroups in it."""
+    return owner_uid_of(f"{path}/{_ANY}") if "user" in path else 0  # in most paths it is not
+
+
+def _has_no_process(directory: str) -> bool:
+    """Whether neither the cgroup nor any below it has a process."""
     try:
-        entries = _directories(directory)
+        return b"populated 0" in Path(directory, "cgroup.events").read_bytes()
     except OSError:
-        if not above:
-            raise
-        return  # gone meanwhile, or denied below: the others are found
-    parent = above[0].path if above else ""
-    for entry in entries:
-        here = (Place(f"{parent}/{entry.name}", entry.inode()), *above)
-        container_id = container_id_of(entry.name)
-        if container_id is not None:
-            yield _container(container_id, entry.path, here)
-        elif depth < _DEPTH_MAX:
-            yield from _walk(entry.path, here, depth + 1)
+        return False
 
 
 def _container(container_id: str, directory: str, places: tuple[Place, ...]) -> FoundContainer:
@@ -122,6 +172,6 @@ def levels_of(places: tuple[Place, ...]) -> tuple[Level, ...]:
     return tuple(levels)
 
 
-def _directories(directory: str) -> list[os.DirEntry[str]]:
+def _directories(directory: str, most: int | None = None) -> list[os.DirEntry[str]]:
     with os.scandir(directory) as entries:
-        return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        return list(islice((entry for entry in entries if entry.is_dir(follow_symlinks=False)), most))
