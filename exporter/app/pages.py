@@ -6,9 +6,10 @@ A page is made once for all who ask at one moment (moment.py), plain and compres
 from __future__ import annotations
 
 import gzip
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 
@@ -19,6 +20,8 @@ from exporter.present.metrics.guard import Bounds
 from exporter.present.negotiation import accepts_gzip, accepts_openmetrics
 from exporter.present.page import landing_page
 from exporter.report.host import Report
+
+log = logging.getLogger("bulkhead")
 
 _HTML = "text/html; charset=utf-8"
 _GZIP_LEVEL = 6  # level 9 takes four times as long for a few per cent
@@ -57,6 +60,7 @@ class RenderedPages:
         self._report = report
         self._ready = ready
         self._exposition = Exposition(Bounds(max_series=max_series))
+        self._without_details: frozenset[str] = frozenset()
         self._one_at_a_time = threading.Lock()  # the exposition has a memory
         self._text = _Page(partial(self._metrics, None), clock)
         self._openmetrics = _Page(partial(self._metrics, "application/openmetrics-text"), clock)
@@ -89,7 +93,18 @@ class RenderedPages:
     def _metrics(self, accept: str | None) -> tuple[bytes, str]:
         report = self._report()
         with self._one_at_a_time:
-            return self._exposition.render(report, accept)
+            page = self._exposition.render(report, accept)
+            self._log_details(self._exposition.details_dropped)
+            return page
+
+    def _log_details(self, dropped: Mapping[str, int]) -> None:
+        """Name each container whose details are left out, once each time that this begins."""
+        for container in dropped.keys() - self._without_details:
+            log.warning(
+                "the page leaves out the datasets, volumes and interfaces of a container that has too many",
+                extra={"container": container, "series": dropped[container]},
+            )
+        self._without_details = frozenset(dropped)
 
     def _landing_page(self) -> tuple[bytes, str]:
         return landing_page(self._report()).encode("utf-8", "replace"), _HTML

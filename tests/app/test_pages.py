@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+
 import pytest
 
 from exporter.app.pages import RenderedPages
 from exporter.report.host import Report
-from tests.present.reports import rich_report
+from tests.present.reports import container, rich_report
 
 
 class Clock:
@@ -56,3 +59,21 @@ def test_what_fails_is_raised_and_is_no_page_for_the_next_who_asks() -> None:
         pages.answer("/metrics", None, None)
     broken.clear()
     assert pages.answer("/metrics", None, None).body
+
+
+def test_a_container_that_has_too_many_series_is_logged_once_each_time_that_it_begins(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    mounts = tuple(replace(container().datasets[0], destination=f"/{number}") for number in range(2_000))
+    usual, hiding = (rich_report(containers=(container("web", datasets=of),)) for of in (mounts[:1], mounts))
+    reports = iter((usual, hiding, hiding, usual, hiding))
+    pages = RenderedPages(lambda: next(reports), lambda: True, clock=clock)
+    logged = []
+    with caplog.at_level(logging.WARNING, "bulkhead"):
+        for _ in range(5):
+            caplog.clear()
+            clock.now += 1
+            pages.answer("/metrics", None, None)
+            logged.append([vars(record)["container"] for record in caplog.records])
+    assert logged == [[], ["web"], [], [], ["web"]]

@@ -5,6 +5,7 @@ from collections import Counter
 
 from exporter.present.metrics.catalogue import FAMILIES
 from exporter.present.metrics.family import Kind
+from exporter.present.metrics.guard import kind_of
 from tests.present.reports import rich_report
 
 _NAME = re.compile(r"bulkhead_[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
@@ -59,6 +60,15 @@ def test_a_metric_of_a_container_or_dataset_has_its_label_first() -> None:
     for subject, start in (("container", "bulkhead_container_"), ("dataset", "bulkhead_zfs_dataset_")):
         wrong = [one.name for one in FAMILIES if (one.labels[:1] == (subject,)) != one.name.startswith(start)]
         assert wrong == []
+
+
+def test_only_details_have_a_label_with_any_number_of_values_a_container() -> None:
+    closed = {"state", "mode", "level", "event", "limit", "reason", "resource", "source", "kind", "check", "severity"}
+    of_one = {"bulkhead_container_info", "bulkhead_container_selinux_info"}
+    for family in FAMILIES:
+        if kind_of(family) == "container" and family.name not in of_one:
+            new = set(family.labels[1:]) - closed
+            assert not new, f"{family.name}: add {new} to OPEN_LABELS of present/metrics/guard.py, or to the list here"
 
 
 def test_a_help_is_a_sentence_on_one_line() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exporter.present.metrics.catalogue import FAMILIES
 from exporter.present.metrics.exposition import DeclarationError, Exposition, render
 from exporter.present.metrics.family import Family, Kind, Sample
-from exporter.present.metrics.guard import Bounds
+from exporter.present.metrics.guard import Bounds, kind_of
 from exporter.present.metrics.itself import SERIES_DROPPED
 from exporter.report.container import ContainerReport, MemoryJudgement
 from exporter.report.host import Report
@@ -132,19 +132,25 @@ def test_every_reason_for_a_dropped_series_is_there_from_the_start_at_zero() -> 
     assert states(samples(rich_report()), "series_dropped_total", "reason") == {
         "container_too_large": 0,
         "too_many_containers": 0,
+        "too_many_details": 0,
         "too_many_datasets": 0,
         "duplicate": 0,
     }
 
 
+def _without_details(report: Report) -> Report:
+    containers = tuple(replace(one, datasets=(), volumes=(), networks=(), interfaces=()) for one in report.containers)
+    return replace(report, containers=containers, datasets=())
+
+
 def test_beyond_the_bound_whole_containers_are_left_out_the_last_come_first() -> None:
-    few = replace(crowd(5), datasets=())
-    per_container = len(samples(few)) - len(samples(replace(crowd(4), datasets=())))
+    few = _without_details(crowd(5))
+    per_container = len(samples(few)) - len(samples(_without_details(crowd(4))))
     bound = len(samples(few)) + per_container // 2
     exposition = Exposition(Bounds(max_series=bound))
     assert len(_shown(_page(exposition, few))) == 5
 
-    newcomer = container("aaa-newcomer", findings=few.containers[0].findings)
+    newcomer = replace(few.containers[0], name="aaa-newcomer")
     crowded = replace(few, containers=(newcomer, *few.containers))
     page = _page(exposition, crowded)
     assert _shown(page) == {one.name for one in few.containers}
@@ -156,11 +162,11 @@ def test_beyond_the_bound_whole_containers_are_left_out_the_last_come_first() ->
 
 
 def test_a_container_of_roots_that_comes_last_stays_and_one_of_a_users_is_left_out() -> None:
-    few = replace(crowd(5), datasets=())
+    few = _without_details(crowd(5))
     users = tuple(replace(one, name=f"alice/{one.name}") for one in few.containers)
     exposition = Exposition(Bounds(max_series=len(samples(few))))
     assert len(_shown(_page(exposition, replace(few, containers=users)))) == 5
-    roots = container("web", findings=few.containers[0].findings)
+    roots = replace(few.containers[0], name="web")
     shown = _shown(_page(exposition, replace(few, containers=(*users, roots))))
     assert "web" in shown
     assert len(shown) == 5
@@ -177,11 +183,49 @@ def test_datasets_give_way_to_containers_and_unmounted_ones_first() -> None:
     assert dropped["too_many_containers"] == 0
 
 
-def test_one_container_with_too_many_series_is_left_out_alone() -> None:
-    large = container("large", datasets=tuple(replace(container().datasets[0], destination=f"/{n}") for n in range(99)))
-    page = _page(Exposition(Bounds(max_series_per_container=150)), rich_report(containers=(container(), large)))
-    assert _shown(page) == {"objects02"}
-    assert states(page, "series_dropped_total", "reason")["container_too_large"] > 150
+def with_mounts(name: str, count: int) -> ContainerReport:
+    one = container(name)
+    return replace(one, datasets=tuple(replace(one.datasets[0], destination=f"/{n}") for n in range(count)))
+
+
+def test_a_container_with_too_many_series_loses_its_details_and_nothing_else() -> None:
+    honest = rich_report(containers=(container(), container("large")))
+    hiding = rich_report(containers=(container(), with_mounts("large", 99)))
+    exposition = Exposition(Bounds(max_series_per_container=150))
+    page = _page(exposition, hiding)
+    details = {family.name for family in FAMILIES if kind_of(family) == "details"}
+    lost = {series for series in samples(honest) if series not in page}
+    assert {name for name, _ in lost} <= details
+    assert lost
+    assert all(dict(labels)["container"] == "large" for _, labels in lost)
+    dropped = exposition.details_dropped["large"]
+    assert dropped > 99
+    assert value(page, "container_details_dropped", container="large") == dropped
+    assert value(page, "container_details_dropped", container="objects02") == 0
+    assert states(page, "series_dropped_total", "reason")["container_too_large"] == dropped
+
+
+def test_on_a_full_page_the_details_of_the_largest_container_go_before_any_container() -> None:
+    report = rich_report(containers=(with_mounts("hiding", 400), with_mounts("web", 2), with_mounts("alice/x", 3)))
+    whole = len(samples(report))
+    exposition = Exposition(Bounds(max_series=whole - 50))
+    page = _page(exposition, report)
+    assert len(page) <= whole - 50
+    assert _shown(page) == {"hiding", "web", "alice/x"}
+    assert exposition.details_dropped.keys() == {"hiding"}
+    assert states(page, "series_dropped_total", "reason")["too_many_details"] > 400
+    assert len(_shown(page, "dataset")) == len(_shown(samples(report), "dataset"))
+
+
+def test_on_a_full_page_no_users_container_takes_the_place_of_roots() -> None:
+    users = tuple(container(f"{user}/{n}") for user, many in (("alice", 20), ("bob", 2)) for n in range(many))
+    exposition = Exposition(Bounds(max_series=1500))
+    _page(exposition, rich_report(containers=users))
+    page = _page(exposition, rich_report(containers=(*users, container("web"))))
+    shown = _shown(page)
+    assert {"web", "bob/0", "bob/1", "alice/0", "alice/1"} <= shown
+    assert len(page) <= 1500
+    assert "alice/19" not in shown
 
 
 def test_a_thousand_containers_come_and_gone_leave_no_memory_and_no_series() -> None:

@@ -10,7 +10,7 @@ In OpenMetrics a counter's metadata leaves out `_total`, and the page ends with 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prometheus_client.exposition import generate_latest as text_page
@@ -21,8 +21,8 @@ from prometheus_client.samples import Sample as ClientSample
 
 from exporter.present.metrics.catalogue import FAMILIES
 from exporter.present.metrics.family import Family, Kind, Sample
-from exporter.present.metrics.guard import Bounds, Owner, Row, owner_of, series_by_owner, turned_away
-from exporter.present.metrics.itself import SERIES_DROPPED
+from exporter.present.metrics.guard import Bounds, Owner, Row, kind_of, series_by_owner, turned_away
+from exporter.present.metrics.itself import DETAILS_DROPPED, SERIES_DROPPED
 from exporter.present.negotiation import accepts_openmetrics
 from exporter.present.untrusted import bounded
 from exporter.report.host import Report
@@ -61,6 +61,8 @@ class Exposition:
         self._encoded: dict[str, _Encoded] = {}
         self._arrival: dict[Owner, int] = {}
         self._dropped: Counter[str] = Counter()
+        self.details_dropped: Mapping[str, int] = {}
+        """How many series of details the last page left out, of each container that it left any out of."""
 
     def render(self, report: Report, accept: str | None) -> tuple[bytes, str]:
         """The page and its content type, as the Accept header asks. Raises DeclarationError."""
@@ -103,18 +105,28 @@ class Exposition:
         # Who left is forgotten: memory does not grow with the containers that ever were.
         known = {owner: number for owner, number in self._arrival.items() if owner in counts}
         latest = max(known.values(), default=0)
-        new = (owner for owner in counts if owner is not None and owner not in known)
+        new = (owner for owner in counts if owner is not None and owner[0] != "details" and owner not in known)
         self._arrival = known | {owner: number for number, owner in enumerate(new, start=latest + 1)}
         mounted = frozenset(mounted.dataset for one in report.containers for mounted in one.datasets)
         reasons = turned_away(counts, self._arrival, mounted, self._bounds)
+        self.details_dropped = {
+            name: counts[kind, name]
+            for kind, name in reasons
+            if kind == "details" and ("container", name) not in reasons
+        }
         if not reasons:
             return rows
         for owner, reason in reasons.items():
             self._dropped[reason] += counts[owner]
-        return [
-            (family, [sample for sample in samples if owner_of(family, sample) not in reasons])
-            for family, samples in rows
-        ]
+        return [self._without(reasons, family, samples) for family, samples in rows]
+
+    def _without(self, reasons: Mapping[Owner, str], family: Family, samples: Sequence[Sample]) -> Row:
+        kind = kind_of(family)
+        if kind:
+            samples = [sample for sample in samples if (kind, sample.labels[0]) not in reasons]
+        if family is DETAILS_DROPPED:
+            samples = [replace(sample, value=self.details_dropped.get(sample.labels[0], 0)) for sample in samples]
+        return family, samples
 
 
 def render(report: Report, accept: str | None) -> tuple[bytes, str]:

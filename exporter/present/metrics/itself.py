@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
-from exporter.present.metrics.family import Family, Kind, Sample, of_report
+from exporter.present.metrics.family import Family, Kind, Sample, of_containers, of_report
 from exporter.report.collectors import CollectorReport
 from exporter.report.host import Report
 
 # Why series are left out of a page; each is served from the first page on, at 0.
-DROP_REASONS = ("container_too_large", "too_many_containers", "too_many_datasets", "duplicate")
+DROP_REASONS = ("container_too_large", "too_many_containers", "too_many_details", "too_many_datasets", "duplicate")
 
 
 def _collector(name: str, help_text: str, kind: Kind, value: Callable[[CollectorReport], float | None]) -> Family:
@@ -54,8 +54,18 @@ SERIES_DROPPED = Family(
     "Series left out of pages since start, by reason; more than 0 means that this page is not the whole truth.",
     Kind.COUNTER,
     ("reason",),
-    "4",
+    "5",
     _series_dropped,
+)
+
+DETAILS_DROPPED = Family(
+    "bulkhead_container_details_dropped",
+    "Series of the container's datasets, volumes, networks and interfaces that are left out of this page, "
+    "because it has too many; state, counts, limits and checks are never left out for that.",
+    Kind.GAUGE,
+    ("container",),
+    "1 a container",
+    of_containers(lambda _: 0),  # only the page knows what does not fit, and fills it in
 )
 
 FAMILIES: tuple[Family, ...] = (
@@ -96,6 +106,7 @@ FAMILIES: tuple[Family, ...] = (
         lambda one: one.events_lost if one.present else None,
     ),
     SERIES_DROPPED,
+    DETAILS_DROPPED,
     Family(
         "bulkhead_containers_dropped",
         "Containers beyond the configured max_containers or one user's share, of which nothing is shown.",
