@@ -45,7 +45,9 @@ class InputChain:
     table: str
     name: str
     policy: str  # accept, drop
-    denies: bool  # whether what no rule accepts is dropped or rejected: by its policy, or by its last rule
+    denies: bool  # whether what strangers send is dropped or rejected: by a rule that it meets, or by the policy
+    opening: str = ""  # of what strangers send, something that is accepted: tcp over IPv4 by eth0
+    unclear: str = ""  # of what strangers send, something that the rules cannot be followed for
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).parents[2] / "exporter/sources"
-PACKAGES = ("cgroup", "host", "log", "podman", "process", "quadlet", "systemd", "volume", "zfs")
+PACKAGES = ("cgroup", "host", "log", "nftables", "podman", "process", "quadlet", "systemd", "volume", "zfs")
 MODULES = [
     path
     for path in sorted(SOURCES.rglob("*.py"))

@@ -14,6 +14,7 @@ from tests.sources.sleepers import Sleepers
 
 # `nft -j list ruleset` of Debian 13 (nft 1.1.3) with podman's networks, its chains without a hook left out.
 RECORDED = (Path(__file__).parents[1] / "host/nft.json").read_bytes()
+OPEN = InputChain("inet", "netavark", "INPUT", "accept", denies=False, opening="tcp over IPv4 by any interface")
 ACCEPT: object = {"accept": None}
 DROP: object = {"drop": None}
 REJECT: object = {"reject": {"type": "icmpx"}}
@@ -24,7 +25,11 @@ MATCH = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "l
 def ruleset(*rules: list[object], policy: str = "accept", **changes: object) -> bytes:
     place = {"family": "inet", "table": "filter"}
     chain = {**place, "name": "input", "type": "filter", "hook": "input", "prio": 0, "policy": policy, **changes}
-    entries: list[object] = [{"metainfo": {"version": "1.1.3"}}, {"chain": chain}]
+    entries: list[object] = [
+        {"metainfo": {"version": "1.1.3"}},
+        {"chain": chain},
+        {"chain": {**place, "name": "zones"}},
+    ]
     entries += [{"rule": {**place, "chain": "input", "expr": rule}} for rule in rules]
     return json.dumps({"nftables": entries}).encode()
 
@@ -35,7 +40,7 @@ def denies(raw: bytes) -> bool:
 
 
 def test_the_recorded_host_lets_everything_in() -> None:
-    assert parse_ruleset(RECORDED) == Firewall((InputChain("inet", "netavark", "INPUT", "accept", denies=False),))
+    assert parse_ruleset(RECORDED) == Firewall((OPEN,))
 
 
 def test_the_policy_decides_what_no_rule_does() -> None:
@@ -51,7 +56,7 @@ def test_a_last_rule_that_every_packet_meets_denies_as_in_firewalld(last: list[o
 
 def test_a_rule_that_accepts_everything_opens_a_chain_whatever_its_policy() -> None:
     assert not denies(ruleset([COUNTER, ACCEPT], [DROP], policy="drop"))
-    assert denies(ruleset([{"limit": {"rate": 1}}, ACCEPT], policy="drop"))
+    assert denies(ruleset([MATCH, ACCEPT], policy="drop"))
 
 
 @pytest.mark.parametrize(
@@ -61,24 +66,54 @@ def test_chains_that_do_not_filter_packets_for_the_host_are_left_out(changes: di
     assert parse_ruleset(ruleset(policy="drop", **changes)).inputs == ()
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"nftables": 1}', b'{"nftables": [1]}', b"\xff"])
+LATIN_1 = ruleset([{"comment": "caf?"}, DROP]).replace(b"caf?", b"caf\xe9")
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"nftables": 1}', b'{"nftables": [1]}', b"\xff", LATIN_1])
 def test_what_is_no_ruleset_is_unreadable(raw: bytes) -> None:
     with pytest.raises(Unreadable, match="no ruleset"):
         parse_ruleset(raw)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["input", "filter", "inet"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["chain", "rule", "expr", "hook", "family", "type", "drop"]), inner)
+WORDS = (
+    *(
+        "chain",
+        "rule",
+        "expr",
+        "hook",
+        "family",
+        "type",
+        "table",
+        "name",
+        "match",
+        "op",
+        "left",
+        "right",
+        "meta",
+        "key",
     ),
+    *("payload", "protocol", "field", "set", "elem", "val", "concat", "prefix", "addr", "len", "range", "vmap", "data"),
+    *("jump", "goto", "target", "accept", "drop", "limit", "inv", "xt", "fib", "ct", "result", "flags"),
+)
+VALUES = ("input", "filter", "inet", "ip", "saddr", "iifname", "state", "new", "@set", "*", "0.0.0.0", "tcp", "dport")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(VALUES),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner),
 )
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["chain", "rule", "table"]), JSON, max_size=2), max_size=4))
 def test_any_json_is_a_firewall_or_unreadable(entries: list[object]) -> None:
     parse_ruleset(json.dumps({"nftables": entries}).encode())
+
+
+@given(
+    st.lists(st.lists(st.dictionaries(st.sampled_from(WORDS), JSON, min_size=1, max_size=1), max_size=3), max_size=4)
+)
+def test_any_json_in_a_rule_is_followed_or_not(rules: list[list[object]]) -> None:
+    for policy in ("accept", "drop"):
+        (chain,) = parse_ruleset(ruleset(*rules, policy=policy)).inputs
+        assert chain.denies == (not chain.opening and not chain.unclear)
 
 
 def nft_that(directory: Path, does: str) -> NftablesSource:

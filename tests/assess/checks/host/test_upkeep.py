@@ -93,6 +93,12 @@ V6 = replace(V4, family="ip6")
         ((V6,), Verdict.FAIL),
         ((V4, replace(V6, denies=False)), Verdict.FAIL),
         ((replace(INPUT, denies=False),), Verdict.FAIL),
+        ((replace(INPUT, denies=False, opening="tcp over IPv4 by eth0"),), Verdict.FAIL),
+        ((replace(INPUT, denies=False, unclear="tcp over IPv4"),), Verdict.UNKNOWN),
+        ((replace(INPUT, denies=False, unclear="tcp over IPv4"), INPUT), Verdict.PASS),
+        ((replace(INPUT, denies=False, unclear="tcp over IPv4", opening="udp over IPv6"),), Verdict.FAIL),
+        ((V4, replace(V6, denies=False, unclear="tcp over IPv6")), Verdict.UNKNOWN),
+        ((replace(V6, denies=False, unclear="tcp over IPv6"),), Verdict.FAIL),
         ((), Verdict.FAIL),
     ],
 )

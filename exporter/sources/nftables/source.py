@@ -7,7 +7,8 @@
                  "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}},
       {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": [{"counter": null}, {"drop": null}]}}]}
 
-firewalld's chain has the policy accept and ends with a rule that rejects: both are told as a denial.
+firewalld's chain has the policy accept and ends with a rule that rejects: both are told as a denial. Whether a chain
+denies is found by the packets of strangers, which are followed through all that it jumps to (walk.py).
 
 Looks again: nft is asked anew at each read (`firewall_seconds`), and looked for until it was found; nothing is kept.
 """
@@ -21,15 +22,14 @@ import msgspec
 from exporter.facts.host import Firewall, InputChain
 from exporter.facts.reading import NotHere, Unreadable
 from exporter.sources.deadline import SEARCH_PATH, NotInstalled, ProgramError, Programs
+from exporter.sources.nftables.walk import Fate, Place, Walk, interfaces_of, strangers
 
 _COMMAND = ("nft", "-j", "-t", "list", "ruleset")
 _MAX_OUTPUT_BYTES = 16 << 20
 _MAX_NAME_CHARACTERS = 64
 _MAX_CHAINS = 100
-_IP_FAMILIES = frozenset({"ip", "ip6", "inet"})  # bridge and arp have an input hook too, of other packets
-_DENYING = frozenset({"drop", "reject"})
-# What a rule may hold beside its verdict and still meet every packet.
-_UNCONDITIONAL = frozenset({"counter", "log"})
+# bridge and arp have an input hook too, of other packets.
+_FAMILIES = {"ip": ("ip",), "ip6": ("ip6",), "inet": ("ip", "ip6")}
 
 
 class NftablesSource:
@@ -67,29 +67,47 @@ def parse_ruleset(raw: bytes) -> Firewall:
     """The input chains of a ruleset. Raises Unreadable: this is none."""
     try:
         entries = msgspec.json.decode(raw, type=dict[str, list[dict[str, Any]]])["nftables"]
-    except (msgspec.MsgspecError, KeyError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
         raise Unreadable("nft printed what is no ruleset in JSON, check its version (0.9 and later)") from error
-    chains = [chain for entry in entries if (chain := _of_kind(entry, "chain")).get("hook") == "input"]
-    rules = [_of_kind(entry, "rule") for entry in entries]
-    found = []
-    for chain in chains:
-        family, table, name, policy = (_text(chain.get(key)) for key in ("family", "table", "name", "policy"))
-        if family not in _IP_FAMILIES or chain.get("type") != "filter":
-            continue
-        place = {"family": chain.get("family"), "table": chain.get("table"), "chain": chain.get("name")}
-        own = [rule for rule in rules if all(rule.get(key) == value for key, value in place.items())]
-        found.append(InputChain(family, table, name, policy, _denies(policy, own)))
-    return Firewall(tuple(found[:_MAX_CHAINS]))
+    rules: dict[Place, list[list[dict[str, Any]]]] = {}
+    hooked = []
+    for entry in entries:
+        if chain := _of_kind(entry, "chain"):
+            rules.setdefault(_place(chain, "name"), [])
+            hooked += [chain] if chain.get("hook") == "input" else []
+        elif rule := _of_kind(entry, "rule"):
+            rules.setdefault(_place(rule, "chain"), []).append(_parts(rule))
+    walk, interfaces = Walk(rules), interfaces_of(rules)
+    found: list[InputChain] = []
+    for chain in hooked:
+        if chain.get("family") in _FAMILIES and chain.get("type") == "filter" and len(found) < _MAX_CHAINS:
+            found.append(_input_chain(chain, walk, interfaces))
+    return Firewall(tuple(found))
 
 
-def _denies(policy: str, rules: list[dict[str, Any]]) -> bool:
-    """What becomes of a packet that meets no condition: the first verdict without one, else the policy."""
-    for rule in rules:
-        words = [word for part in _parts(rule) for word in part]
-        verdicts = [word for word in words if word not in _UNCONDITIONAL]
-        if verdicts in (["accept"], ["drop"], ["reject"]):
-            return verdicts[0] in _DENYING
-    return policy in _DENYING
+def _input_chain(chain: dict[str, Any], walk: Walk, interfaces: tuple[str, ...]) -> InputChain:
+    place, policy = _place(chain, "name"), _text(chain.get("policy"))
+    kinds, are_all = strangers(interfaces, _FAMILIES[place[0]])
+    opening = unclear = ""
+    for stranger in kinds:
+        fates = walk.fates(place, stranger)
+        if Fate.GOES_ON in fates:
+            fates = fates - {Fate.GOES_ON} | {Fate.DENIED if policy == "drop" else Fate.ACCEPTED}
+        if fates == {Fate.ACCEPTED}:
+            opening = opening or _text(str(stranger))
+        elif fates != {Fate.DENIED}:
+            unclear = unclear or _text(str(stranger))
+    if not are_all:
+        unclear = unclear or "more interfaces than are followed"
+    family, table, name = map(_text, place)
+    return InputChain(family, table, name, policy, denies=not (opening or unclear), opening=opening, unclear=unclear)
+
+
+def _place(entry: dict[str, Any], key: str) -> Place:
+    family, table, name = (
+        value if isinstance(value := entry.get(one), str) else "" for one in ("family", "table", key)
+    )
+    return family, table, name
 
 
 def _parts(rule: dict[str, Any]) -> list[dict[str, Any]]:
