@@ -29,6 +29,7 @@ from exporter.config import Config, ConfigError, listen_address
 from exporter.facts.reading import Reading, SourceError
 from exporter.http import Gate, NoIpv6Loopback, ServeError, TlsError, opened
 from exporter.present.untrusted import printable
+from exporter.sources.log import JournaldSource
 
 _DOCUMENT_VERSION = 1
 _COLOURS = {State.OK: 32, State.NOT_HERE: 33, State.CANNOT: 31}  # green, yellow, red
@@ -43,6 +44,7 @@ def examine(sources: Sources, config: Config, deadline_seconds: float = DEADLINE
         readings[collector.name] = reading
         finding = finding_of(collector.name, reading, collector.words, collector.remedy)
         yield collector.amend(finding, reading, Answers(readings, config))
+    yield from journal_findings(sources.ground.root)
     yield state_directory_finding(config.state_dir)
     yield web_finding(config)
     for listen in config.listen:
@@ -71,6 +73,17 @@ def has_podman_socket(config: Config) -> bool:
             continue
         return True
     return False
+
+
+def journal_findings(root: Path) -> Iterator[Finding]:
+    """Whether the journal keeps the evidence that the ledger counts; nothing where journald does not run."""
+    if not (root / "run/systemd/journal").is_dir():
+        return
+    found, _, remedy = JournaldSource(root).problem().partition(": ")
+    if found:
+        yield Finding("journal", State.CANNOT, found, f"{remedy}, and restart systemd-journald")
+    else:
+        yield Finding("journal", State.OK, "journald keeps what systemd and podman report")
 
 
 def state_directory_finding(path: Path) -> Finding:

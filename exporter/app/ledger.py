@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ from exporter.ledger.patience import ANSWERS_US
 from exporter.runtime.poller import Poller
 from exporter.sources.cgroup.kill_counts import KillCountSource
 from exporter.sources.host import parse_oom_kills
-from exporter.sources.log import AuditLogSource, JournalSource, KernelLogSource, located
+from exporter.sources.log import AuditLogSource, JournaldSource, JournalSource, KernelLogSource, located
 
 _JOURNAL, _KMSG, _PODMAN, _AUDIT = "journal", "kmsg", "podman", "audit_log"  # names of cursors
 
@@ -117,6 +117,7 @@ class HostLedger:
         self.journal = JournalSource(
             self.ledger.cursor(_JOURNAL), lambda events, cursor: self._hear_log(events, _JOURNAL, cursor)
         )
+        self._journald = JournaldSource(root)
         self.audit_log = AuditLogSource(
             self.ledger.cursor(_AUDIT),
             lambda denials, cursor: self._hear_log(denials, _AUDIT, cursor),
@@ -131,8 +132,10 @@ class HostLedger:
         )
 
     def journal_reading(self) -> Reading[None]:
-        """Whether the journal is being followed, and up to when it was heard."""
-        return _reading_of(self.journal.read, self.journal.well_at_seconds)
+        """Whether the journal is being followed, up to when it was heard, and which evidence it does not keep."""
+        reading = _reading_of(self.journal.read, self.journal.well_at_seconds)
+        problem = self._journald.problem() if isinstance(reading, Read) else ""
+        return replace(reading, problems=(problem,)) if isinstance(reading, Read) and problem else reading
 
     def audit_log_reading(self) -> Reading[None]:
         """Whether auditd's log is being followed, and when it was last read to its end."""

@@ -16,6 +16,7 @@ from exporter.app.doctor import (
     as_line,
     examine,
     has_containers,
+    journal_findings,
     listen_finding,
     opening,
     state_directory_finding,
@@ -137,6 +138,18 @@ def test_processes_that_may_not_be_read_are_counted(config: Config) -> None:
     assert finding.state is State.CANNOT
     assert finding.found == "0 processes of 1 container; 2 processes cannot be read, the first: 7: denied"
     assert "CAP_SYS_PTRACE" in finding.remedy
+
+
+def test_a_journal_that_throws_evidence_away_is_found(tmp_path: Path) -> None:
+    assert not list(journal_findings(tmp_path))
+    (tmp_path / "run/systemd/journal").mkdir(parents=True)
+    assert [finding.state for finding in journal_findings(tmp_path)] == [State.OK]
+    (tmp_path / "etc/systemd").mkdir(parents=True)
+    (tmp_path / "etc/systemd/journald.conf").write_text("[Journal]\nMaxLevelStore=warning\n")
+    (finding,) = journal_findings(tmp_path)
+    assert finding.state is State.CANNOT
+    assert "below warning" in finding.found
+    assert finding.remedy == "set MaxLevelStore=info or debug, and restart systemd-journald"
 
 
 def test_a_state_directory_is_writable_or_can_be_made(tmp_path: Path) -> None:

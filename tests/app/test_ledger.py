@@ -361,6 +361,17 @@ def test_a_journal_and_an_audit_log_that_nobody_follows_have_no_age(host: Host) 
     host.close()
 
 
+def test_a_journal_that_does_not_keep_the_evidence_is_a_problem_while_it_is_followed(host: Host) -> None:
+    (host.root / "etc/systemd").mkdir(parents=True)
+    (host.root / "etc/systemd/journald.conf").write_text("[Journal]\nMaxLevelStore=warning\n")
+    assert isinstance(host.books.journal_reading(), Failed)
+    host.books.journal._problem, host.books.journal.well_at_seconds = "", 1000.0
+    reading = host.books.journal_reading()
+    assert isinstance(reading, Read)
+    assert "MaxLevelStore=info" in reading.problems[0]
+    host.close()
+
+
 def test_a_follower_that_has_died_makes_its_log_old(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     now_seconds = 1000.0
     monkeypatch.setattr("time.time", lambda: now_seconds)

@@ -3,6 +3,7 @@
 from exporter.sources.log.audit import AuditLogSource
 from exporter.sources.log.denial import located
 from exporter.sources.log.journal import JournalSource
+from exporter.sources.log.journald import JournaldSource
 from exporter.sources.log.kernel import KernelLogSource
 
-__all__ = ["AuditLogSource", "JournalSource", "KernelLogSource", "located"]
+__all__ = ["AuditLogSource", "JournalSource", "JournaldSource", "KernelLogSource", "located"]
