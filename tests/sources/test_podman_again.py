@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.sources.podman import service
+from exporter.facts.podman import PodmanSocket
+from exporter.sources.podman import PodmanSource, service
 from tests.sources.podman_service import HOST, LIST, NETWORKS, Opens, PodmanService
 
 
@@ -85,6 +86,16 @@ def test_an_unreadable_config_json_is_told_as_long_as_it_lasts(
         assert all(one.inspected for one in source.read())
         assert "config.json could not be read" in source.problems[0]
         assert "run as root" in source.problems[0]
+
+
+def test_a_users_config_json_in_a_home_that_the_service_is_not_shown_is_no_problem(
+    podman: PodmanService, tmp_path: Path
+) -> None:
+    source = PodmanSource((PodmanSocket(f"unix://{podman.path}", "alice"),), 5, root=tmp_path)
+    assert all(one.inspected for one in source.read())
+    assert source.problems == ()
+    assert all(one.inspected for one in source.read())
+    source.close()
 
 
 def test_a_config_json_that_was_not_whole_yet_is_read_at_the_next_look(

@@ -165,7 +165,9 @@ class Podman:
             try:
                 config = read_oci_config(self._root, reply.oci_config_path)
             except SourceError as error:
-                why = str(error)
+                # Homes are not shown to the service, by its unit: inspect is the word on a rootless container there.
+                is_by_design = self.where.user and isinstance(error.__cause__, FileNotFoundError)
+                why = "" if is_by_design else str(error)
         return declare(reply, config), why
 
     def _read_networks(self) -> list[str]:
