@@ -20,7 +20,8 @@ from exporter.report.findings import Outcome, Severity
 
 _DIGEST = re.compile(r".+@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 _IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
-_TRANSPORT = re.compile(r"(containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|sif):.+")
+# `oci:5000/team/app` is a registry of that name, with its port: no path of a transport is taken for granted there.
+_TRANSPORT = re.compile(r"(containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|sif):(?![0-9]{1,5}/).+")
 
 
 def examine(subject: ContainerSubject) -> Outcome:

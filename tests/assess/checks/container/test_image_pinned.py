@@ -34,6 +34,9 @@ def test_a_digest_and_an_id_pass(image: str) -> None:
         "docker.io/library/redis:7",
         "docker.io/library/redis:latest",
         "localhost:5000/redis:7",
+        "oci:5000/team/app:latest",
+        "dir:5000/team/app",
+        "sif:443/a:1",
         "quay.io/a/b@sha256:short",
         "x" * 5000,
     ],
@@ -44,7 +47,9 @@ def test_a_tag_fails(image: str) -> None:
     assert len(CHECK.examine(subject).detail) <= 200
 
 
-@pytest.mark.parametrize("image", ["localhost/objects:1", "localhost/objects", "/srv/root", "", "oci:/srv/image"])
+@pytest.mark.parametrize(
+    "image", ["localhost/objects:1", "localhost/objects", "/srv/root", "", "oci:/srv/image", "dir:5000", "oci:./5000/a"]
+)
 def test_what_comes_from_no_registry_is_not_judged(image: str) -> None:
     assert verdict(CHECK, with_container(image=image)) is Verdict.NOT_APPLICABLE
 
