@@ -58,6 +58,11 @@ def outbox_of(config: Config, standards: Standards) -> Outbox:
     for peer in peers:
         if peer.insecure_skip_verify:
             log.warning("the certificate of an Alertmanager is not checked", extra={"alertmanager": peer.url})
+        if peer.sends_secret_in_clear:
+            log.warning(
+                "a password or token goes to an Alertmanager without TLS, and can be read on the way: use https://",
+                extra={"alertmanager": peer.url},
+            )
     return Outbox(
         Store(config.state_dir),
         origin_of(config),

@@ -28,6 +28,7 @@ _URL = re.compile(
     r"(?P<path>(?:/[A-Za-z0-9._~%-]+)*)/?",
     re.ASCII,
 )
+_CLEAR = re.compile(r"http://(?!(?:localhost|127\.[0-9.]+|\[::1\])(?::|/|$))")
 _LARGEST_PORT = 65535
 _MOST = 16
 _USERNAME = re.compile(r"[^:\x00-\x1f\x7f]{1,200}")
@@ -47,6 +48,12 @@ class Alertmanager:
     password_file: Path | None = None
     bearer_token_file: Path | None = None
     timeout_seconds: float = 10.0
+
+    @property
+    def sends_secret_in_clear(self) -> bool:
+        """Whether a password or token goes over the network without TLS. To this host itself it does not."""
+        has_secret = self.password_file is not None or self.bearer_token_file is not None
+        return has_secret and _CLEAR.match(self.url) is not None
 
 
 def alertmanager_url(value: object) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import platform
 import threading
 from pathlib import Path
@@ -96,3 +97,17 @@ def test_no_report_counts_before_every_source_has_spoken(tmp_path: Path, monkeyp
     alerts.poke()
     thread.join(PATIENCE_SECONDS)
     assert asked == []
+
+
+def test_a_secret_that_goes_without_tls_is_warned_of_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clear, safe = (
+        Alertmanager(f"{scheme}://a.example", bearer_token_file=Path("/token")) for scheme in ("http", "https")
+    )
+    config = Config(state_dir=tmp_path, alertmanagers=(clear, safe))
+    with caplog.at_level(logging.WARNING, "bulkhead"):
+        delivery_of(config, Standards(config))
+    (record,) = caplog.records
+    assert "without TLS" in record.getMessage()
+    assert vars(record)["alertmanager"] == "http://a.example"

@@ -117,3 +117,22 @@ def test_what_is_wrong_with_the_labels_of_alerts_is_told(tmp_path: Path, text: s
 def test_alertmanagers_are_tables(tmp_path: Path) -> None:
     ((line, told),) = problems_of(tmp_path, 'alertmanagers = ["http://localhost:9093"]')
     assert (line, told) == (1, "alertmanagers: found an array of 1; allowed: tables, each [[alertmanagers]]")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_in_clear"),
+    [
+        ("http://alertmanager.example:9093", True),
+        ("http://localhost.example", True),
+        ("http://127.0.0.1.example/a", True),
+        ("http://[2001:db8::1]:9093", True),
+        ("https://alertmanager.example", False),
+        ("http://localhost:9093", False),
+        ("http://127.0.0.1", False),
+        ("http://[::1]/prefix", False),
+    ],
+)
+def test_a_secret_without_tls_is_known_unless_it_stays_on_this_host(url: str, is_in_clear: bool) -> None:  # noqa: FBT001 - a table
+    assert Alertmanager(url, bearer_token_file=Path("/token")).sends_secret_in_clear is is_in_clear
+    assert Alertmanager(url, username="a", password_file=Path("/password")).sends_secret_in_clear is is_in_clear
+    assert not Alertmanager(url).sends_secret_in_clear
