@@ -42,6 +42,9 @@ _JOURNAL, _KMSG, _PODMAN, _AUDIT = "journal", "kmsg", "podman", "audit_log"  # n
 # The keeper settles every five seconds at least, once all sources have answered or were waited for.
 _SILENCE_SECONDS = ANSWERS_US / 1e6 + 30.0
 
+_SALVAGED_SECONDS = 3600.0
+"""How long the collector `ledger` reports that the ledger was damaged: it works again, and its disk may be failing."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenLedger:
@@ -148,7 +151,8 @@ class HostLedger:
     def ledger_reading(self) -> Reading[None]:
         """Whether the totals are kept on disk, and when they were last settled."""
         settled: Read[None] = Read(None, time.time() - self.keeper.unsettled_seconds, 0.0)
-        problem = self.silence() or self.ledger.totals().problem
+        totals = self.ledger.totals()
+        problem = self.silence() or totals.problem or _salvaged_lately(totals)
         return Failed(problem, 0.0, settled) if problem else settled
 
     def silence(self) -> str:
@@ -250,6 +254,12 @@ class HostLedger:
         with contextlib.suppress(SourceError):  # the keeper's reads try again
             source.open()
         return source
+
+
+def _salvaged_lately(totals: Totals) -> str:
+    """What became of a ledger that was damaged, long enough for somebody to see it."""
+    is_late = totals.salvaged_seconds is not None and time.time() - totals.salvaged_seconds < _SALVAGED_SECONDS
+    return totals.salvaged if is_late else ""
 
 
 def _reading_of(check: Callable[[], object], well_at_seconds: float | None) -> Reading[None]:

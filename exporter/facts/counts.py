@@ -41,3 +41,5 @@ class Totals:
     durable: bool = True  # False: the state directory cannot be written, totals live in memory
     problem: str = ""  # why not, one sentence
     writes: int = 0  # transactions since the start
+    salvaged: str = ""  # what became of a ledger that was damaged, one sentence; "": it never was
+    salvaged_seconds: float | None = None  # unix time of the start that found it so

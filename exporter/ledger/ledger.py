@@ -72,6 +72,10 @@ class Ledger:
     ) -> None:
         self._store = store
         self._state = store.load()
+        now = now or Now("", 0, 0.0)
+        if store.salvaged:
+            self._state.host.salvaged, self._state.host.salvaged_seconds = store.salvaged, now.seconds
+            store.save(self._state, {})
         self._forget_seconds = forget_seconds
         self._max_containers = max_containers
         self._heard = HeardEvents(self._state)
@@ -81,7 +85,7 @@ class Ledger:
         self._settled_us: int | None = None
         self._journal_silent_since_us: int | None = None
         # What was known before is served from the first page on: a total that came late would look like a rise.
-        self._totals = self._publish(now or Now("", 0, 0.0))
+        self._totals = self._publish(now)
         self._units = _units(self._state)
 
     def cursor(self, source: str) -> str:
@@ -269,6 +273,8 @@ class Ledger:
             durable=not self._store.problem,
             problem=self._store.problem,
             writes=self._store.writes,
+            salvaged=host.salvaged,
+            salvaged_seconds=host.salvaged_seconds,
         )
 
 

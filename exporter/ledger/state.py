@@ -211,6 +211,8 @@ class HostBook:
     exits: list[PendingExit] = field(default_factory=list)
     denials: list[PendingDenial] = field(default_factory=list)
     unattributed_denials: int = 0
+    salvaged: str = ""  # what became of a ledger that was damaged, the last time that was so; "": never
+    salvaged_seconds: float | None = None  # unix time of that
 
 
 Row: TypeAlias = Account | SliceBook | LifeBook | Chain | HostBook

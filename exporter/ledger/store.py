@@ -10,7 +10,8 @@ are counted again.
 
 What cannot be written (a full disk, a read-only directory) stays in memory and is tried again at the next
 settlement. A file that could not be read at the start (its disk came late) is not written over: its totals are of
-more than is in memory. A file that is damaged is set aside under another name.
+more than is in memory. A file that is damaged is set aside under another name; the rows of it that are whole, as their
+checksums say, go on in a new file.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.ledger.migration import migrate, name_users
+from exporter.ledger.salvage import mend
 from exporter.ledger.state import HostBook, State
-from exporter.rows import Damaged, OtherFormat, Rows, Unavailable, Words, decoded
+from exporter.rows import Damaged, OtherFormat, Rows, Salvage, Unavailable, Words, decoded
 
 FILE = "ledger.db"
-SCHEMA = 2
+SCHEMA = 3
 _FIRST_SCHEMA = 1
+_WITHOUT_CHECKSUMS = frozenset({_FIRST_SCHEMA, 2})
+_NAMED = 10  # containers in a sentence
+_CURSOR, _HOST = "cursor", "host"
 _WORDS = Words("the ledger", "counts are kept in memory", "counts are in memory; free space or mend its permissions")
 _UNREAD = "it was not readable at the start; restart to join both: its totals go on"
 log = logging.getLogger("bulkhead")
@@ -36,13 +41,13 @@ class Store:
 
     def __init__(self, directory: Path | None) -> None:
         self._rows = (
-            Rows(directory / FILE, _WORDS, SCHEMA, migrated=frozenset({_FIRST_SCHEMA}), is_checked=True)
-            if directory
-            else None
+            Rows(directory / FILE, _WORDS, SCHEMA, migrated=_WITHOUT_CHECKSUMS, is_checked=True) if directory else None
         )
         self._cursors: dict[str, str] = {}
         self._unwritten: set[tuple[str, str]] = set()
         self._has_read = False
+        self.salvaged = ""
+        """What became of a file that was damaged at the start, one sentence; "" if it was whole."""
 
     @property
     def problem(self) -> str:
@@ -64,9 +69,7 @@ class Store:
             self._rows.report(str(error))
             return State()
         except Damaged as error:
-            self._cursors = {}
-            self._set_aside(self._rows, error)
-            state = State()
+            state = self._salvage(self._rows, error)
         self._has_read = True
         return state
 
@@ -96,13 +99,28 @@ class Store:
         self._has_read = self._has_read or self._holds_nothing(self._rows)
         if not self._has_read:
             return
-        if self._rows.write((kind, key, self._row(state, kind, key)) for kind, key in self._unwritten):
+        if self._write(self._rows, state) or self._write_anew(self._rows, state):
             self._unwritten.clear()
 
     def close(self) -> None:
         """Give the file back."""
         if self._rows is not None:
             self._rows.close()
+
+    def _write(self, rows: Rows, state: State) -> bool:
+        return rows.write((kind, key, self._row(state, kind, key)) for kind, key in self._unwritten)
+
+    def _write_anew(self, rows: Rows, state: State) -> bool:
+        """Write all rows to a new file, if the file was damaged while this process had all of it in memory."""
+        if not rows.is_damaged or (aside := rows.set_aside("damaged")) is None:
+            return False
+        log.error("the ledger was damaged: it was set aside and written anew in whole", extra={"file": str(aside)})
+        self._unwritten |= self._all(state)
+        return self._write(rows, state)
+
+    def _all(self, state: State) -> set[tuple[str, str]]:
+        cursors = {(_HOST, ""), *((_CURSOR, source) for source in self._cursors)}
+        return cursors | {(kind, key) for kind, (table, _) in state.tables().items() for key in table}
 
     def _holds_nothing(self, rows: Rows) -> bool:
         """Whether there is no file, or an empty one, so that what was counted in memory may be written there."""
@@ -118,19 +136,25 @@ class Store:
 
     def _read(self, rows: Rows) -> State:
         state = State()
-        tables = state.tables()
         for kind, key, body in rows.read():
-            if kind == "cursor":
-                self._cursors[key] = decoded(body, str)
-            elif kind == "host":
-                state.host = decoded(body, HostBook)
-            elif kind in tables:
-                table, shape = tables[kind]
-                table[key] = decoded(body, shape)
+            self._take(state, kind, key, body)
         if rows.schema_read == _FIRST_SCHEMA:
+            if rows.has_checksums:
+                raise Damaged("the number of its format is not the one that it was written with")
             migrate(state)
         name_users(state)
         return state
+
+    def _take(self, state: State, kind: str, key: str, body: bytes) -> None:
+        """Take one row as read. Raises Damaged."""
+        tables = state.tables()
+        if kind == _CURSOR:
+            self._cursors[key] = decoded(body, str)
+        elif kind == _HOST:
+            state.host = decoded(body, HostBook)
+        elif kind in tables:
+            table, shape = tables[kind]
+            table[key] = decoded(body, shape)
 
     def _row(self, state: State, kind: str, key: str) -> object:
         match kind:
@@ -141,14 +165,30 @@ class Store:
             case _:
                 return state.tables()[kind][0].get(key)
 
-    def _set_aside(self, rows: Rows, error: Damaged) -> None:
-        aside = rows.set_aside("other-format" if isinstance(error, OtherFormat) else "damaged")
+    def _salvage(self, rows: Rows, error: Damaged) -> State:
+        """Set the file aside, and have what of it is whole written to a new one."""
+        state, self._cursors = State(), {}
+        is_of_others = isinstance(error, OtherFormat)
+        found = Salvage() if is_of_others else rows.salvage()
+        unread = found.damaged
+        for row in found.rows:
+            try:
+                self._take(state, *row)
+            except Damaged:
+                unread += 1
+        lost = mend(state)
+        self._unwritten = self._all(state)
+        aside = rows.set_aside("other-format" if is_of_others else "damaged")
         if aside is not None:
+            began = f", and the totals of {', '.join(lost[:_NAMED])}{' and others' * (len(lost) > _NAMED)} began anew"
+            what = f"{len(found.rows)} rows of it go on, {unread} are known to be lost{began if lost else ''}"
+            self.salvaged = f"it cannot be used ({error}) and is now {aside}: {what}"
             log.error(
-                "the ledger cannot be used: it was set aside, and counting begins anew",
-                extra={"file": str(aside), "reason": str(error)},
+                "the ledger cannot be used: it was set aside, and what cannot be read of it is counted anew",
+                extra={"file": str(aside), "reason": str(error), "left": what},
             )
         rows.open()
+        return state
 
 
 def _size_bytes(path: Path) -> int:

@@ -117,7 +117,7 @@ class Outbox:
             ),
             sum(self._is_waiting(entry, peer, now_seconds) for entry in self._entries.values() for peer in self._peers),
             self._latency,
-            self._store.problem,
+            self._store.problem or self._store.salvaged_lately,
         )
 
     def close(self) -> None:

@@ -1,15 +1,15 @@
 """A SQLite file of rows that says once what is wrong with it: the ledger and the queue of alerts are kept so.
 
-    kind     key                                    body
-    account  web                                    {"name":"web","oom_kills":3,...}
-    cursor   journal                                "s=054bb0e2...;i=cab;..."
+    kind     key        body                                  checksum
+    account  web        {"name":"web","oom_kills":3,...}      8b4e3f10
+    cursor   journal    "s=054bb0e2...;i=cab;..."             0c61d2a7
 
 Each write is one transaction. The write-ahead log keeps the file whole whatever moment the power goes at;
 `synchronous = NORMAL` may lose the last transactions then (sqlite.org/wal.html).
 
 A file that cannot be opened or written (a full disk, a read-only directory, another agent) is `problem` until a write
-succeeds, and logged once for each reason. What to do with a damaged file is its owner's decision: set it aside or
-delete it.
+succeeds, and logged once for each reason. What to do with a damaged file is its owner's decision: `salvage` reads the
+rows that are whole, `set_aside` keeps the file under another name.
 """
 
 from __future__ import annotations
@@ -24,10 +24,27 @@ from typing import TypeVar
 
 import msgspec
 
+from exporter.rows.checksum import checksum_of
+from exporter.rows.pages import PAGE_BYTES, Salvage, salvage
+
 T = TypeVar("T")
 _BUSY_SECONDS = 2.0
-_PAGE_BYTES = 4096
 _BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a file
+# Errors that say nothing of what the file holds: it may be read later. All others are of a file that is not as written.
+_NOT_NOW = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 log = logging.getLogger("bulkhead")
 
 
@@ -57,8 +74,10 @@ class Rows:
 
     `schema` is the version of the bodies; a file with another version is Damaged. A version in `migrated` is read all
     the same: the owner looks at `schema_read`, migrates what it has read, and its next write gives the file `schema`.
-    `is_checked`: the whole file is checked when it is opened, and a page of it that cannot be read is damage. A write
-    that would make the file larger than `largest_bytes` fails as on a full disk.
+    A version of before rows had checksums is one of `migrated`; the write that ends it gives each row its checksum.
+    `is_checked`: the whole file is checked when it is opened, and a page of it that cannot be read is damage; not where
+    the owner `reads_again` what could not be read at first. A write that would make the file larger than
+    `largest_bytes` fails as on a full disk.
     """
 
     def __init__(
@@ -69,6 +88,7 @@ class Rows:
         *,
         migrated: frozenset[int] = frozenset(),
         is_checked: bool = False,
+        reads_again: bool = False,
         largest_bytes: int | None = None,
     ) -> None:
         self.path = path
@@ -77,10 +97,15 @@ class Rows:
         self.writes = 0
         self.schema_read = schema
         """The version of the bodies in the file."""
+        self.is_damaged = False
+        """Whether the last write found that the file is damaged."""
+        self.has_checksums = True
+        """Whether the rows in the file have checksums."""
         self._words = words
         self._schema = schema
         self._migrated = migrated
         self._is_checked = is_checked
+        self._reads_again = reads_again
         self._largest_bytes = largest_bytes
         self._database: sqlite3.Connection | None = None
 
@@ -93,47 +118,63 @@ class Rows:
         """Kind, key and body of every row. Raises Unavailable or Damaged, and gives the file back then."""
         try:
             self._database = self._database or self._open()
-            yield from self._database.execute("SELECT kind, key, body FROM row")
+            if self.has_checksums:
+                found = self._database.execute("SELECT kind, key, body, checksum FROM row")
+                yield from (_whole(*row) for row in found)
+            else:
+                yield from self._database.execute("SELECT kind, key, body FROM row")
         except OSError as error:
             self.close()
             raise Unavailable(str(error)) from error
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             self.close()
-            raise (Damaged if self._is_checked and _is_damage(error) else Unavailable)(str(error)) from error
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise Damaged(str(error)) from error
+            raise (Damaged if self._is_damage(error) else Unavailable)(str(error)) from error
         except Damaged:
             self.close()
             raise
+
+    def salvage(self) -> Salvage:
+        """What of a damaged file is whole; nothing where it cannot be read at all."""
+        self.close()
+        try:
+            return salvage(self.path.read_bytes())
+        except OSError:
+            return Salvage()
 
     def write(self, changes: Iterable[tuple[str, str, object]]) -> bool:
         """Kind, key and body of the rows to write, as one transaction; a body of None deletes the row.
 
         Returns whether the rows are on disk; if not, see `problem`.
         """
-        kept: list[tuple[str, str, bytes]] = []
+        kept: list[tuple[str, str, bytes, bytes]] = []
         gone: list[tuple[str, str]] = []
         for kind, key, body in changes:
             if body is None:
                 gone.append((kind, key))
             else:
-                kept.append((kind, key, msgspec.json.encode(body)))
+                encoded = msgspec.json.encode(body)
+                kept.append((kind, key, encoded, checksum_of(kind, key, encoded)))
         try:
             self._database = self._database or self._open()
             with self._database as transaction:
-                transaction.executemany("INSERT OR REPLACE INTO row (kind, key, body) VALUES (?, ?, ?)", kept)
-                transaction.executemany("DELETE FROM row WHERE kind = ? AND key = ?", gone)
                 if self.schema_read != self._schema:
-                    transaction.execute(f"PRAGMA user_version = {self._schema}")
+                    transaction.execute("BEGIN")  # sqlite3 begins none by itself before a change of the table
+                    self._give_schema(transaction)
+                transaction.executemany(
+                    "INSERT OR REPLACE INTO row (kind, key, body, checksum) VALUES (?, ?, ?, ?)", kept
+                )
+                transaction.executemany("DELETE FROM row WHERE kind = ? AND key = ?", gone)
         except (sqlite3.Error, OSError, Damaged) as error:
             self.close()
+            self.is_damaged = _is_damaged_now(error)
             self.report(str(error))
             return False
         if self.problem:
             log.warning("%s is written again", self._words.name, extra={"file": str(self.path)})
         self.problem = ""
+        self.is_damaged = False
         self.schema_read = self._schema
+        self.has_checksums = True
         self.writes += 1
         return True
 
@@ -159,13 +200,6 @@ class Rows:
             self.report(str(denied))
             return None
         return aside
-
-    def delete(self) -> None:
-        """Delete the file, if that is allowed."""
-        self.close()
-        with contextlib.suppress(OSError):
-            for suffix in ("", *_BESIDE):
-                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
     def open(self) -> None:
         """Hold the file for this process, and make it if there is none. Where that fails, see `problem`."""
@@ -194,10 +228,13 @@ class Rows:
     def _prepare(self, database: sqlite3.Connection) -> None:
         # Exclusive: two agents on one file would count, and send, everything twice.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        # What was deleted is overwritten: `salvage` must not find rows that are no more.
+        database.execute("PRAGMA secure_delete = ON")
         if self._largest_bytes is not None:
-            database.execute(f"PRAGMA max_page_count = {self._largest_bytes // _PAGE_BYTES}")
+            database.execute(f"PRAGMA max_page_count = {self._largest_bytes // PAGE_BYTES}")
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version not in {0, self._schema, *self._migrated}:
             raise OtherFormat(f"its format is {version}, this program knows {self._schema}")
@@ -208,9 +245,31 @@ class Rows:
             with database:
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS row"
-                    " (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+                    " (kind TEXT, key TEXT, body BLOB NOT NULL, checksum BLOB, PRIMARY KEY (kind, key)) WITHOUT ROWID"
                 )
                 database.execute(f"PRAGMA user_version = {self._schema}")
+        columns = {column[1] for column in database.execute("PRAGMA table_info(row)")}
+        self.has_checksums = "checksum" in columns
+        if not self.has_checksums and self.schema_read == self._schema:
+            raise Damaged("its table has no checksums")
+
+    def _give_schema(self, transaction: sqlite3.Connection) -> None:
+        """Bring a file of an older version to this one: each row gets its checksum."""
+        if not self.has_checksums:
+            transaction.execute("ALTER TABLE row ADD COLUMN checksum BLOB")
+            transaction.create_function("checksum_of", 3, checksum_of, deterministic=True)
+            transaction.execute("UPDATE row SET checksum = checksum_of(kind, key, body)")
+        transaction.execute(f"PRAGMA user_version = {self._schema}")
+
+    def _is_damage(self, error: sqlite3.Error) -> bool:
+        """Whether the error is of what the file holds, and not of reading it now."""
+        code: int | None = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_IOERR_SHORT_READ:  # a page that was promised is not there
+            return True
+        if "disk I/O" in str(error):
+            return self._is_checked and not self._reads_again
+        # sqlite3 itself raises errors without a code: "Could not decode to UTF-8 column".
+        return code is None or code & 0xFF not in _NOT_NOW
 
 
 def decoded(body: bytes, shape: type[T]) -> T:
@@ -221,6 +280,17 @@ def decoded(body: bytes, shape: type[T]) -> T:
         raise Damaged(str(error)) from error
 
 
-def _is_damage(error: sqlite3.OperationalError) -> bool:
-    # SQLITE_IOERR_SHORT_READ and the like: pages that were promised are not there.
-    return "malformed" in str(error) or "disk I/O" in str(error)
+def _is_damaged_now(error: Exception) -> bool:
+    """Whether a write failed by what the file holds; rows that SQLite refuses for another reason are no damage."""
+    if isinstance(error, Damaged):
+        return not isinstance(error, OtherFormat)
+    code = error.sqlite_errorcode if isinstance(error, sqlite3.Error) and hasattr(error, "sqlite_errorcode") else 0
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _whole(kind: object, key: object, body: object, checksum: object) -> tuple[str, str, bytes]:
+    """The row, if it is as it was written; a flipped bit can also make another type of a column. Raises Damaged."""
+    match kind, key, body:
+        case str(), str(), bytes() if checksum == checksum_of(kind, key, body):
+            return kind, key, body
+    raise Damaged("a row is not as it was written: its checksum is another one")

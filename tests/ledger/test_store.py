@@ -126,7 +126,7 @@ def test_a_row_that_makes_no_sense_is_damage(tmp_path: Path) -> None:
     database.close()
     state, store = read(tmp_path)
     assert not state.accounts
-    assert store.cursor("journal") == ""
+    assert (state.host.oom_kills, store.cursor("journal")) == (3, "at 3")  # their rows are whole
     assert (tmp_path / f"{FILE}.damaged-1").exists()
     store.close()
 

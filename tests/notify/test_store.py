@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import resource
 import sqlite3
 import threading
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.notify.store import FILE
+from exporter.notify.store import FILE, Store
 from exporter.rows import Rows
+from tests.effort import examples
 from tests.notify.host import ONE, Host
 
 
@@ -128,3 +130,49 @@ def test_a_damaged_file_is_begun_anew(tmp_path: Path, spoil: Callable[[bytes], b
     host.crash()
     host.deliver()
     assert "db" in {one.labels["container"] for _, one in host.taken[ONE]}
+
+
+def test_of_a_damaged_file_alerts_that_are_whole_go_on_and_it_is_set_aside(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.up = dict.fromkeys(host.peers, False)
+    host.kill("web")
+    host.kill("db")
+    host.look()
+    host.store.close()
+    path = tmp_path / FILE
+    data = path.read_bytes()
+    for seed in range(examples(300)):
+        chance = random.Random(seed)
+        spoiled = bytearray(data)
+        spoiled[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        path.write_bytes(bytes(spoiled) if seed % 4 else data[: chance.randrange(1, len(data))])
+        store = Store(tmp_path)
+        _, entries = store.load()
+        assert {entry.labels["container"] for entry in entries.values()} <= {"web", "db"}, f"seed {seed}"
+        assert seed % 4 == 0 or len(entries) >= 1 or b"row" not in spoiled, f"seed {seed}"
+        is_aside = (tmp_path / f"{FILE}.damaged-1").exists() or (tmp_path / f"{FILE}.other-format-1").exists()
+        assert is_aside == ("is now" in store.salvaged_lately), f"seed {seed}"
+        assert is_aside or len(entries) == 2, f"seed {seed}"
+        assert store.problem == ""
+        store.close()
+        again = Store(tmp_path)
+        assert again.load()[1] == entries
+        assert again.salvaged_lately == ""
+        again.close()
+        for one in tmp_path.iterdir():
+            one.unlink()
+
+
+def test_the_collector_says_that_the_queue_was_damaged(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.kill("web")
+    host.look()
+    host.store.close()
+    path = tmp_path / FILE
+    data = bytearray(path.read_bytes())
+    data[data.index(b"began_seconds")] ^= 1
+    path.write_bytes(data)
+    host.start()
+    problem = host.outbox.notifications(host.now).problem
+    assert f"is now {path}.damaged-1" in problem
+    assert "1 are known to be lost" in problem

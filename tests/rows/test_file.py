@@ -212,11 +212,10 @@ def test_a_file_that_cannot_be_set_aside_is_said(tmp_path: Path) -> None:
     assert "No such file" in made.problem
 
 
-def test_a_deleted_file_is_begun_anew(tmp_path: Path) -> None:
+def test_a_file_is_begun_anew_where_the_damaged_was_set_aside(tmp_path: Path) -> None:
     made = rows_of(tmp_path)
     made.write([("account", "web", 1)])
-    made.delete()
-    assert list(tmp_path.iterdir()) == []
+    made.set_aside("damaged")
     assert list(made.read()) == []
     made.close()
 
@@ -226,6 +225,48 @@ def test_a_body_of_another_shape_is_damage(body: bytes) -> None:
     assert decoded(b'{"web":3}', dict[str, int]) == {"web": 3}
     with pytest.raises(Damaged):
         decoded(body, dict[str, int])
+
+
+def test_a_row_that_was_changed_without_its_checksum_is_damage(tmp_path: Path) -> None:
+    for change in ("body = '{\"kills\":4}'", "key = 'wed'", "kind = 'accoun'", "body = 3", "checksum = NULL"):
+        path = written(tmp_path)
+        execute(path, f"UPDATE row SET {change} WHERE key = 'web'")
+        with pytest.raises(Damaged, match="checksum"):
+            list(rows_of(tmp_path).read())
+        path.unlink()
+
+
+def test_text_that_is_none_is_damage(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    execute(path, "UPDATE row SET key = CAST(x'ff' AS TEXT) WHERE key = 'web'")
+    with pytest.raises(Damaged, match="UTF-8"):
+        list(rows_of(tmp_path).read())
+
+
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_a_table_that_is_missing_is_damage(tmp_path: Path, *, is_checked: bool) -> None:
+    execute(written(tmp_path), "DROP TABLE row")
+    with pytest.raises(Damaged):
+        list(rows_of(tmp_path, is_checked=is_checked).read())
+
+
+def test_rows_of_a_version_without_checksums_get_them_with_the_first_write(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    execute(path, "CREATE TABLE row (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID")
+    execute(path, "INSERT INTO row VALUES ('account', 'web', CAST('{\"kills\":3}' AS BLOB))")
+    execute(path, "PRAGMA user_version = 2")
+    made = Rows(path, WORDS, SCHEMA, migrated=frozenset({2}))
+    assert list(made.read()) == [("account", "web", b'{"kills":3}')]
+    had_checksums = made.has_checksums
+    assert made.write([("account", "db", {"kills": 1})])
+    assert (had_checksums, made.has_checksums) == (False, True)
+    made.close()
+    again = rows_of(tmp_path)
+    assert set(again.read()) == {("account", "web", b'{"kills":3}'), ("account", "db", b'{"kills":1}')}
+    again.close()
+    execute(path, "UPDATE row SET key = 'wed' WHERE key = 'web'")
+    with pytest.raises(Damaged):
+        list(rows_of(tmp_path).read())
 
 
 def test_log_names_the_file_that_is_written_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
