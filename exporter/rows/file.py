@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ from exporter.rows.pages import PAGE_BYTES, Salvage, salvage
 
 T = TypeVar("T")
 _BUSY_SECONDS = 2.0
+_MODE = 0o600  # it has names of containers, and of users
 _BESIDE = ("-wal", "-shm")  # what SQLite keeps beside a file
 # Errors that say nothing of what the file holds: it may be read later. All others are of a file that is not as written.
 _NOT_NOW = frozenset(
@@ -217,6 +220,7 @@ class Rows:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keep_private()
         database = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
         try:
             self._prepare(database)
@@ -224,6 +228,15 @@ class Rows:
             database.close()
             raise
         return database
+
+    def _keep_private(self) -> None:
+        """Have nobody else read the file, whatever the umask is; SQLite gives what it keeps beside it the same mode."""
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, _MODE))
+        for path in (self.path, *(Path(f"{self.path}{suffix}") for suffix in _BESIDE)):
+            if path.is_file() and stat.S_IMODE(path.stat().st_mode) != _MODE:
+                with contextlib.suppress(OSError):  # a file that can be read is better than none
+                    path.chmod(_MODE)
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         # Exclusive: two agents on one file would count, and send, everything twice.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -267,6 +269,38 @@ def test_rows_of_a_version_without_checksums_get_them_with_the_first_write(tmp_p
     execute(path, "UPDATE row SET key = 'wed' WHERE key = 'web'")
     with pytest.raises(Damaged):
         list(rows_of(tmp_path).read())
+
+
+def test_what_a_version_of_before_left_open_to_others_is_closed(tmp_path: Path) -> None:
+    made = rows_of(tmp_path)
+    made.write([("account", "web", 1)])
+    left = tmp_path / "after-a-crash"
+    shutil.copytree(tmp_path, left)
+    made.close()
+    for path in left.iterdir():
+        path.chmod(0o644)
+    again = rows_of(left)
+    assert list(again.read())
+    assert {path.name: path.stat().st_mode & 0o777 for path in left.iterdir()} == {
+        "test.db": 0o600,
+        "test.db-wal": 0o600,
+    }
+    again.close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_a_file_is_its_owners_alone_from_the_first_moment_on(tmp_path: Path, umask: int) -> None:
+    made = rows_of(tmp_path)
+    before = os.umask(umask)
+    try:
+        assert made.write([("account", "web", 1)])
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    made.close()
+    aside = made.set_aside("damaged")
+    assert aside is not None
+    assert aside.stat().st_mode & 0o777 == 0o600
 
 
 def test_log_names_the_file_that_is_written_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
