@@ -227,7 +227,7 @@ class State:
     lives: dict[str, LifeBook] = field(default_factory=dict)  # by boot, and container id or path
     chains: dict[str, Chain] = field(default_factory=dict)  # by unit, or podman:ID, podman:USER/ID
     host: HostBook = field(default_factory=HostBook)
-    kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> heard_us: lines told before
+    kills_seen: dict[str, int] = field(default_factory=dict)  # boot, stamp and pid -> its place: lines told before
     events_seen: dict[str, int] = field(default_factory=dict)  # stamps of podman's events: heard.py -> heard_us
     denials_seen: dict[str, int] = field(default_factory=dict)  # audit's time and serial number -> heard_us
     levels: dict[str, str] = field(default_factory=dict)  # SELinux level with categories -> whose it is, or was last
@@ -244,6 +244,15 @@ class State:
         if name not in self.accounts:
             self.accounts[name] = Account(name)
         return self.accounts[name]
+
+    def remember_kill(self, stamp: str) -> None:
+        """Take a line of the kernel's log as heard, after all others: times of two boots have no order."""
+        self.kills_seen[stamp] = next(reversed(self.kills_seen.values()), 0) + 1
+        self.touch("kill", stamp)
+
+    def order(self) -> None:
+        """Have the stamps of kills in the order in which they came; the disk has them by their text."""
+        self.kills_seen = dict(sorted(self.kills_seen.items(), key=lambda item: item[1]))
 
     def touch_book(self, book: SliceBook) -> None:
         """Have this book written at the end of the transaction."""

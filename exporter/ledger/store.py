@@ -143,6 +143,7 @@ class Store:
                 raise Damaged("the number of its format is not the one that it was written with")
             migrate(state)
         name_users(state)
+        state.order()
         return state
 
     def _take(self, state: State, kind: str, key: str, body: bytes) -> None:
@@ -177,6 +178,7 @@ class Store:
             except Damaged:
                 unread += 1
         lost = mend(state)
+        state.order()
         self._unwritten = self._all(state)
         aside = rows.set_aside("other-format" if is_of_others else "damaged")
         if aside is not None:

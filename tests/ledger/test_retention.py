@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.facts.evidence import ContainerEvent, KillCount, KillCounts, RestartScheduled
+from exporter.facts.evidence import ContainerEvent, KernelKill, KillCount, KillCounts, RestartScheduled
 from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount, Store
 
 UNIT = "web.service"
@@ -86,3 +86,18 @@ def test_of_too_many_slices_that_have_ended_those_below_others_go_first_and_no_t
         ledger.settle(Batch(counts=counts, identities=identities), at(second))
     assert [(book.path, book.inode) for book in ledger._state.slices.values() if book.closed] == [(top, 1)]
     assert ledger.totals().containers[0].oom_kills == 2
+
+
+def test_of_too_many_kills_that_were_heard_the_oldest_is_forgotten_over_boots_and_restarts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.ledger.retention.SEEN_LIMIT", 3)
+    # By their text, the stamps of the first boot would be the last.
+    lines = [KernelKill("z", 900, 900, 9, "", "", 1.0), KernelKill("z", 1000, 1000, 9, "", "", 2.0)]
+    lines += [KernelKill("a", us, us, 9, "", "", us * 1.0) for us in (5, 6, 10)]
+    for boot, heard in (("z", lines[:2]), ("a", lines[2:4]), ("a", lines[4:])):
+        ledger = Ledger(Store(tmp_path))
+        ledger.settle(Batch(tuple(heard)), Now(boot, 2000, 10.0))
+        kept = list(ledger._state.kills_seen)
+        ledger.close()
+    assert kept == ["a:5:9", "a:6:9", "a:10:9"]

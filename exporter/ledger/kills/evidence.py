@@ -26,8 +26,7 @@ def hear_kernel(state: State, kill: KernelKill, identities: Identities, now: Now
     key = f"{kill.boot_id}:{kill.stamp_us}:{kill.pid}"
     if key in state.kills_seen:
         return
-    state.kills_seen[key] = kill.heard_us
-    state.touch("kill", key)
+    state.remember_kill(key)
     life_key, life = _life(state, kill.victim_cgroup, kill.boot_id, identities)
     life.name = name_of(life, identities)
     life.lines_us = [*(us for us in life.lines_us if kill.heard_us - us < LINE_US), kill.heard_us]
