@@ -1,8 +1,8 @@
 """The ledger on disk: one SQLite file in the state directory, each settlement one transaction.
 
 Rows and the cursors of all sources are written together, so whatever moment the power goes at, what was
-counted and what will be told again fit. The last transactions may be lost then, and with them the cursors, so these
-are counted again.
+counted and what will be told again fit. A transaction that changed a count is on the disk before anybody can see the
+count. One that moved cursors alone may be lost: what came since is heard again, and known.
 
     kind     key                                    body
     account  web                                    {"name":"web","oom_kills":3,...}
@@ -108,7 +108,10 @@ class Store:
             self._rows.close()
 
     def _write(self, rows: Rows, state: State) -> bool:
-        return rows.write((kind, key, self._row(state, kind, key)) for kind, key in self._unwritten)
+        has_counts = any(kind != _CURSOR for kind, _ in self._unwritten)
+        return rows.write(
+            ((kind, key, self._row(state, kind, key)) for kind, key in self._unwritten), is_synced=has_counts
+        )
 
     def _write_anew(self, rows: Rows, state: State) -> bool:
         """Write all rows to a new file, if the file was damaged while this process had all of it in memory."""

@@ -4,8 +4,8 @@
     account  web        {"name":"web","oom_kills":3,...}      8b4e3f10
     cursor   journal    "s=054bb0e2...;i=cab;..."             0c61d2a7
 
-Each write is one transaction. The write-ahead log keeps the file whole whatever moment the power goes at;
-`synchronous = NORMAL` may lose the last transactions then (sqlite.org/wal.html).
+Each write is one transaction. The write-ahead log keeps the file whole whatever moment the power goes at. A write
+that is not synced may be lost then: `synchronous = NORMAL` (sqlite.org/wal.html).
 
 A file that cannot be opened or written (a full disk, a read-only directory, another agent) is `problem` until a write
 succeeds, and logged once for each reason. What to do with a damaged file is its owner's decision: `salvage` reads the
@@ -144,10 +144,11 @@ class Rows:
         except OSError:
             return Salvage()
 
-    def write(self, changes: Iterable[tuple[str, str, object]]) -> bool:
+    def write(self, changes: Iterable[tuple[str, str, object]], *, is_synced: bool = False) -> bool:
         """Kind, key and body of the rows to write, as one transaction; a body of None deletes the row.
 
-        Returns whether the rows are on disk; if not, see `problem`.
+        `is_synced`: they are on the disk after it, whatever the power does. Returns whether they were written; if not,
+        see `problem`.
         """
         kept: list[tuple[str, str, bytes, bytes]] = []
         gone: list[tuple[str, str]] = []
@@ -159,6 +160,7 @@ class Rows:
                 kept.append((kind, key, encoded, checksum_of(kind, key, encoded)))
         try:
             self._database = self._database or self._open()
+            self._database.execute(f"PRAGMA synchronous = {'FULL' if is_synced else 'NORMAL'}")
             with self._database as transaction:
                 if self.schema_read != self._schema:
                     transaction.execute("BEGIN")  # sqlite3 begins none by itself before a change of the table
@@ -243,7 +245,6 @@ class Rows:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
         # What was deleted is overwritten: `salvage` must not find rows that are no more.
         database.execute("PRAGMA secure_delete = ON")
         if self._largest_bytes is not None:

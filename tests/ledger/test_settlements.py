@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -159,3 +159,40 @@ def test_of_too_many_unhealthy_containers_the_first_are_forgotten(monkeypatch: p
         told = ContainerEvent(number, f"{number:064x}", "web", "health_status", health="unhealthy")
         ledger.settle(Batch((told,)), Now(BOOT, START_US, START_SECONDS))
     assert list(ledger._state.unhealthy) == [f"{number:064x}" for number in range(10, 20)]
+
+
+def test_no_total_is_shown_before_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is asked for while the disk writes, for seconds if it is slow, has the totals of before."""
+    shown: list[tuple[int, int, int]] = []
+    write = Rows.write
+
+    def slow_write(rows: Rows, changes: Iterable[tuple[str, str, object]], *, is_synced: bool = False) -> bool:
+        before = [one.starts for one in ledger.totals().containers]
+        is_written = write(rows, changes, is_synced=is_synced)
+        after = [one.starts for one in ledger.totals().containers]
+        assert rows._database is not None
+        (level,) = rows._database.execute("PRAGMA synchronous").fetchone()
+        shown.append((sum(before), sum(after), level))
+        return is_written
+
+    monkeypatch.setattr(Rows, "write", slow_write)
+    ledger = Ledger(Store(tmp_path))
+    for number in (1, 2):
+        event = ContainerEvent(number, "a" * 64, "web", "start", "web.service")
+        totals = ledger.settle(Batch((event,), cursors={"journal": f"s={number}"}), Now("boot1", number, 1.0))
+        assert [one.starts for one in totals.containers] == [number]
+    full = 2
+    assert shown == [(0, 0, full), (1, 1, full)]
+    ledger.close()
+
+
+def test_a_cursor_alone_is_no_reason_to_wait_for_the_disk(tmp_path: Path) -> None:
+    ledger = Ledger(Store(tmp_path))
+    ledger.settle(Batch(vmstat_oom_kills=1), Now("boot1", 1, 1.0))
+    ledger.settle(Batch(vmstat_oom_kills=1, cursors={"journal": "s=1"}), Now("boot1", 2, 1.0))
+    rows = ledger._store._rows
+    assert rows is not None
+    assert rows._database is not None
+    normal = 1
+    assert rows._database.execute("PRAGMA synchronous").fetchone() == (normal,)
+    ledger.close()
