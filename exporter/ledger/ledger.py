@@ -74,7 +74,8 @@ class Ledger:
         self._state = store.load()
         now = now or Now("", 0, 0.0)
         if store.salvaged:
-            self._state.host.salvaged, self._state.host.salvaged_seconds = store.salvaged, now.seconds
+            host = self._state.host
+            host.salvaged, host.salvaged_seconds, host.has_holes = store.salvaged, now.seconds, True
             store.save(self._state, {})
         self._forget_seconds = forget_seconds
         self._max_containers = max_containers
@@ -173,6 +174,9 @@ class Ledger:
         settle_exits(state, now, may_close=heard_all)
         settle_denials(state, identities, now)
         self._see_vmstat(batch.vmstat_oom_kills, now)
+        if state.host.has_holes and batch.counts.counts:
+            state.host.has_holes = False
+            state.touch("host", "")
         self._drop_old(batch.identities, now, heard_all=heard_all)
         self._store.save(state, batch.cursors)
 
@@ -256,6 +260,8 @@ class Ledger:
         if oom_kills is None:
             return
         before = host.vmstat_last if host.boot == now.boot else 0
+        if host.has_holes and not host.boot:  # its last count is lost
+            before = oom_kills
         if oom_kills != before or host.boot != now.boot:
             host.oom_kills += max(0, oom_kills - before)
             host.vmstat_last, host.boot = oom_kills, now.boot

@@ -213,6 +213,7 @@ class HostBook:
     unattributed_denials: int = 0
     salvaged: str = ""  # what became of a ledger that was damaged, the last time that was so; "": never
     salvaged_seconds: float | None = None  # unix time of that
+    has_holes: bool = False  # it was damaged, and no count was read since: what is not known may have been counted
 
 
 Row: TypeAlias = Account | SliceBook | LifeBook | Chain | HostBook

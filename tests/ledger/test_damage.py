@@ -211,3 +211,39 @@ def test_a_ledger_of_before_checksums_is_taken_over_with_all_its_counts(
     tmp_path.mkdir()
     (tmp_path / FILE).write_bytes(flipped(data, data.index(b'{"name":"c7"') * 8 + 8))
     check_what_is_left(tmp_path, good, most_lost=1)
+
+
+WEB = "/services.slice/services-web.slice"
+WEB_ID = "a" * 64
+OF_WEB = Identities({WEB_ID: "web"}, {"web.service": "web"}, {WEB: frozenset({"web"})})
+
+
+def counts_of_web(kills: int) -> KillCounts:
+    own = f"{WEB}/web.service/libpod-payload-{WEB_ID}"
+    return KillCounts((KillCount(WEB, 7, kills, 0), KillCount(own, 8, kills, 0, WEB_ID)))
+
+
+@pytest.mark.parametrize("lost", ["account", "book", "life", "host", "all"])
+def test_what_the_kernel_still_counts_of_before_the_damage_is_no_kill(tmp_path: Path, lost: str) -> None:
+    with closing(Ledger(Store(tmp_path), now(0))) as ledger:
+        for turn, kills in enumerate((0, 5)):
+            batch = Batch(counts=counts_of_web(kills), identities=OF_WEB, vmstat_oom_kills=kills)
+            totals = ledger.settle(batch, now(turn + 1))
+        assert [one.oom_kills for one in totals.containers] == [5]
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
+        database.execute("UPDATE row SET checksum = x'' WHERE kind = ?1 OR ?1 = 'all'", (lost,))
+    with closing(Ledger(Store(tmp_path), now(400))) as ledger:
+        seen = [ledger.totals()]
+        for turn, kills in enumerate((5, 5, 6, 6), start=1):
+            batch = Batch(counts=counts_of_web(kills), identities=OF_WEB, vmstat_oom_kills=kills)
+            seen.append(ledger.settle(batch, now(400 + turn * 100)))
+        begun = 0 if lost in {"account", "all"} else 5
+        assert [one.oom_kills for totals in seen[1:] for one in totals.containers] == [
+            begun,
+            begun,
+            begun + 1,
+            begun + 1,
+        ]
+        begun = 0 if lost in {"host", "all"} else 5
+        assert [totals.host_oom_kills for totals in seen[1:]] == [begun, begun, begun + 1, begun + 1]
+        assert {totals.unattributed_oom_kills for totals in seen} == {0}

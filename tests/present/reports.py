@@ -340,7 +340,15 @@ def rich_report(**changes: object) -> Report:
             NetworkReport("old", "lan1", parent_is_up=False, duplicates=0, pools=(PoolUse("10.98.0.0/29", 5, 5),)),
         ),
         gone=(counts("job-7f3a", oom_kills=1, restarts=2, starts=3),),
-        totals=Totals(10**12, (), host_oom_kills=9, unattributed_oom_kills=1, forgotten_containers=2, writes=40),
+        totals=Totals(
+            10**12,
+            (),
+            host_oom_kills=9,
+            unattributed_oom_kills=1,
+            forgotten_containers=2,
+            writes=40,
+            salvaged_seconds=1.8e9,
+        ),
         checks=(ROOTFUL, READ_ONLY, CAPABILITIES, SELINUX, DMESG, CLOCK, PTRACE, LOCKDOWN),
         unmade_quadlets=(
             UnmadeQuadlet("/etc/containers/systemd/job.container", 4, "neither Image= nor Rootfs= is there.", "job"),

@@ -7,6 +7,7 @@ after them, a host where kills go on would always seem to have some that are nob
     its children saw a kill after it was read      what is open falls below 0, and is right again at the next reading
     it could not be read, its children could       theirs is subtracted now, its own rise is added when it is read
     it is stopped, or made anew                    what was open in it goes to its parent, which still counts it
+    it is read after its book was lost             what it counted before is left out: it may be in totals already
     it is read for the first time                  what its children have reported is theirs, and a parent that was
                                                    known has reported the rest; without one, what it counted before is
                                                    its owner's, or nobody's if several live in it
@@ -67,6 +68,8 @@ def see_slices(
 def _open(state: State, count: KillCount, owner: str | None, now: Now) -> SliceBook:
     """The book of a slice that was not there at the last reading."""
     made = SliceBook(count.path, now.boot, count.inode, owner=owner, floor_since_us=now.us)
+    if state.host.has_holes:
+        made.last = count.oom_kill
     # A slice that could not be found for a while goes on where it was.
     book = state.slices.setdefault(made.key, made)
     book.closed = False

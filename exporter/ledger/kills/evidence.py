@@ -53,7 +53,10 @@ def see_life(state: State, count: KillCount, identities: Identities, now: Now, *
     life.name = name_of(life, identities)
     instance = f"{count.path}:{count.inode}"
     if count.oom_kill > life.counts.get(instance, 0):
+        is_new = not life.counts
         life.counts[instance] = count.oom_kill
+        if is_new and state.host.has_holes:  # what it counted before may be in totals already
+            life.credited = max(life.credited, life.seen)
         life.heard_us, life.counted_at_us = now.us, read_at_us
         state.touch("life", key)
 

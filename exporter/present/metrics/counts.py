@@ -191,6 +191,14 @@ FAMILIES: tuple[Family, ...] = (
         of_report(lambda report: float(report.totals.durable) if report.totals else None),
     ),
     Family(
+        "bulkhead_ledger_salvaged_timestamp_seconds",
+        "When the agent last found its ledger damaged: totals that were lost began at 0 then. No sample: never.",
+        Kind.GAUGE,
+        (),
+        "1",
+        of_report(lambda report: report.totals.salvaged_seconds if report.totals else None),
+    ),
+    Family(
         "bulkhead_ledger_writes_total",
         "Transactions written to the state directory since start.",
         Kind.COUNTER,
