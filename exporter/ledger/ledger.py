@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
+from exporter.facts.counts import Totals
 from exporter.facts.evidence import (
     ContainerEvent,
     Denial,
@@ -20,6 +20,7 @@ from exporter.facts.evidence import (
     UnitOutOfMemory,
     UnitStopping,
 )
+from exporter.ledger.counts import CountsByName
 from exporter.ledger.denials import hear_denial, settle_denials
 from exporter.ledger.exits import hear_end, hear_health, hear_stop, hear_unit, settle_exits, was_asked_for
 from exporter.ledger.heard import HeardEvents
@@ -28,7 +29,7 @@ from exporter.ledger.kills import hear_hint, hear_kernel, hear_name, hear_oomd, 
 from exporter.ledger.patience import JOURNAL_US
 from exporter.ledger.restarts import hear_podman_restart, hear_restart, hear_start, read_restarts, settle_orphans
 from exporter.ledger.retention import drop_chains, drop_lives, drop_slices, drop_stamps, forget_containers
-from exporter.ledger.state import Account, Identities, Now, State
+from exporter.ledger.state import Identities, Now, State
 from exporter.ledger.store import Store
 
 log = logging.getLogger("bulkhead")
@@ -85,6 +86,7 @@ class Ledger:
         self._is_half_settled = False  # and the state as of the last transaction could not be read yet
         self._settled_us: int | None = None
         self._journal_silent_since_us: int | None = None
+        self._counts = CountsByName()
         # What was known before is served from the first page on: a total that came late would look like a rise.
         self._totals = self._publish(now)
         self._units = _units(self._state)
@@ -116,6 +118,7 @@ class Ledger:
         try:
             self._settle(batch, now)
         except Exception:
+            self._counts = CountsByName()  # of a state that may be gone
             if self._store.problem:
                 log.exception("a settlement failed half-way, and there is no ledger on disk to go back to")
             else:
@@ -178,6 +181,7 @@ class Ledger:
             state.host.has_holes = False
             state.touch("host", "")
         self._drop_old(batch.identities, now, heard_all=heard_all)
+        self._counts.forget(key for kind, key in state.touched if kind == "account")
         self._store.save(state, batch.cursors)
 
     def _report_what_does_not_add_up(self) -> None:
@@ -271,7 +275,7 @@ class Ledger:
         host = self._state.host
         return Totals(
             taken_at_us=now.us,
-            containers=tuple(_counts(account, now) for _, account in sorted(self._state.accounts.items())),
+            containers=self._counts.of(self._state.accounts, now.boot),
             host_oom_kills=host.oom_kills if self._vmstat_readable else None,
             unattributed_oom_kills=host.unattributed_oom_kills,
             unattributed_denials=host.unattributed_denials,
@@ -286,20 +290,3 @@ class Ledger:
 
 def _units(state: State) -> Mapping[str, str]:
     return {name: account.unit for name, account in state.accounts.items() if account.unit}
-
-
-def _counts(account: Account, now: Now) -> Counts:
-    by_limit = dict.fromkeys(OOM_LIMITS, 0) | account.oom_kills_by_limit
-    return Counts(
-        name=account.name,
-        oom_kills=account.oom_kills,
-        oom_kills_by_limit=tuple(by_limit.items()),
-        last_oom_kill_seconds=account.last_oom_kill_seconds,
-        restarts=account.restarts,
-        recent_restarts_us=tuple(at_us for boot, at_us in account.recent_restarts if boot == now.boot),
-        starts=account.starts,
-        exits=tuple((dict.fromkeys(EXIT_REASONS, 0) | account.exits).items()),
-        last_exit_code=account.last_exit_code,
-        last_exit_seconds=account.last_exit_seconds,
-        avc_denials=account.avc_denials,
-    )

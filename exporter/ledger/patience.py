@@ -3,7 +3,7 @@
 Times are microseconds of CLOCK_MONOTONIC. Each wait begins with the event in the second column.
 
     after     since                            the ledger ...                                    constant
-    0.05 s    a count of the kernel changed    reads again (a burst is one reading)              keeper._BURST_SECONDS
+    0.05 s    a count of the kernel changed    reads again; later if that takes much of a CPU    keeper._BURST_SECONDS
     1 s       a kill, and no start reported    takes the kill for one of the run before          START_REPORT_US
     5 s       the last settlement              settles, though nothing was heard                 keeper.TICK_SECONDS
     10 s      a line of the kernel's log       looks for its kill in slices further up           COUNT_US

@@ -1,4 +1,4 @@
-"""In every test of the ledger: after each settlement, all kills add up."""
+"""In every test of the ledger: after each settlement, all kills add up, and what is given out is what is counted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from exporter.facts.counts import Totals
 from exporter.ledger import Batch, Ledger, Now
+from exporter.ledger.counts import counts_of
 from exporter.ledger.invariant import what_does_not_add_up
 
 
@@ -19,6 +20,8 @@ def all_kills_add_up() -> Iterator[None]:
     def settle_and_assert(ledger: Ledger, batch: Batch, now: Now) -> Totals:
         totals = settle(ledger, batch, now)
         assert what_does_not_add_up(ledger._state) == ()
+        accounts = sorted(ledger._state.accounts.items())
+        assert totals.containers == tuple(counts_of(account, now.boot) for _, account in accounts)
         return totals
 
     with pytest.MonkeyPatch.context() as patch:

@@ -10,7 +10,7 @@ import pytest
 from exporter.facts.evidence import ContainerEvent, Evidence, KernelKill, KillCount, KillCounts, RestartScheduled
 from exporter.ledger import Batch, Identities, Ledger, Now, RestartCount, Store
 from exporter.ledger import keeper as module
-from exporter.ledger.keeper import Keeper, Surroundings
+from exporter.ledger.keeper import Keeper, Surroundings, rest_seconds
 from exporter.rows import Rows, Unavailable
 
 ID, UNIT = "a" * 64, "web.service"
@@ -309,3 +309,51 @@ def test_evidence_is_of_the_kinds_that_the_ledger_knows() -> None:
     host.keeper.hear(heard)
     host.keeper.settle()
     assert host.web == (0, 1, 1)
+
+
+class Restless(Counter):
+    """A container changes its counts as fast as it can."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        return timeout_seconds > 0
+
+
+class Costly(Keeper):
+    """Each settlement takes 20 ms of a CPU; after the sixth it is stopped."""
+
+    settlements = 0
+    stop = threading.Event()
+
+    def settle(self) -> None:
+        super().settle()
+        ends = time.thread_time() + 0.02
+        while time.thread_time() < ends:
+            pass
+        self.settlements += 1
+        if self.settlements == 6:
+            self.stop.set()
+
+
+def test_a_container_that_changes_its_counts_without_end_costs_a_tenth_of_a_cpu() -> None:
+    """The share is of this thread's own CPU time: how busy the machine is makes no difference."""
+    around = Surroundings(lambda: IDENTITIES, tuple, lambda: 0, lambda: True, lambda: None)
+    keeper = Costly(Ledger(Store(None)), "boot1", Restless(), None, around)
+    shares: list[float] = []
+
+    def measured_run() -> None:
+        began, busy = time.monotonic(), time.thread_time()
+        keeper.run(keeper.stop)
+        shares.append((time.thread_time() - busy) / (time.monotonic() - began))
+
+    thread = threading.Thread(target=measured_run)
+    thread.start()
+    thread.join(30)
+    assert keeper.settlements == 6
+    assert shares[0] < 0.1 * 6 / 5 + 0.01  # the last has no rest after it
+
+
+@pytest.mark.parametrize(("busy_seconds", "rest"), [(0.0, 0.05), (0.001, 0.05), (0.02, 0.18), (60.0, 5.0)])
+def test_the_keeper_rests_as_long_as_its_work_asks_for_and_settles_every_five_seconds(
+    busy_seconds: float, rest: float
+) -> None:
+    assert rest_seconds(busy_seconds) == pytest.approx(rest)

@@ -196,3 +196,13 @@ def test_a_cursor_alone_is_no_reason_to_wait_for_the_disk(tmp_path: Path) -> Non
     normal = 1
     assert rows._database.execute("PRAGMA synchronous").fetchone() == (normal,)
     ledger.close()
+
+
+def test_what_has_not_changed_is_given_out_as_it_was() -> None:
+    ledger = Ledger(Store(None))
+    identities = Identities({"a" * 64: "web", "b" * 64: "db"})
+    first = ledger.settle(Batch(identities=identities), Now(BOOT, 1, 1.0))
+    event = ContainerEvent(1, "a" * 64, "web", "start", UNIT)
+    second = ledger.settle(Batch((event,), identities=identities), Now(BOOT, 2, 1.0))
+    assert second.containers[0] is first.containers[0]
+    assert [(one.name, one.starts) for one in second.containers] == [("db", 0), ("web", 1)]

@@ -60,12 +60,13 @@ def settle(state: State, read: KillCounts, identities: Identities, now: Now, *, 
     """
     seen = _read(state, read, identities, now)
     learn_names(state, identities)
+    there = seen.unread | seen.books.keys()
     for key, life in state.lives.items():
         if life.seen <= life.credited:
             continue
         if life.boot != now.boot:
             _match_old(state, key, life, now)
-        elif nearest(seen.unread | seen.books.keys(), life.path) not in seen.unread:
+        elif nearest(there, life.path) not in seen.unread:
             _match(state, key, life, seen, now)
     _give_to_owners(state, seen, now)
     _give_up(state, seen, identities, now, may_age=may_age and identities.slices_complete)
