@@ -74,10 +74,7 @@ class Ledger:
         self._store = store
         self._state = store.load()
         now = now or Now("", 0, 0.0)
-        if store.salvaged:
-            host = self._state.host
-            host.salvaged, host.salvaged_seconds, host.has_holes = store.salvaged, now.seconds, True
-            store.save(self._state, {})
+        self._note_salvage(now)
         self._forget_seconds = forget_seconds
         self._max_containers = max_containers
         self._heard = HeardEvents(self._state)
@@ -114,7 +111,7 @@ class Ledger:
         Raises Refused while the state of the last transaction cannot be read after a settlement that failed.
         """
         if self._is_half_settled:
-            self._go_back()
+            self._go_back(now)
         try:
             self._settle(batch, now)
         except Exception:
@@ -123,7 +120,7 @@ class Ledger:
                 log.exception("a settlement failed half-way, and there is no ledger on disk to go back to")
             else:
                 with contextlib.suppress(Refused):  # which the next settlement raises, if it still has to
-                    self._go_back()
+                    self._go_back(now)
             raise
         self._report_what_does_not_add_up()
         self._totals = self._publish(now)
@@ -131,7 +128,14 @@ class Ledger:
             self._units = units
         return self._totals
 
-    def _go_back(self) -> None:
+    def _note_salvage(self, now: Now) -> None:
+        """Keep what became of a file that was found damaged, and write what of it is whole to a new one."""
+        host, salvaged = self._state.host, self._store.salvaged
+        if salvaged and salvaged != host.salvaged:
+            host.salvaged, host.salvaged_seconds, host.has_holes = salvaged, now.seconds, True
+            self._store.save(self._state, {})
+
+    def _go_back(self, now: Now) -> None:
         """Take the state as of the last transaction in place of one that was left half-way. Raises Refused."""
         try:
             self._state = self._store.load_again()
@@ -146,6 +150,7 @@ class Ledger:
         if self._is_half_settled:
             log.warning("the ledger is read again: counting goes on")
         self._is_half_settled = False
+        self._note_salvage(now)
         self._heard = HeardEvents(self._state)
 
     def _settle(self, batch: Batch, now: Now) -> None:

@@ -47,7 +47,7 @@ class Store:
         self._unwritten: set[tuple[str, str]] = set()
         self._has_read = False
         self.salvaged = ""
-        """What became of a file that was damaged at the start, one sentence; "" if it was whole."""
+        """What became of a file that was found damaged, one sentence; "" if it was whole."""
 
     @property
     def problem(self) -> str:
@@ -79,7 +79,10 @@ class Store:
             return State()
         if not self._rows.is_open and not _size_bytes(self._rows.path):
             raise Unavailable(f"{self._rows.path} is gone")  # to read it would make an empty one
-        return self._read(self._rows)
+        try:
+            return self._read(self._rows)
+        except Damaged as error:
+            return self._salvage(self._rows, error)
 
     def cursor(self, source: str) -> str:
         """Where this source was read up to; "" if it never was."""
@@ -184,14 +187,13 @@ class Store:
         state.order()
         self._unwritten = self._all(state)
         aside = rows.set_aside("other-format" if is_of_others else "damaged")
-        if aside is not None:
-            began = f", and the totals of {', '.join(lost[:_NAMED])}{' and others' * (len(lost) > _NAMED)} began anew"
-            what = f"{len(found.rows)} rows of it go on, {unread} are known to be lost{began if lost else ''}"
-            self.salvaged = f"it cannot be used ({error}) and is now {aside}: {what}"
-            log.error(
-                "the ledger cannot be used: it was set aside, and what cannot be read of it is counted anew",
-                extra={"file": str(aside), "reason": str(error), "left": what},
-            )
+        began = f", and the totals of {', '.join(lost[:_NAMED])}{' and others' * (len(lost) > _NAMED)} began anew"
+        what = f"{len(found.rows)} rows of it go on, {unread} are known to be lost{began if lost else ''}"
+        self.salvaged = f"it cannot be used ({error}) and is now {aside or rows.path}: {what}"
+        log.error(
+            "the ledger cannot be used: it was set aside, and what cannot be read of it is counted anew",
+            extra={"file": str(aside or rows.path), "reason": str(error), "left": what},
+        )
         rows.open()
         return state
 

@@ -232,6 +232,19 @@ def test_a_keeper_that_is_silent_is_told(host: Host) -> None:
     host.close()
 
 
+def test_a_ledger_that_was_damaged_is_reported_for_an_hour(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.books.keeper.settle()
+    kept, now_seconds = host.books.ledger._state.host, time.time()
+    kept.salvaged, kept.salvaged_seconds = "3 rows are lost", now_seconds
+    host.books.keeper.settle()
+    reading = host.books.ledger_reading()
+    assert isinstance(reading, Failed)
+    assert reading.reason == "3 rows are lost"
+    monkeypatch.setattr(time, "time", lambda: now_seconds + 3601)
+    assert isinstance(host.books.ledger_reading(), Read)
+    host.close()
+
+
 def test_podmans_cursor_stays_while_no_stream_has_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.books.keeper.settle()
     assert host.books.ledger.cursor("podman") == ""

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -188,6 +189,23 @@ def test_a_file_that_is_damaged_while_the_agent_runs_is_written_anew_from_memory
     names = {one.name for one in opened(tmp_path, 500).containers}
     assert names == {*NAMES, "new"}
     assert list(tmp_path.glob(f"{FILE}.damaged-1"))
+
+
+def test_a_file_that_is_damaged_when_a_settlement_fails_is_salvaged_at_once(
+    tmp_path: Path, written: tuple[bytes, Totals]
+) -> None:
+    data, good = written
+    (tmp_path / FILE).write_bytes(data)
+    with closing(Ledger(Store(tmp_path), now(400))) as ledger:
+        rows = ledger._store._rows
+        assert rows is not None
+        rows.close()
+        (tmp_path / FILE).write_bytes(flipped(data, data.index(b'{"name":"c7"') * 8 + 8))
+        with pytest.raises(AttributeError):
+            ledger.settle(Batch(counts=cast("Any", None)), now(410))
+        found = ledger.settle(Batch(), now(420))
+        assert (found.durable, found.salvaged_seconds) == (True, 1410.0)
+        assert {one.name for one in good.containers} - {one.name for one in found.containers} == {"c7"}
 
 
 def test_a_ledger_of_before_checksums_is_taken_over_with_all_its_counts(
