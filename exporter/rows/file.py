@@ -132,6 +132,9 @@ class Rows:
         except sqlite3.Error as error:
             self.close()
             raise (Damaged if self._is_damage(error) else Unavailable)(str(error)) from error
+        except UnicodeDecodeError as error:  # of a message of SQLite's that quotes the file
+            self.close()
+            raise Damaged(str(error)) from error
         except Damaged:
             self.close()
             raise
@@ -226,6 +229,9 @@ class Rows:
         database = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
         try:
             self._prepare(database)
+        except UnicodeDecodeError as error:  # of a message of SQLite's that quotes the file
+            database.close()
+            raise Damaged(str(error)) from error
         except (sqlite3.Error, Damaged):
             database.close()
             raise

@@ -162,6 +162,13 @@ def test_a_table_that_cannot_be_found_is_salvaged(tmp_path: Path, word: bytes, w
     check_what_is_left(tmp_path, good, most_lost=0)
 
 
+def test_a_word_of_the_file_that_is_no_text_is_salvaged(tmp_path: Path, written: tuple[bytes, Totals]) -> None:
+    """SQLite quotes it in its message, which Python cannot decode."""
+    data, good = written
+    (tmp_path / FILE).write_bytes(flipped(data, data.rindex(b"TABLE row", 0, PAGE_BYTES) * 8 + 7))
+    check_what_is_left(tmp_path, good, most_lost=0)
+
+
 @pytest.mark.parametrize("bit", range(4))
 def test_a_flipped_version_is_another_version_or_is_found_out(
     tmp_path: Path, bit: int, written: tuple[bytes, Totals]
