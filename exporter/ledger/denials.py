@@ -30,7 +30,7 @@ _DOMAINS = ("container_", "svirt_lxc_")
 
 def hear_denial(state: State, told: Denial, identities: Identities, now: Now) -> None:
     """Take one denial; one that was told before, and one that is no container's, change nothing."""
-    if told.stamp in state.denials_seen or _is_forgotten(state, told):
+    if told.stamp in state.denials_seen or _is_forgotten(state, told, now):
         return
     context = parse_context(told.context)
     container_id = container_in(told.cgroup) or ""
@@ -48,10 +48,15 @@ def hear_denial(state: State, told: Denial, identities: Identities, now: Now) ->
     state.touch("host", "")
 
 
-def _is_forgotten(state: State, told: Denial) -> bool:
+def _is_forgotten(state: State, told: Denial, now: Now) -> bool:
     """Whether it is older than all that is remembered, of which the oldest were dropped: another source told of it."""
     seen = state.denials_seen
-    return len(seen) >= SEEN_LIMIT and _moment(told.stamp) < _moment(next(iter(seen)))
+    if len(seen) < SEEN_LIMIT:
+        return False
+    oldest = _moment(next(iter(seen)))
+    # Heard while the clock was wrong, it says nothing of the order. To a second: audit's time may be a bit ahead.
+    is_ahead = int(oldest[0]) > now.seconds
+    return _moment(told.stamp) < oldest and not is_ahead
 
 
 def _moment(stamp: str) -> tuple[float, int]:

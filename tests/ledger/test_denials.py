@@ -187,6 +187,18 @@ def test_a_storm_is_counted_whole_and_memory_stays_bounded(monkeypatch: pytest.M
     assert len(agent.ledger._state.host.denials) == 1000
 
 
+def test_denials_after_the_clock_was_set_back_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    _remember_only(100, monkeypatch)
+    agent = Agent()
+    a_day_ahead = START_SECONDS + 86_400
+    ahead = (Denial(f"{a_day_ahead:.3f}:{serial}", 1, denial().context, "") for serial in range(200))
+    assert counted(agent.hear(*ahead)) == {"web": 200}
+    assert counted(agent.hear(*(denial(serial, "s0:c3,c4") for serial in range(20)), after=10)) == {
+        "web": 200,
+        "db": 20,
+    }
+
+
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 15), st.sampled_from(["s0:c1,c2", "s0:c3,c4"])), max_size=8), max_size=6)
 )
