@@ -72,6 +72,9 @@ class Context:
         names = {unit_of(path) for path in paths} | {slice_of(path) for path in paths}
         names |= {container.unit for container in self.containers() if not container.user}
         names |= {quadlet.unit for quadlet in self.quadlets()}
+        # A slice is asked about while its container is between two lives, too.
+        units: tuple[Unit, ...] = self._latest("systemd") or ()
+        names |= {unit.slice for unit in units if unit.name in names}
         # A stopped container without a quadlet: the ledger alone knows in which unit it lived.
         names |= set(self._remembered_units())
         return frozenset(name for name in names if name and not name.startswith("libpod-"))

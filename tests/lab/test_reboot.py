@@ -38,8 +38,8 @@ def page_after_kills(lab: Machine, kills: int) -> Page:
 
 def test_totals_go_on_after_the_power_was_cut(agent: Machine) -> None:
     lab = agent
-    before = page_after_kills(lab, 2)
-    lab.run("sync")
+    lab.run("sync")  # what the lab itself has written; what the agent counts from here on is its own to keep
+    before = page_after_kills(lab, 5)
     lab.cut_power()
     lab.wait(lab.answers, "answer over ssh", timeout_seconds=900)
     up(lab)

@@ -195,6 +195,37 @@ def test_the_next_container_is_asked_where_the_first_is_gone(proc: Path) -> None
     assert (alone.read(), alone.problems) == ((), ())
 
 
+def test_what_a_mount_said_is_kept_for_a_moment_after_its_container_has_ended(proc: Path) -> None:
+    now, is_gone = 0.0, False
+
+    def read(*_: object) -> Figures:
+        if is_gone:
+            raise Gone
+        return FIGURES
+
+    made = VolumeSource(lambda: (WEB,), proc, read=read, clock=lambda: now)
+    (before,) = made.read()
+    is_gone = True
+    now = 20.0
+    assert made.read() == (before,)
+    now = 31.0
+    assert made.read() == ()
+
+
+def test_another_mount_at_the_same_place_has_nothing_of_the_mount_before_it(proc: Path) -> None:
+    wanted, is_gone = WEB, False
+
+    def read(*_: object) -> Figures:
+        if is_gone:
+            raise Gone
+        return FIGURES
+
+    made = VolumeSource(lambda: (wanted,), proc, read=read)
+    made.read()
+    wanted, is_gone = replace(WEB, mounts=(replace(MOUNT, mount_id=8),)), True
+    assert made.read() == ()
+
+
 def test_one_that_refuses_is_told_and_takes_no_other_down(proc: Path) -> None:
     def read(_proc: str, _pid: int, mount_point: str, _mount_id: int | None) -> Figures:
         if mount_point == "/fuse":

@@ -105,13 +105,28 @@ def _requests(subject: ContainerSubject) -> tuple[_Request, ...]:
     return tuple(requests)
 
 
-def _is_all_known(subject: ContainerSubject) -> bool:
+def what_is_not_known(subject: ContainerSubject) -> tuple[str, ...]:
+    """What keeps limits from being judged, in words; nothing where all is known."""
+    missing = _sources_not_known(subject)
+    if subject.cgroups is None or not subject.cgroups.levels:
+        return (*missing, "its cgroup was not read")
+    return (*missing, *subject.cgroups.unreadable[:3])
+
+
+def _sources_not_known(subject: ContainerSubject) -> tuple[str, ...]:
     container = subject.container
     if container is None or not container.inspected:
-        return False
+        return ("podman did not answer for it",)
     # Units of users are not read; a container that root started by hand has no unit.
-    unit_known = subject.unit is not None or not (container.unit or container.user)
-    return unit_known and (subject.slice_unit is not None or not _is_own_slice(subject))
+    if subject.unit is None and (container.unit or container.user):
+        return (f"systemd did not answer for {container.unit or 'its unit'}",)
+    if subject.slice_unit is None and _is_own_slice(subject):
+        return (f"systemd did not answer for {_name_at(Level.SLICE, subject.cgroups)}",)
+    return ()
+
+
+def _is_all_known(subject: ContainerSubject) -> bool:
+    return not _sources_not_known(subject)
 
 
 def _is_own_slice(subject: ContainerSubject) -> bool:

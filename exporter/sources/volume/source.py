@@ -1,7 +1,8 @@
 """Every volume of every container: one question for each device and part of it that is mounted, to each a deadline.
 
 Looks again: at every mount at each read (`volume_seconds`, and at once when a container has a mount that it had not).
-Only a mount that hangs is not asked again before it has answered.
+Only a mount that hangs is not asked again before it has answered. What a mount said last is kept for a moment when it
+is gone: its container has ended, and whoever named it finds that out with the next look at /proc.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from exporter.sources.volume.workers import Workers
 VOLUMES_MAX = 64
 """Of one container: it may have mounted more to keep us busy."""
 _PROBLEMS_MAX = 5
+_KEPT_SECONDS = 30.0  # longer than processes are read after (`process_seconds`)
 _LOCAL = frozenset({"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "vfat", "xfs", "zfs"})
 
 _Share: TypeAlias = tuple[str, str]  # device, and what of it is mounted
@@ -53,6 +55,7 @@ class VolumeSource:
         self._clock = clock
         self._asked_at: dict[_Share, float] = {}
         self._answered: frozenset[_Share] = frozenset()  # the last time
+        self._kept: dict[_Share, tuple[float, tuple[Volume, ...]]] = {}  # when each answered last, and what
         self.problems: tuple[str, ...] = ()
 
     def read(self) -> tuple[Volume, ...]:
@@ -62,6 +65,7 @@ class VolumeSource:
         problems: list[str] = []
         shares = self._shares(problems)
         self._asked_at = {share: at for share, at in self._asked_at.items() if share in shares}
+        self._kept = {share: kept for share, kept in self._kept.items() if share in shares}
         volumes: list[Volume] = []
         answered: list[_Share] = []
         ends_at = self._clock() + self._budget_seconds
@@ -75,17 +79,28 @@ class VolumeSource:
             try:
                 figures = self._workers.ask(share[0], partial(self._first, places), trusted=trusted)
             except Gone:
+                volumes += self._kept_of(share, places)
                 continue
             except (Unreadable, OSError) as error:
                 problems.append(f"{_words(places)}: {words_of(error)}")
                 continue
             answered.append(share)
-            volumes += (_volume(mounts.container_id, mount, figures) for mounts, mount in places)
+            found = tuple(_volume(mounts.container_id, mount, figures) for mounts, mount in places)
+            self._kept[share] = self._clock(), found
+            volumes += found
         self._answered = frozenset(answered)
         self._workers.rest()
         more = len(problems) - _PROBLEMS_MAX
         self.problems = (*problems[:_PROBLEMS_MAX], *((f"{more} more like these",) if more > 0 else ()))
         return tuple(sorted(volumes, key=lambda one: (one.container_id, one.destination)))
+
+    def _kept_of(self, share: _Share, places: _Places) -> list[Volume]:
+        """What these places said a moment ago."""
+        at, volumes = self._kept.get(share, (float("-inf"), ()))
+        if self._clock() - at > _KEPT_SECONDS:
+            return []
+        named = {(mounts.container_id, mount.mount_point, mount.mount_id or 0) for mounts, mount in places}
+        return [one for one in volumes if (one.container_id, one.destination, one.mount_id) in named]
 
     def _turn(self, share: _Share, places: _Places) -> tuple[object, ...]:
         """What sorts it: local ones first, then those asked the longest ago, or never."""

@@ -52,6 +52,18 @@ def page() -> Samples:
     return found
 
 
+def not_judged() -> list[str]:
+    """What the page for people says of checks that could not be judged, each once."""
+    try:
+        with urllib.request.urlopen(f"{URL}/", timeout=30) as answer:
+            html = answer.read().decode()
+    except OSError as error:
+        return [str(error)]
+    gaps = (part.partition("</details>")[0] for part in html.split("Not judged")[1:])
+    items = (re.sub(r"<[^>]*>", " ", item)[:300] for part in gaps for item in part.split("<li>")[1:])
+    return list(dict.fromkeys(items))[:5]
+
+
 def text(path: str) -> str | None:
     try:
         return Path(path).read_text()
@@ -229,6 +241,7 @@ class Watch(threading.Thread):
             "container": container,
             "round": self.round,
             "page": self.pages,
+            "not_judged": not_judged(),
             "runs_seconds": round(time.time() - started[0], 1) if started else None,
             "ages": {
                 labels["collector"]: round(value, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import failed, not_applicable, passed, unknown
 from exporter.assess.checks.subject import ContainerSubject
-from exporter.assess.limits.drift import declared_limits, not_applied
+from exporter.assess.limits.drift import declared_limits, not_applied, what_is_not_known
 from exporter.report.findings import Outcome, Severity
 
 
@@ -17,7 +17,7 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge what was asked against what is there, source by source."""
     complaints = not_applied(subject)
     if complaints is None:
-        return unknown("limits not readable")
+        return unknown("limits not readable", "; ".join(what_is_not_known(subject)))
     if complaints:
         return failed("a limit is not in force", "; ".join(complaints[:5]), drift=True)
     if not declared_limits(subject):

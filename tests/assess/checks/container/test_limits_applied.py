@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.assess.checks.container.limits_applied import CHECK
+from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.cgroup import Level
 from exporter.facts.container import DeclaredLimits
 from exporter.report.findings import Verdict
@@ -55,3 +56,21 @@ def test_what_is_not_readable_is_unknown() -> None:
     assert verdict(CHECK, replace(SECURE, unit=None)) is Verdict.UNKNOWN
     assert verdict(CHECK, replace(SECURE, container=replace(CONTAINER, inspected=False))) is Verdict.UNKNOWN
     assert verdict(CHECK, replace(SECURE, cgroups=replace(CGROUPS, levels=()))) is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (replace(SECURE, container=None), "podman did not answer for it"),
+        (replace(SECURE, unit=None), f"systemd did not answer for {CONTAINER.unit}"),
+        (replace(SECURE, slice_unit=None), "systemd did not answer for services-objects02.slice"),
+        (replace(SECURE, cgroups=None), "its cgroup was not read"),
+        (replace(SECURE, unit=None, cgroups=None), "; its cgroup was not read"),
+    ],
+)
+def test_where_limits_cannot_be_judged_the_outcome_says_who_did_not_answer(
+    changed: ContainerSubject, words: str
+) -> None:
+    outcome = CHECK.examine(changed)
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert words in outcome.detail
