@@ -113,6 +113,7 @@ UNKNOWN: dict[str, set[str]] = {
         "image_pinned",
         "managed_by_quadlet",
         "no_setuid_binaries_reachable",
+        "seccomp_filtered",
     },
     # Without no_new_privileges, what their images hold would matter, and nobody searches it.
     "bad-new-privileges": {"no_setuid_binaries_reachable"},

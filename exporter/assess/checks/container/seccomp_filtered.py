@@ -1,14 +1,16 @@
-"""Every process is under a seccomp filter.
+"""Every process is under podman's seccomp filter.
 
-Declared: no seccomp=unconfined. In force: Seccomp 2 of every process in /proc/PID/status.
+Declared: no seccomp=unconfined. In force: Seccomp 2 of every process in /proc/PID/status. A program may filter its own
+system calls as well, with a filter that allows all of them, and the kernel shows the mode and the number of filters,
+never whose they are: what was declared decides whether one of them is podman's.
 """
 
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, judge_every_process, promise
+from exporter.assess.checks.judgements import asked, failed, judge_every_process, promise, unknown
 from exporter.assess.checks.subject import ContainerSubject
-from exporter.report.findings import Outcome, Severity
+from exporter.report.findings import Outcome, Severity, Verdict
 
 _FILTER = 2
 
@@ -21,14 +23,20 @@ def declared(subject: ContainerSubject) -> Outcome:
 
 
 def examine(subject: ContainerSubject) -> Outcome:
-    """Judge the seccomp mode of every process."""
-    return judge_every_process(
+    """Judge the seccomp mode of every process, then whether podman was asked for a filter."""
+    promised = promise(declared(subject))
+    outcome = judge_every_process(
         subject,
         lambda process: process.seccomp_mode == _FILTER,
-        declared=promise(declared(subject)),
+        declared=promised,
         good="system calls are filtered",
         bad="a process may make any system call",
     )
+    if outcome.verdict is not Verdict.PASS or promised:
+        return outcome
+    if promised is None:
+        return unknown("nothing says whose filter it is", "podman did not say, and a program may filter itself")
+    return failed("only the program's own filter", "podman was asked for seccomp=unconfined")
 
 
 CHECK = Check(
