@@ -17,6 +17,7 @@ from exporter.assess.limits.resources import limits_in_force
 from exporter.assess.lives import is_running
 from exporter.assess.overview import Overview
 from exporter.assess.storage.datasets import datasets_of
+from exporter.assess.storage.places import unseen_mounts
 from exporter.assess.storage.volumes import MountedVolume, holder_of, volume_reports
 from exporter.assess.waivers import with_waivers
 from exporter.facts.cgroup import ContainerCgroups, Level, slice_of
@@ -98,6 +99,9 @@ def _subject(known: KnownContainer, overview: Overview, volumes: tuple[MountedVo
         ids_shared_with=overview.ids_shared_with.get(known.name, Sharers()),
         label_shared_with=overview.labels_shared_with.get(known.name, Sharers()),
         volumes=volumes if processes_now else None,
+        unseen_mounts=unseen_mounts(known.container, known.processes.mounts, overview.host_mounts)
+        if podman_now and processes_now and known.processes
+        else (),
         asked_by_others=overview.asked.of_others(overview.volume_holders[known.name]),
         datasets=overview.datasets,
     )
@@ -116,7 +120,8 @@ def _elsewhere(subject: ContainerSubject, overview: Overview) -> tuple[Container
         volumes = overview.mounted.volumes(holder_of(subject.name, subject.container, there), {})
         if volumes is not None:
             volumes = tuple(replace(one, facts=facts.get((one.mount.device, one.mount.root))) for one in volumes)
-        found.append(replace(subject, processes=there, volumes=volumes))
+        # What a sandbox leaves out of its own namespace is still seen in the first one.
+        found.append(replace(subject, processes=there, volumes=volumes, unseen_mounts=()))
     return tuple(found)
 
 

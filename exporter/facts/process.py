@@ -22,6 +22,7 @@ class MountPoint:
     device: str  # major:minor
     layers: tuple[str, ...] = ()  # lowerdir of an overlay, the uppermost first
     mount_id: int | None = None  # field 1: unique on the host while it is mounted; an older recording does not tell
+    upper: str = ""  # upperdir of an overlay: where what is written goes
 
 
 @dataclass(frozen=True, slots=True)

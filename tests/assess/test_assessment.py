@@ -29,6 +29,26 @@ def verdicts(report: Report, name: str = "objects02") -> dict[str, Verdict]:
     return {finding.check: finding.outcome.verdict for finding in container.findings}
 
 
+def without(point: str) -> tuple[MountPoint, ...]:
+    return tuple(mount for mount in PROCESSES.mounts if mount.mount_point != point)
+
+
+def test_a_volume_that_the_container_has_unmounted_is_unknown_and_no_check_of_volumes_passes_without_it() -> None:
+    hidden = ProcessTable((replace(PROCESSES, mounts=without("/data")),), (), HOST_NAMESPACES, HOST_MOUNTS)
+    found = verdicts(report_of(replace(SNAPSHOT, process=answered(hidden))))
+    assert {check for check, verdict in found.items() if verdict is Verdict.UNKNOWN} == {
+        *("own_dataset", "dataset_quota", "volumes_labelled_private", "volumes_nosuid_nodev"),
+        *("shared_volumes_idmapped", "label_not_shared_twice"),
+    }
+
+
+def test_a_program_that_sandboxes_itself_need_not_see_the_volume() -> None:
+    sandboxed = replace(PROCESSES, other_mounts=(without("/data"),))
+    table = ProcessTable((sandboxed,), (), HOST_NAMESPACES, HOST_MOUNTS)
+    passing = verdicts(report_of(SNAPSHOT))
+    assert verdicts(report_of(replace(SNAPSHOT, process=answered(table)))) == passing
+
+
 def called(word: str) -> Snapshot:
     """The secure container, as podman calls it by this word."""
     return replace(SNAPSHOT, podman=answered((replace(CONTAINER, state=word),)))

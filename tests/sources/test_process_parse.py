@@ -161,6 +161,19 @@ def test_the_layers_of_an_overlay_are_its_lower_directories(options: bytes, laye
     assert other.layers == ()
 
 
+@pytest.mark.parametrize(
+    ("options", "upper"),
+    [
+        (b"rw,lowerdir=/a,upperdir=/u\\054v,workdir=/w", "/u,v"),
+        (b"rw,upperdir=/lowerdir=/x", "/lowerdir=/x"),
+        (b"rw,lowerdir=/upperdir=/x", ""),
+    ],
+)
+def test_what_is_written_to_an_overlay_goes_to_its_upper_directory(options: bytes, upper: str) -> None:
+    (mount,) = parse_mountinfo(b"1 2 0:5 / / ro - overlay overlay " + options + b"\n")
+    assert mount.upper == upper
+
+
 @given(options=st.binary())
 def test_no_options_break_the_layers(options: bytes) -> None:
     line = b"1 2 0:5 / / ro - overlay overlay " + options.replace(b"\n", b"") + b"\n"

@@ -8,6 +8,7 @@ from exporter.assess.checks.subject import ContainerSubject, HostSubject, Sharer
 from exporter.assess.isolation.selinux import categories_of, process_label
 from exporter.assess.limits.resources import Resource
 from exporter.facts.cgroup import Level
+from exporter.facts.container import DeclaredMount
 from exporter.facts.host import APPARMOR_ENABLED, SELINUX_ENFORCE, Host
 from exporter.facts.process import Process
 from exporter.report.findings import Outcome, Verdict
@@ -32,9 +33,9 @@ def not_applicable(reason: str) -> Outcome:
     return Outcome(Verdict.NOT_APPLICABLE, reason)
 
 
-def unknown(reason: str, detail: str = "") -> Outcome:
+def unknown(reason: str, detail: str = "", *, drift: bool = False) -> Outcome:
     """The facts that would decide it could not be read."""
-    return Outcome(Verdict.UNKNOWN, reason, detail)
+    return Outcome(Verdict.UNKNOWN, reason, detail, drift)
 
 
 def asked(good: str, bad: str, *, stands: bool | None, detail: str = "") -> Outcome:
@@ -104,6 +105,17 @@ def judge_every_process(
     if subject.processes.unreadable:
         return unknown("a process not readable", "; ".join(subject.processes.unreadable[:3]))
     return passed(good, drift=declared is False)
+
+
+def with_mounts_seen(outcome: Outcome, unseen: Iterable[DeclaredMount]) -> Outcome:
+    """The outcome; unknown, with drift, where nothing is amiss but that a mount that was asked for is seen no more.
+
+    Whoever unmounts it, or hides it behind another root, takes it out of every judgement of mounts.
+    """
+    hidden = [f"{one.source} at {one.destination}" for one in unseen]
+    if hidden and outcome.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
+        return unknown("a mount that was asked for is not seen", named(hidden), drift=True)
+    return outcome
 
 
 def is_label_unread(subject: ContainerSubject, process: Process) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from exporter.assess.storage.volumes import MountedVolume, Sharer
 from exporter.facts.cgroup import ContainerCgroups
-from exporter.facts.container import Container
+from exporter.facts.container import Container, DeclaredMount
 from exporter.facts.host import Firewall, Host
 from exporter.facts.process import ContainerProcesses, MountPoint
 from exporter.facts.reading import Reading
@@ -44,6 +44,7 @@ class ContainerSubject:
     ids_shared_with: Sharers = Sharers()
     label_shared_with: Sharers = Sharers()
     volumes: tuple[MountedVolume, ...] | None = None  # None: its mounts are not readable
+    unseen_mounts: tuple[DeclaredMount, ...] = ()  # that were asked for, and that its first process does not show
     asked_by_others: Mapping[str, tuple[Sharer, ...]] = field(default_factory=dict)  # by source of a volume it asks for
     datasets: Mapping[str, Dataset] | None = None  # by name; None: ZFS is not here, or does not answer
 

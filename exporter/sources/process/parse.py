@@ -34,6 +34,7 @@ _HEX = re.compile(rb"[0-9a-f]{1,16}")
 _DECIMAL = re.compile(rb"[0-9]{1,20}")
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 _LOWER = re.compile(rb"(?:^|,)lowerdir\+?=([^,]*)")  # the kernel writes a comma of a path as three octal digits
+_UPPER = re.compile(rb"(?:^|,)upperdir=([^,]*)")
 _LAYER = re.compile(r"(?<!\\):")
 _NAMESPACE = re.compile(r"[a-z_]{1,32}:\[([0-9]{1,20})\]")
 _COMM_LENGTH_MAX = 64  # TASK_COMM_LEN is 16; kernel threads' names are longer, and escapes lengthen
@@ -155,6 +156,8 @@ def _mount_point(line: bytes) -> MountPoint:
     fields, source = before.split(b" "), after.split(b" ")
     if not dash or len(fields) < _MOUNT_FIELDS or len(source) < _SOURCE_FIELDS:
         raise Unreadable(f"mountinfo should hold 10 fields or more, and holds {line[:80]!r}")
+    options = source[2] if source[0] == b"overlay" and len(source) > _SOURCE_FIELDS else b""
+    upper = _UPPER.search(options)
     return MountPoint(
         mount_point=_unescaped(fields[4]),
         root=_unescaped(fields[3]),
@@ -162,8 +165,9 @@ def _mount_point(line: bytes) -> MountPoint:
         filesystem=source[0].decode("utf-8", "replace"),
         source=_unescaped(source[1]),
         device=fields[2].decode("utf-8", "replace"),
-        layers=_layers(source[2]) if source[0] == b"overlay" and len(source) > _SOURCE_FIELDS else (),
+        layers=_layers(options),
         mount_id=_decimal(fields[0]),
+        upper=_unescaped(upper[1]) if upper else "",
     )
 
 

@@ -6,13 +6,17 @@ In force: zfsprops(7). An ancestor's quota is not enough: what has one together 
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import failed, named, not_applicable, passed, unknown
+from exporter.assess.checks.judgements import failed, named, not_applicable, passed, unknown, with_mounts_seen
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.report.findings import Outcome, Severity
 
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge the dataset of each volume that the container may write to."""
+    return with_mounts_seen(_judged(subject), (one for one in subject.unseen_mounts if one.writable))
+
+
+def _judged(subject: ContainerSubject) -> Outcome:
     if subject.volumes is None:
         return unknown("mounts not readable")
     written = [one for one in subject.volumes if one.writable and one.mount.filesystem == "zfs"]

@@ -16,6 +16,7 @@ from exporter.assess.checks.judgements import (
     passed,
     promise,
     unknown,
+    with_mounts_seen,
 )
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.isolation.selinux import categories_of
@@ -56,7 +57,8 @@ def examine(subject: ContainerSubject) -> Outcome:
         return failed("a shared volume is one container's", named(places), drift=promised is True and all_asked)
     if unread := [one.mount.mount_point for one in shared if one.facts is None]:
         return unknown("a volume's label not readable", named(unread))
-    return passed("no shared volume is one container's", drift=promised is False)
+    outcome = passed("no shared volume is one container's", drift=promised is False)
+    return with_mounts_seen(outcome, subject.unseen_mounts)
 
 
 def _locks_one_out(volume: MountedVolume, own: frozenset[int] | None) -> bool:

@@ -9,9 +9,12 @@ which is how podman gives devices to a container with ids of its own; without th
 
 from __future__ import annotations
 
+import posixpath
+
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, failed, passed, promise, unknown
+from exporter.assess.checks.judgements import asked, failed, passed, promise, unknown, with_mounts_seen
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.storage.places import is_below
 from exporter.report.findings import Outcome, Severity
 
 _OF_EVERY_CONTAINER = frozenset({"/null", "/zero", "/full", "/tty", "/random", "/urandom"})
@@ -45,7 +48,8 @@ def examine(subject: ContainerSubject) -> Outcome:
         return failed("devices of the host are added", shown, drift=promised is True)
     if promised is None and not subject.user:
         return unknown("podman did not say")
-    return wanted if promised is False else passed("no added devices")
+    hidden = (one for one in subject.unseen_mounts if is_below(posixpath.normpath(one.source), "/dev"))
+    return with_mounts_seen(wanted if promised is False else passed("no added devices"), hidden)
 
 
 CHECK = Check(

@@ -1,13 +1,11 @@
 """No part of the host's own system is mounted into the container, nor the socket of a container engine.
 
-Declared: the sources of volumes and bind mounts. In force: /proc/PID/mountinfo, whose device and root say what is
-mounted, against the mounts of pid 1, which say where that lies on the host:
-
-    container   912 790 254:1 /etc /host/etc ro,relatime - ext4 /dev/vda1 rw
-    host         26   1 254:1 /    /         rw,relatime - ext4 /dev/vda1 rw
+Declared: the sources of volumes and bind mounts. In force: /proc/PID/mountinfo, against the
+mounts of pid 1 (places.py).
 
 What podman mounts by itself is none of that: /etc/hosts and its like from its own directories, /proc, /sys, /dev/null,
-and the empty directory that a newer crun masks paths with.
+and the empty directory that a newer crun masks paths with. A /proc or /sys of the container's own is a file system that
+the host has not mounted; where it is the host's, only podman says whether it was asked for.
 """
 
 from __future__ import annotations
@@ -16,8 +14,9 @@ import posixpath
 import re
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, failed, passed, promise, unknown
+from exporter.assess.checks.judgements import asked, failed, passed, promise, unknown, with_mounts_seen
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.assess.storage.places import is_below, places_on_host
 from exporter.facts.container import DeclaredMount
 from exporter.facts.process import MountPoint
 from exporter.report.findings import Outcome, Severity
@@ -67,12 +66,15 @@ def examine(subject: ContainerSubject) -> Outcome:
         for mount in (subject.container.mounts if subject.container else ())
         if _is_asked_for(mount) and mount.destination in points
     ]
-    seen = [path for mount in mounts for path in _paths_on_host(subject, mount) if _is_of_system(path, _ro(mount))]
+    seen, like_podmans = _paths_of_the_system(subject, mounts)
     if found := list(dict.fromkeys([*wanted, *seen])):
         return failed("paths of the system mounted", _shown(found), drift=promised is True)
     if not subject.host_mounts:
         return unknown("host's mounts not readable")
-    return passed("no path of the system", drift=promised is False)
+    if promised is None and like_podmans:
+        return unknown("podman did not say", f"it mounts these by itself, or was asked to: {_shown(like_podmans)}")
+    outcome = passed("no path of the system", drift=promised is False)
+    return with_mounts_seen(outcome, filter(_is_asked_for, subject.unseen_mounts))
 
 
 def _is_asked_for(mount: DeclaredMount) -> bool:
@@ -83,44 +85,51 @@ def _is_of_system(path: str, read_only: bool) -> bool:  # noqa: FBT001 - which o
     path = posixpath.normpath("/" + path.lstrip("/"))
     if posixpath.basename(path) in _SOCKETS or path in _AROUND:
         return True
-    if read_only and any(_is_below(path, harmless) for harmless in _HARMLESS):
+    if read_only and any(is_below(path, harmless) for harmless in _HARMLESS):
         return False
-    return any(_is_below(path, directory) for directory in _SYSTEM)
+    return any(is_below(path, directory) for directory in _SYSTEM)
 
 
-def _paths_on_host(subject: ContainerSubject, mount: MountPoint) -> list[str]:
-    """Where on the host lies what is mounted; none for what lies nowhere there, and for what podman mounts itself."""
-    if mount.mount_point == "/" or _is_of_podman(subject, mount):
-        return []
-    found = []
-    for outside in subject.host_mounts.get(mount.device, ()):
-        if _is_below(mount.root, outside.root):
-            rest = mount.root[len(outside.root.rstrip("/")) :]
-            found.append("/" + posixpath.normpath(f"{outside.mount_point}/{rest}").lstrip("/"))
-    # Into a pod, with the host's pids or its ipc, podman takes these of the host as they are.
-    taken = any(_is_below(mount.mount_point, home) for home in ("/proc", "/sys", "/dev/shm"))  # noqa: S108 - no file
-    return [] if taken and mount.mount_point in found else found
+def _paths_of_the_system(subject: ContainerSubject, mounts: tuple[MountPoint, ...]) -> tuple[list[str], list[str]]:
+    """The host's paths that are mounted: those that podman mounts only if it is asked to, and those that it may not."""
+    seen: list[str] = []
+    like_podmans: list[str] = []
+    for mount in mounts:
+        if not _is_podmans(subject, mount):
+            places = places_on_host(mount, subject.host_mounts)
+            paths = [path for path in places if _is_of_system(path, _ro(mount))]
+            (like_podmans if _is_like_podmans(subject, mount, places) else seen).extend(paths)
+    return seen, like_podmans
 
 
-def _is_of_podman(subject: ContainerSubject, mount: MountPoint) -> bool:
+def _is_podmans(subject: ContainerSubject, mount: MountPoint) -> bool:
+    """Whether the kernel says that podman mounted it by itself."""
     if _OF_PODMAN.search(mount.root) or mount.mount_point in _POINTS_OF_PODMAN or _is_mask(mount):
         return True
-    if mount.filesystem == "devtmpfs":
+    if mount.filesystem == "cgroup2":
+        own = subject.processes.container_id if subject.processes else ""
+        return bool(own) and own in mount.root and is_below(mount.mount_point, _KERNEL["cgroup2"])
+    return mount.filesystem == "devtmpfs" and mount.root in _DEVICES_OF_PODMAN
+
+
+def _is_like_podmans(subject: ContainerSubject, mount: MountPoint, places: list[str]) -> bool:
+    """Whether podman mounts such by itself, so that only what it was asked for says whether it was asked to."""
+    if mount.filesystem == "devtmpfs" and mount.root != "/":
         # A device that was added is told by no_added_devices.
-        devices = subject.container.security.devices if subject.container else ()
-        return mount.root in _DEVICES_OF_PODMAN or f"/dev{mount.root}" in devices
+        container = subject.container
+        return container is None or not container.inspected or f"/dev{mount.root}" in container.security.devices
     home = _KERNEL.get(mount.filesystem)
-    return home is not None and _is_below(mount.mount_point, home)
+    if home is not None and is_below(mount.mount_point, home):
+        return True
+    # Into a pod, with the host's pids or its ipc, podman takes these of the host as they are.
+    taken = any(is_below(mount.mount_point, directory) for directory in ("/proc", "/sys", "/dev/shm"))  # noqa: S108 - no file
+    return taken and mount.mount_point in places
 
 
 def _is_mask(mount: MountPoint) -> bool:
     # A newer crun keeps one empty directory in its own below /run, and masks with it (containers/crun#1859).
-    over_the_kernel_s = any(_is_below(mount.mount_point, home) for home in ("/proc", "/sys"))
+    over_the_kernel_s = any(is_below(mount.mount_point, home) for home in ("/proc", "/sys"))
     return over_the_kernel_s and mount.root.endswith("/.empty-directory") and _ro(mount)
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
 def _ro(mount: MountPoint) -> bool:

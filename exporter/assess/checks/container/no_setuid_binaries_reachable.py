@@ -9,7 +9,7 @@ everything, nobody knows what is reachable, and the check says so: it passes or 
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import judge_every_process, passed, unknown
+from exporter.assess.checks.judgements import judge_every_process, passed, unknown, with_mounts_seen
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.report.findings import Outcome, Severity, Verdict
 
@@ -27,7 +27,7 @@ def examine(subject: ContainerSubject) -> Outcome:
         return outcome
     mounts = subject.processes.mounts if subject.processes else ()
     if mounts and all("nosuid" in mount.options for mount in mounts):
-        return passed("every mount is nosuid")
+        return with_mounts_seen(passed("every mount is nosuid"), subject.unseen_mounts)
     return unknown("programs of image and volumes not searched", outcome.detail)
 
 

@@ -8,7 +8,7 @@ a project quota (XFS, ext4) is bounded as a dataset is: it passes if no other co
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import failed, named, not_applicable, passed, unknown
+from exporter.assess.checks.judgements import failed, named, not_applicable, passed, unknown, with_mounts_seen
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.storage.volumes import NEVER_RELABELLED, MountedVolume
 from exporter.facts.process import MountPoint
@@ -19,6 +19,10 @@ _WITH_PROJECTS = frozenset({"ext4", "xfs"})
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge where each volume lies that the container may write to."""
+    return with_mounts_seen(_judged(subject), (one for one in subject.unseen_mounts if one.writable))
+
+
+def _judged(subject: ContainerSubject) -> Outcome:
     if subject.volumes is None:
         return unknown("mounts not readable")
     written = [one for one in subject.volumes if one.writable and one.is_on_disk]

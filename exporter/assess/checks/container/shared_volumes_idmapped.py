@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, failed, named, not_applicable, passed, unknown
+from exporter.assess.checks.judgements import asked, failed, named, not_applicable, passed, unknown, with_mounts_seen
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.storage.volumes import MountedVolume, Sharer, asked_volumes
 from exporter.report.findings import Outcome, Severity
@@ -52,7 +52,8 @@ def examine(subject: ContainerSubject) -> Outcome:
     if bare:
         places = (f"{one.mount.mount_point}, with {', '.join(who.name for who in one.sharers[:3])}" for one in bare)
         return failed("a shared volume is not idmapped", named(places), drift=any(map(_differs, bare)))
-    return passed("no shared volume without idmap", drift=any(map(_differs, shared)))
+    outcome = passed("no shared volume without idmap", drift=any(map(_differs, shared)))
+    return with_mounts_seen(outcome, subject.unseen_mounts)
 
 
 def _is_idmapped(volume: MountedVolume) -> bool:

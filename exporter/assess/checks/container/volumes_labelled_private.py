@@ -16,6 +16,7 @@ from exporter.assess.checks.judgements import (
     passed,
     promise,
     unknown,
+    with_mounts_seen,
 )
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.isolation.selinux import categories_of, label_kind
@@ -51,9 +52,12 @@ def examine(subject: ContainerSubject) -> Outcome:
     if subject.volumes is None:
         return unknown("mounts not readable")
     volumes = [one for one in subject.volumes if one.may_be_relabelled]
-    if not volumes:
-        return not_applicable("no volume to label")
-    return _judged(volumes, label, promised=promise(declared(subject)))
+    outcome = (
+        _judged(volumes, label, promised=promise(declared(subject)))
+        if volumes
+        else not_applicable("no volume to label")
+    )
+    return with_mounts_seen(outcome, filter(may_be_relabelled, subject.unseen_mounts))
 
 
 def _judged(volumes: list[MountedVolume], label: str, *, promised: bool | None) -> Outcome:

@@ -8,7 +8,16 @@ devices=off), so that they may be in force where nobody asked podman for them.
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, failed, named, not_applicable, passed, promise, unknown
+from exporter.assess.checks.judgements import (
+    asked,
+    failed,
+    named,
+    not_applicable,
+    passed,
+    promise,
+    unknown,
+    with_mounts_seen,
+)
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.storage.volumes import asked_volumes
 from exporter.facts.container import DeclaredMount
@@ -36,6 +45,10 @@ def declared(subject: ContainerSubject) -> Outcome:
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge the mount of each volume."""
+    return with_mounts_seen(_judged(subject), subject.unseen_mounts)
+
+
+def _judged(subject: ContainerSubject) -> Outcome:
     if subject.volumes is None:
         return unknown("mounts not readable")
     if not subject.volumes:

@@ -13,10 +13,12 @@ from exporter.facts.process import MountPoint
 from exporter.report.findings import Verdict
 from tests.assess.secure import (
     CONTAINER,
+    ID,
     IN_THE_DARK,
     NULL,
     PROCESSES,
     SECURE,
+    SYS,
     fails,
     passes,
     verdict,
@@ -25,6 +27,9 @@ from tests.assess.secure import (
     with_mount,
 )
 
+OWN = replace(PROCESSES, mounts=tuple(replace(one, device="0:108") if one == SYS else one for one in PROCESSES.mounts))
+SILENT = replace(SECURE, container=None, processes=OWN)
+"""podman does not answer, and all that the container sees of the kernel is its own."""
 ETC = MountPoint("/host", "/etc", ("ro", "relatime"), "ext4", "/dev/vda1", "254:1")
 
 
@@ -88,9 +93,63 @@ def test_a_path_is_found_below_the_mount_of_a_subvolume() -> None:
     assert passes(CHECK, replace(with_mount(beside), host_mounts={"0:33": (root,)}))
 
 
-def test_what_was_asked_for_and_is_not_there_passes_with_drift() -> None:
-    outcome = CHECK.examine(with_volume("/etc", "/nowhere"))
-    assert (outcome.verdict, outcome.drift) == (Verdict.PASS, True)
+def test_what_was_asked_for_and_is_not_seen_any_more_is_unknown_with_drift() -> None:
+    asked = with_volume("/etc", "/nowhere")
+    outcome = CHECK.examine(replace(asked, unseen_mounts=(DeclaredMount("/etc", "/nowhere", "bind", writable=False),)))
+    assert (outcome.verdict, outcome.drift) == (Verdict.UNKNOWN, True)
+    elsewhere = DeclaredMount("/srv/app", "/app", "bind", writable=True)
+    assert passes(CHECK, replace(SECURE, unseen_mounts=(elsewhere,)))
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        MountPoint("/sys", "/", ("rw",), "sysfs", "sysfs", "0:21"),
+        MountPoint("/proc", "/", ("rw",), "proc", "proc", "0:23"),
+        MountPoint("/sys/fs/cgroup", "/", ("ro",), "cgroup2", "cgroup2", "0:27"),
+        MountPoint("/sys/fs/cgroup", "/system.slice/dbus.service", ("ro",), "cgroup2", "cgroup2", "0:27"),
+        MountPoint("/dev/shm", "/", ("rw",), "tmpfs", "tmpfs", "0:24"),
+        MountPoint("/dev/fuse", "/fuse", ("rw",), "devtmpfs", "udev", "0:6"),
+    ],
+    ids=lambda mount: mount.root + mount.mount_point,
+)
+def test_what_is_the_hosts_and_may_be_podmans_own_is_unknown_while_podman_does_not_answer(mount: MountPoint) -> None:
+    host = {
+        **SECURE.host_mounts,
+        "0:23": (MountPoint("/proc", "/", ("rw",), "proc", "proc", "0:23"),),
+        "0:24": (MountPoint("/dev/shm", "/", ("rw",), "tmpfs", "tmpfs", "0:24"),),
+        "0:27": (MountPoint("/sys/fs/cgroup", "/", ("rw",), "cgroup2", "cgroup2", "0:27"),),
+    }
+    silent = replace(SILENT, processes=replace(OWN, mounts=(*OWN.mounts, mount)), host_mounts=host)
+    outcome = CHECK.examine(silent)
+    assert (outcome.verdict, outcome.reason) == (Verdict.UNKNOWN, "podman did not say")
+
+
+def test_what_the_kernel_shows_to_be_the_containers_own_passes_while_podman_does_not_answer() -> None:
+    assert passes(CHECK, SILENT)
+    cgroup = MountPoint("/sys/fs/cgroup", f"/machine.slice/libpod-{ID}.scope/container", ("ro",), "cgroup2", "", "0:27")
+    host = {**SECURE.host_mounts, "0:27": (replace(cgroup, root="/"),)}
+    assert passes(CHECK, replace(SILENT, processes=replace(OWN, mounts=(*OWN.mounts, cgroup)), host_mounts=host))
+
+
+OVERLAY = MountPoint("/host", "/", ("rw",), "overlay", "overlay", "0:77", ("/etc",), upper="/srv/upper")
+
+
+def test_an_overlay_is_judged_by_the_directories_that_it_is_made_of() -> None:
+    assert CHECK.examine(with_mount(OVERLAY)).detail == "/etc"
+    assert fails(CHECK, with_mount(replace(OVERLAY, layers=("/srv/app", "/usr/lib"))), drift=True)
+    assert fails(CHECK, with_mount(replace(OVERLAY, layers=("/srv/app",), upper="/etc/app")), drift=True)
+    assert passes(CHECK, with_mount(replace(OVERLAY, layers=("/srv/app",))))
+
+
+def test_a_root_that_is_the_hosts_own_fails() -> None:
+    assert fails(CHECK, with_mount(replace(ETC, mount_point="/", root="/"), without="/"), drift=True)
+    assert fails(CHECK, with_mount(replace(OVERLAY, mount_point="/", layers=("/",)), without="/"), drift=True)
+
+
+@pytest.mark.parametrize("layer", ["l/" + "A" * 26, "a" * 64 + "/diff", "a" * 64 + "/mapped/0"])
+def test_a_layer_of_an_image_is_none_wherever_its_store_lies(layer: str) -> None:
+    assert passes(CHECK, with_mount(replace(OVERLAY, layers=(f"/usr/lib/bootc/storage/overlay/{layer}",))))
 
 
 def test_a_device_that_was_added_is_another_checks() -> None:
