@@ -180,6 +180,8 @@ HOST = Host(
     subgids=(SubIds("containers", 2147483647, 2147483647),),
     account_uids=(("root", 0), ("alice", 1000)),
     swap_total_bytes=1_000_000_000,
+    cpus=16,
+    tasks_max=63_000,
     maskable_paths=("/proc/kcore", "/proc/keys", "/sys/firmware"),
 )
 QUADLET = Quadlet("objects02.service", "objects02", "/etc/containers/systemd/objects02.container", wanted=True)

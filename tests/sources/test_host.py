@@ -21,7 +21,7 @@ from exporter.sources.host import (
     parse_value,
 )
 from exporter.sources.host.clock import kernel_clock_is_synchronised
-from exporter.sources.host.parse import parse_choice, parse_default_link
+from exporter.sources.host.parse import parse_choice, parse_cpus, parse_default_link
 from exporter.sources.host.updates import parse_apply_updates, parse_apt_periodic
 
 RECORDED = Path(__file__).parents[1] / "host"
@@ -43,6 +43,8 @@ def test_a_recorded_host_is_read() -> None:
     assert host.boot_id == "2303c21f-cee9-4860-8ca7-119c07bfe1ec"
     assert host.memory_total_bytes == 4110249984
     assert host.oom_kills == 34
+    assert host.cpus == 2
+    assert host.tasks_max == 31358
     assert host.selinux_mode == "permissive"
     assert host.apparmor_enabled is False
     assert host.subuids == (SubIds("alice", 100000, 65536), SubIds("containers", 2147483647, 2147483647))
@@ -74,6 +76,29 @@ eth1\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 def test_the_default_link_is_that_of_the_default_route_with_the_lowest_metric(tmp_path: Path) -> None:
     assert host_at(tmp_path, **{"proc/net/route": ROUTES}).default_link == "eth0"
     assert parse_default_link(b"".join(ROUTES.encode().splitlines(keepends=True)[::4])) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "cpus"), [("0\n", 1), ("0-3\n", 4), ("0-3,8,10-11\n", 7), ("3-1\n", None), ("", None)]
+)
+def test_the_cpus_that_are_online_are_counted(tmp_path: Path, words: str, cpus: int | None) -> None:
+    assert host_at(tmp_path, **{"sys/devices/system/cpu/online": words}).cpus == cpus
+
+
+@pytest.mark.parametrize(
+    ("pids", "threads", "most"),
+    [("4194304", "31358", 31358), ("32768", "99999", 32768), ("x", "7", None), ("7", "", None)],
+)
+def test_a_host_has_as_many_processes_as_both_of_its_bounds_allow(
+    tmp_path: Path, pids: str, threads: str, most: int | None
+) -> None:
+    files = {"proc/sys/kernel/pid_max": pids, "proc/sys/kernel/threads-max": threads}
+    assert host_at(tmp_path, **files).tasks_max == most
+
+
+@given(st.binary(max_size=100))
+def test_no_list_of_cpus_breaks_the_parser(raw: bytes) -> None:
+    assert (parse_cpus(raw) or 1) > 0
 
 
 @given(st.binary(max_size=300))

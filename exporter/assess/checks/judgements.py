@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from exporter.assess.checks.subject import ContainerSubject, HostSubject, Sharers
 from exporter.assess.isolation.selinux import categories_of, process_label
 from exporter.assess.limits.resources import Resource
-from exporter.facts.cgroup import Level
+from exporter.facts.cgroup import COMMON_SLICES, CgroupLevel, Level
 from exporter.facts.container import DeclaredMount
 from exporter.facts.host import APPARMOR_ENABLED, SELINUX_ENFORCE, Host
 from exporter.facts.process import Process
@@ -130,28 +130,39 @@ def _names_of(processes: list[Process]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def own_levels(subject: ContainerSubject) -> list[CgroupLevel]:
+    """The levels of its cgroup that are the container's own: neither an ancestor nor a slice that others share."""
+    levels = subject.cgroups.levels if subject.cgroups else ()
+    return [
+        level
+        for level in levels
+        if level.level in (Level.PAYLOAD, Level.SERVICE)
+        or (level.level is Level.SLICE and not subject.other_occupants and level.name not in COMMON_SLICES)
+    ]
+
+
 def judge_limited(subject: ContainerSubject, resource: Resource, *, declared: bool | None, noun: str) -> Outcome:
-    """Pass if the payload, the service or a slice of its own has the limit: an ancestor's is not its own."""
+    """Pass if the payload, the service or a slice of its own has a limit, below what the host has."""
     if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
-    own = {Level.PAYLOAD, Level.SERVICE} | (set() if subject.other_occupants else {Level.SLICE})
-    holders = [
-        level.level.value
-        for level in subject.cgroups.levels
-        if level.level in own and resource.in_force(level) is not None
-    ]
-    if not holders and subject.cgroups.unreadable:
+    figures = [figure for level in own_levels(subject) if (figure := resource.in_force(level)) is not None]
+    limiting = {resource.is_limited_by(figure, subject.host) for figure in figures}
+    if True in limiting:
+        return passed(f"{noun} limited", drift=declared is False)
+    if subject.cgroups.unreadable:
         return unknown("a cgroup file not readable", "; ".join(subject.cgroups.unreadable[:3]))
-    if not holders:
-        return failed(f"{noun} not limited", "no level of its cgroup has a limit", drift=declared is True)
-    return passed(f"{noun} limited", drift=declared is False)
+    if None in limiting:
+        return unknown("nothing says how much the host has", f"its limit is {min(figures):.15g}")
+    lacking = f"{min(figures):.15g} is all that the host has" if figures else "no level of its cgroup has a limit"
+    return failed(f"{noun} not limited", lacking, drift=declared is True)
 
 
 def declared_anywhere(subject: ContainerSubject, resource: Resource) -> bool | None:
-    """Whether podman or the unit asks for a limit; None when neither does, and one of them has not answered."""
+    """Whether podman or the unit asks for a limit that limits; None: neither does, and one has not answered."""
     container, unit = subject.container, subject.unit
     asked = (resource.of_podman(container.limits) if container else None, resource.of_unit(unit) if unit else None)
-    if any(limit is not None for limit in asked):
+    # Of a host that nobody has asked, as of one that a quadlet is written for, any limit may be one.
+    if any(resource.is_limited_by(limit, subject.host) is not False for limit in asked):
         return True
     # A container names the unit that runs it: systemd that does not answer is not a unit that asks for nothing.
     return False if container is not None and (unit is not None or not container.unit) else None

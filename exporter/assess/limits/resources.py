@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level
 from exporter.facts.container import DeclaredLimits
+from exporter.facts.host import Host
 from exporter.facts.unit import Unit
 from exporter.report.container import Drift, LimitInForce
 
@@ -32,7 +33,16 @@ class Resource:
     in_force: Callable[[CgroupLevel], float | None]
     is_applied: Callable[[float, float, int], bool]  # asked, in force, bytes of a page
     agree: Callable[[float, float], bool]  # of the inner cgroup, of the outer
+    # What the host has of it: only a limit below that limits. None: any does; no swap is a limit where there is none.
+    of_host: Callable[[Host], float | None] | None
     kinds: frozenset[Drift] = frozenset(Drift)
+
+    def is_limited_by(self, figure: float | None, host: Host | None) -> bool | None:
+        """Whether a limit keeps a container from using all that the host has; None: nobody knows what that is."""
+        if figure is None or self.of_host is None:
+            return figure is not None
+        most = self.of_host(host) if host else None
+        return None if most is None else figure < most
 
 
 def _in_whole_pages(asked: float, in_force: float, page_bytes: int) -> bool:
@@ -60,6 +70,7 @@ MEMORY = Resource(
     lambda level: level.memory_max_bytes,
     _in_whole_pages,
     _memory_agrees,
+    lambda host: host.memory_total_bytes,
 )
 MEMORY_HIGH = Resource(
     "memory_high_bytes",
@@ -68,6 +79,7 @@ MEMORY_HIGH = Resource(
     lambda level: level.memory_high_bytes,
     _in_whole_pages,
     _memory_agrees,
+    lambda host: host.memory_total_bytes,
     # To be slowed down is a choice: once, or not at all, is right too.
     frozenset({Drift.NOT_APPLIED, Drift.MISMATCH}),
 )
@@ -78,6 +90,7 @@ MEMORY_SWAP = Resource(
     lambda level: level.memory_swap_max_bytes,
     _in_whole_pages,
     lambda _inner, _outer: True,
+    None,
     # podman asks for as much swap as memory whenever memory is limited, whether the user thought of swap or not.
     frozenset({Drift.NOT_APPLIED}),
 )
@@ -88,6 +101,7 @@ CPU = Resource(
     lambda level: level.cpu_max_cores,
     _as_much_cpu,
     _as_much_cpu,
+    lambda host: host.cpus,
 )
 PIDS = Resource(
     "pids",
@@ -97,6 +111,7 @@ PIDS = Resource(
     lambda asked, in_force, _: asked == in_force,
     # Both have a default, the unit's the larger one: the inner limit only has to be the one that is met.
     lambda inner, outer: inner <= outer,
+    lambda host: host.tasks_max,
 )
 RESOURCES = (MEMORY, MEMORY_HIGH, MEMORY_SWAP, CPU, PIDS)
 

@@ -17,6 +17,7 @@ _ROUTE_COLUMNS = 11
 _METRIC_COLUMN = 6
 _MASK_COLUMN = 7
 _MAX_ID = 1 << 32
+_MAX_CPUS = 1 << 16  # kernels are built for 8192 at most
 _MAX_DIGITS = 20  # of 2**64
 
 
@@ -41,6 +42,19 @@ def parse_memory_total_bytes(raw: bytes) -> int | None:
 def parse_swap_total_bytes(raw: bytes) -> int | None:
     """SwapTotal of /proc/meminfo; 0 on a host without swap."""
     return _bytes_of(b"SwapTotal:", raw)
+
+
+def parse_cpus(raw: bytes) -> int | None:
+    """How many CPUs a list such as `0-3,8,10-11` names, as in /sys/devices/system/cpu/online."""
+    count = 0
+    for part in raw.strip().split(b","):
+        first, dash, last = part.partition(b"-")
+        begin = _number(first)
+        end = _number(last) if dash else begin
+        if begin is None or end is None or not begin <= end < _MAX_CPUS:
+            return None
+        count += end - begin + 1
+    return count
 
 
 def parse_oom_kills(raw: bytes) -> int | None:

@@ -5,6 +5,8 @@
 /proc/vmstat                     oom_kill 3
 /sys/fs/selinux/enforce          1           (no file: SELinux is off)
 /sys/kernel/security/lockdown    [none] integrity confidentiality
+/proc/sys/kernel/pid_max         4194304
+/sys/devices/system/cpu/online   0-3,8
 /proc/net/route                  eth0 00000000 0202000A 0003 0 0 1024 00000000 0 0 0
 /etc/subuid                      containers:2147483647:2147483647
 /sys/class/net/lan0/operstate    up
@@ -32,6 +34,7 @@ from exporter.sources.host.kernels import installed_kernels
 from exporter.sources.host.parse import (
     parse_accounts,
     parse_choice,
+    parse_cpus,
     parse_default_link,
     parse_groups,
     parse_memory_total_bytes,
@@ -120,8 +123,14 @@ class HostSource:
             clock_synchronised=self._clock_synchronised(),
             swap_total_bytes=parse_swap_total_bytes(memory),
             maskable_paths=tuple(path for path in MASKED_PATHS if os.path.lexists(self._root / path.lstrip("/"))),
+            cpus=parse_cpus(self._content("sys/devices/system/cpu/online")),
+            tasks_max=self._tasks_max(),
             unreadable=tuple(sorted(self._unreadable)),
         )
+
+    def _tasks_max(self) -> int | None:
+        words = [self._word(f"proc/sys/kernel/{name}") for name in ("pid_max", "threads-max")]
+        return min(map(int, words)) if all(word.isdecimal() for word in words) else None
 
     def _links(self) -> tuple[tuple[str, str], ...]:
         """Name and state of each interface that may carry others. A host has a veth pair for each bridged container."""

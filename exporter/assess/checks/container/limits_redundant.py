@@ -7,10 +7,10 @@ Declared: podman and unit. In force: the payload's cgroup, and the service's or 
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import failed, passed, unknown
+from exporter.assess.checks.judgements import failed, own_levels, passed, unknown
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.limits.resources import CPU, MEMORY
-from exporter.facts.cgroup import Level, container_id_of
+from exporter.facts.cgroup import container_id_of
 from exporter.report.findings import Outcome, Severity
 
 _TWICE = (("memory", MEMORY), ("CPU", CPU))
@@ -33,10 +33,9 @@ def examine(subject: ContainerSubject) -> Outcome:
     """Judge memory.max and cpu.max of the payload, and of the levels that systemd keeps."""
     if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
-    outer = {Level.SERVICE} | (set() if subject.other_occupants else {Level.SLICE})
     payload = subject.cgroups.levels[0]
     # The scope around a container that no unit runs is podman's too: what stands there, podman was asked for.
-    kept = [level for level in subject.cgroups.levels if level.level in outer and container_id_of(level.name) is None]
+    kept = [level for level in own_levels(subject) if level is not payload and container_id_of(level.name) is None]
     lacking = []
     for noun, resource in _TWICE:
         if resource.in_force(payload) is None:

@@ -16,10 +16,11 @@ class Limited:
     in_force: str  # of a CgroupLevel
     of_podman: str  # of DeclaredLimits
     of_unit: str  # of a Unit
+    of_host: str  # of a Host: how much it has
 
 
 LIMITED = (
-    Limited(cpu_limited.CHECK, "cpu_max_cores", "cpu_cores", "cpu_quota_cores"),
-    Limited(memory_limited.CHECK, "memory_max_bytes", "memory_bytes", "memory_max_bytes"),
-    Limited(pids_limited.CHECK, "pids_max", "pids", "tasks_max"),
+    Limited(cpu_limited.CHECK, "cpu_max_cores", "cpu_cores", "cpu_quota_cores", "cpus"),
+    Limited(memory_limited.CHECK, "memory_max_bytes", "memory_bytes", "memory_max_bytes", "memory_total_bytes"),
+    Limited(pids_limited.CHECK, "pids_max", "pids", "tasks_max", "tasks_max"),
 )

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.cgroup import ContainerCgroups, Level
 from exporter.report.findings import Verdict
 from tests.assess.checks.container.limited import LIMITED, Limited
-from tests.assess.secure import CGROUPS, CONTAINER, IN_THE_DARK, SECURE, UNIT, fails, passes, verdict
+from tests.assess.secure import CGROUPS, CONTAINER, HOST, IN_THE_DARK, SECURE, UNIT, fails, passes, verdict
 
 
 @pytest.fixture(params=LIMITED, ids=lambda limited: limited.check.id)
@@ -38,6 +39,41 @@ def test_a_limit_at_any_own_level_passes(limited: Limited, holder: Level) -> Non
 def test_a_limit_that_only_an_ancestor_or_a_shared_slice_has_fails(limited: Limited) -> None:
     cgroups = limited_at(limited, Level.SLICE, Level.ANCESTOR)
     assert fails(limited.check, replace(SECURE, cgroups=cgroups, other_occupants=("good01",)), drift=True)
+
+
+@pytest.mark.parametrize("name", ["system.slice", "machine.slice", "user.slice", "app.slice"])
+def test_a_limit_of_a_slice_for_everything_is_nobodys(limited: Limited, name: str) -> None:
+    cgroups = limited_at(limited, Level.SLICE)
+    levels = [replace(each, path=f"/{name}") if each.level is Level.SLICE else each for each in cgroups.levels]
+    assert fails(limited.check, replace(SECURE, cgroups=replace(cgroups, levels=tuple(levels))), drift=True)
+
+
+def test_a_limit_that_is_no_less_than_what_the_host_has_limits_nothing(limited: Limited) -> None:
+    def on_a_host_with(figure: int | None) -> ContainerSubject:
+        subject = replace(SECURE, cgroups=limited_at(limited, Level.PAYLOAD, Level.SERVICE))
+        return replace(subject, host=with_limit(HOST, limited.of_host, figure))
+
+    assert passes(limited.check, replace(on_a_host_with(10), container=None, unit=None))
+    assert fails(limited.check, replace(on_a_host_with(9), container=None, unit=None))
+    assert fails(limited.check, replace(on_a_host_with(8), container=None, unit=None))
+    assert verdict(limited.check, on_a_host_with(None)) is Verdict.UNKNOWN
+    assert verdict(limited.check, replace(on_a_host_with(10), host=None)) is Verdict.UNKNOWN
+
+
+def test_asking_for_all_that_the_host_has_asks_for_no_limit_so_that_nothing_drifts(limited: Limited) -> None:
+    container = replace(CONTAINER, limits=with_limit(CONTAINER.limits, limited.of_podman, 9))
+    subject = replace(SECURE, container=container, unit=with_limit(UNIT, limited.of_unit, 9))
+    small = replace(subject, cgroups=limited_at(limited, Level.PAYLOAD), host=with_limit(HOST, limited.of_host, 9))
+    assert fails(limited.check, small)
+    assert limited.check.declared is not None
+    assert limited.check.declared(small).verdict is Verdict.FAIL
+    assert limited.check.declared(replace(small, host=None)).verdict is Verdict.PASS
+
+
+def test_one_limit_that_limits_is_enough(limited: Limited) -> None:
+    cgroups = limited_at(limited, Level.SERVICE)
+    payload = with_limit(cgroups.levels[0], limited.in_force, 10**15)
+    assert passes(limited.check, replace(SECURE, cgroups=replace(cgroups, levels=(payload, *cgroups.levels[1:]))))
 
 
 def test_a_limit_that_was_asked_for_and_is_nowhere_fails_with_drift(limited: Limited) -> None:
