@@ -1,7 +1,12 @@
-"""Every process runs under a confined SELinux type with a category pair, and SELinux enforces.
+"""Every process runs under a SELinux type for containers with a category pair, and SELinux enforces.
 
 Declared: ProcessLabel. In force: /proc/PID/attr/current, /sys/fs/selinux/enforce.
-A label reads `system_u:system_r:container_t:s0:c229,c276`.
+A label reads `system_u:system_r:container_t:s0:c229,c276`. A type that is made for anything else (rpm_t, spc_t), that
+opens the host to its container (container_engine_t mounts, container_device_t has each device) or that nobody knows
+fails: who has written a type of their own, with udica say, waives the check for that container.
+
+A domain that was made permissive (semanage permissive -a container_t) is not found: /sys/fs/selinux/access says so
+of one type only to who writes to it, and /sys/fs/selinux/policy is the whole policy.
 """
 
 from __future__ import annotations
@@ -23,14 +28,20 @@ from exporter.facts.host import Host
 from exporter.facts.selinux import parse_context
 from exporter.report.findings import Outcome, Severity, Verdict
 
+_TYPES_OF_CONTAINERS = frozenset(
+    {"container_t", "container_init_t", "container_kvm_t", "container_logreader_t", "container_userns_t"}
+)
+"""Those process types of container_selinux(8) that keep a container from writing to the host."""
+
 _CATEGORIES_MAX = 16
 """podman gives two. Who is cleared for so many may touch what 120 other pairs protect; for c0.c1023, every pair's."""
 
 
 def is_confined(label: str | None) -> bool:
-    """Whether a process label has a confined type, and categories that leave most of the others' out."""
-    categories = parse_context(label or "").categories
-    return bool(categories) and len(categories or ()) <= _CATEGORIES_MAX
+    """Whether a process label has a type for containers, and categories that leave most of the others' out."""
+    context = parse_context(label or "")
+    categories = context.categories
+    return context.domain in _TYPES_OF_CONTAINERS and bool(categories) and len(categories or ()) <= _CATEGORIES_MAX
 
 
 def declared(subject: ContainerSubject) -> Outcome:
@@ -71,8 +82,9 @@ CHECK = Check(
     title="Confined by SELinux",
     severity=Severity.CRITICAL,
     why="The label stops a fully compromised process from touching the host's files and every other container's.",
-    fix_quadlet="Remove SecurityLabelDisable=; on the host: setenforce 1 and SELINUX=enforcing in /etc/selinux/config",
-    fix_podman="Remove --security-opt label=disable",
+    fix_quadlet="Remove SecurityLabelDisable= and SecurityLabelType=; "
+    "on the host: setenforce 1 and SELINUX=enforcing in /etc/selinux/config",
+    fix_podman="Remove --security-opt label=disable and label=type:...",
     references=("CIS Docker 5.2", "container_selinux(8)"),
     examine=examine,
     declared=declared,

@@ -70,6 +70,25 @@ def test_a_label_is_confined_by_its_type_and_its_categories() -> None:
     assert not is_confined("system_u:system_r:unconfined_t:s0:c1,c2")
 
 
+@pytest.mark.parametrize(
+    "domain",
+    [
+        *("rpm_t", "sysadm_t", "no_such_t", "svirt_tcg_t", "container_runtime_t", "container_engine_t"),
+        *("container_device_t", "container_device_plugin_t", "container_logwriter_t", "container_user_t"),
+    ],
+)
+def test_a_type_that_is_not_made_to_keep_a_container_in_fails(domain: str) -> None:
+    label = f"system_u:system_r:{domain}:s0:c229,c276"
+    assert fails(CHECK, with_process(security_label=label), drift=True)
+    asked = replace(with_declared(selinux_process_label=label), processes=with_process(security_label=label).processes)
+    assert fails(CHECK, asked)
+
+
+@pytest.mark.parametrize("domain", ["container_t", "container_init_t", "container_kvm_t", "container_logreader_t"])
+def test_the_types_of_containers_pass(domain: str) -> None:
+    assert passes(CHECK, with_process(security_label=f"system_u:system_r:{domain}:s0:c229,c276"))
+
+
 @pytest.mark.parametrize("level", ["s0:c0.c1023", "s0-s0:c0.c1023", "s0:c5.c40", "s0:c1.c10,c20.c30"])
 def test_a_label_that_is_cleared_for_very_many_categories_walls_nothing(level: str) -> None:
     assert not is_confined(f"system_u:system_r:container_t:{level}")
