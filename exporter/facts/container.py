@@ -17,6 +17,8 @@ MASKED_PATHS = (
 )
 """What podman 5 masks by itself; most kernels have some of them only."""
 
+READ_ONLY_PATHS = ("/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""What podman makes read-only by itself."""
 
 ALL_IDS = 2**32 - 1
 """How many ids the map of a process has that is in no user namespace of its own."""
@@ -86,6 +88,7 @@ class DeclaredSecurity:
     uts_mode: str = ""  # HostConfig.UTSMode
     cgroup_mode: str = ""  # HostConfig.CgroupMode
     masked_paths: tuple[str, ...] | None = None  # config.json linux.maskedPaths
+    read_only_paths: tuple[str, ...] | None = None  # config.json linux.readonlyPaths
     devices: tuple[str, ...] = ()  # HostConfig.Devices[].PathOnHost
 
 

@@ -86,6 +86,7 @@ class Host:
     clock_synchronised: bool | None = None  # adjtimex(2): STA_UNSYNC is not set
     swap_total_bytes: int | None = None  # /proc/meminfo SwapTotal
     maskable_paths: tuple[str, ...] | None = None  # of what podman masks in /proc and /sys: those that are there
+    read_only_paths: tuple[str, ...] | None = None  # of what podman makes read-only in /proc: those that are there
     cpus: int | None = None  # /sys/devices/system/cpu/online
     tasks_max: int | None = None  # the smaller one of kernel.pid_max and kernel.threads-max
     unreadable: tuple[str, ...] = ()  # files that are there and did not answer, as "proc/sys/kernel/kptr_restrict"

@@ -10,6 +10,7 @@ from exporter.assess.storage.volumes import MountedVolume
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse
 from exporter.facts.container import (
     MASKED_PATHS,
+    READ_ONLY_PATHS,
     Container,
     ContainerNetwork,
     DeclaredLimits,
@@ -40,6 +41,10 @@ PROC = MountPoint("/proc", "/", ("rw", "nosuid"), "proc", "proc", "0:107")
 SYS = MountPoint("/sys", "/", ("ro", "nosuid"), "sysfs", "sysfs", "0:21")
 MASKED = tuple(
     replace(NULL, mount_point=path, options=("ro", "nosuid")) for path in ("/proc/kcore", "/proc/keys", "/sys/firmware")
+)
+READ_ONLY = tuple(
+    replace(PROC, mount_point=path, root=path.removeprefix("/proc"), options=("ro", "nosuid"))
+    for path in ("/proc/bus", "/proc/sys")
 )
 HOST_MOUNTS = (
     MountPoint("/", "/", ("rw", "relatime"), "ext4", "/dev/vda1", "254:1"),
@@ -103,6 +108,7 @@ CONTAINER = Container(
         uid_map=(IdRange(0, 2147487743, 1024),),
         gid_map=(IdRange(0, 2147487743, 1024),),
         masked_paths=MASKED_PATHS,
+        read_only_paths=READ_ONLY_PATHS,
     ),
 )
 
@@ -149,7 +155,7 @@ CGROUPS = ContainerCgroups(
     use=PayloadUse(memory_peak_bytes=440_000_000),
     levels=(PAYLOAD_LEVEL, SERVICE_LEVEL, SLICE_LEVEL, ANCESTOR_LEVEL),
 )
-PROCESSES = ContainerProcesses(ID, (PROCESS, WORKER), (ROOT, PROC, SYS, NULL, HOSTS, DATA, *MASKED))
+PROCESSES = ContainerProcesses(ID, (PROCESS, WORKER), (ROOT, PROC, SYS, NULL, HOSTS, DATA, *MASKED, *READ_ONLY))
 UNIT = Unit(
     name="objects02.service",
     load_state="loaded",
@@ -180,6 +186,7 @@ HOST = Host(
     subgids=(SubIds("containers", 2147483647, 2147483647),),
     account_uids=(("root", 0), ("alice", 1000)),
     swap_total_bytes=1_000_000_000,
+    read_only_paths=("/proc/bus", "/proc/sys"),
     cpus=16,
     tasks_max=63_000,
     maskable_paths=("/proc/kcore", "/proc/keys", "/sys/firmware"),

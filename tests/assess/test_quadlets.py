@@ -185,6 +185,8 @@ def test_ids_and_labels_that_two_files_ask_for_are_told(tmp_path: Path) -> None:
         ("Unmask=ALL", "paths_masked", True),
         ("Unmask=/proc/kcore:/sys/firmware", "paths_masked", True),
         ("Mask=/proc/cpuinfo", "paths_masked", False),
+        ("PodmanArgs=--security-opt unmask=/proc/sys", "paths_masked", True),
+        ("Unmask=/proc/*", "paths_masked", True),
         ("AppArmor=unconfined", "apparmor_confined", True),
         ("AppArmor=mine", "apparmor_confined", False),
         ("GlobalArgs=--root /srv/storage", "images_in_system_storage", True),

@@ -110,12 +110,15 @@ def test_no_table_of_routes_breaks_the_parser(raw: bytes) -> None:
 def test_a_host_that_tells_nothing_but_its_kernel_has_no_figures(tmp_path: Path) -> None:
     silent = replace(host_at(tmp_path), clock_synchronised=None, page_bytes=4096)
     bare = Host("", "", "6.12.0", None, None, None, None, None)
-    assert silent == replace(bare, kernels=(), reboot_required=False, updates=Updates(""), maskable_paths=())
+    assert silent == replace(
+        bare, kernels=(), reboot_required=False, updates=Updates(""), maskable_paths=(), read_only_paths=("/proc/sys",)
+    )
 
 
 def test_paths_that_podman_would_mask_are_those_that_the_kernel_has(tmp_path: Path) -> None:
     host = host_at(tmp_path, **{"proc/kcore": "", "sys/firmware/x": "", "proc/meminfo": "SwapTotal: 0 kB\n"})
     assert host.maskable_paths == ("/proc/kcore", "/sys/firmware")
+    assert host.read_only_paths == ("/proc/sys",)
     assert host.swap_total_bytes == 0
 
 

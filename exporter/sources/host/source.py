@@ -22,11 +22,11 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from exporter.facts.container import MASKED_PATHS
+from exporter.facts.container import MASKED_PATHS, READ_ONLY_PATHS
 from exporter.facts.host import APPARMOR_ENABLED, PAIRED_LINKS, SELINUX_ENFORCE, Host
 from exporter.facts.reading import Unreadable
 from exporter.sources.host.clock import kernel_clock_is_synchronised
@@ -122,11 +122,15 @@ class HostSource:
             updates=read_updates(self._root),
             clock_synchronised=self._clock_synchronised(),
             swap_total_bytes=parse_swap_total_bytes(memory),
-            maskable_paths=tuple(path for path in MASKED_PATHS if os.path.lexists(self._root / path.lstrip("/"))),
+            maskable_paths=self._there(MASKED_PATHS),
+            read_only_paths=self._there(READ_ONLY_PATHS),
             cpus=parse_cpus(self._content("sys/devices/system/cpu/online")),
             tasks_max=self._tasks_max(),
             unreadable=tuple(sorted(self._unreadable)),
         )
+
+    def _there(self, paths: Iterable[str]) -> tuple[str, ...]:
+        return tuple(path for path in paths if os.path.lexists(self._root / path.lstrip("/")))
 
     def _tasks_max(self) -> int | None:
         words = [self._word(f"proc/sys/kernel/{name}") for name in ("pid_max", "threads-max")]

@@ -213,6 +213,7 @@ def _security(reply: Inspect, host: HostConfig, config: OciConfig | None) -> Dec
         uts_mode=cut(host.uts_mode, NAME_WIDTH),
         cgroup_mode=cut(host.cgroup_mode, NAME_WIDTH),
         masked_paths=_words(config.linux.masked_paths or ()) if config else None,
+        read_only_paths=_words(config.linux.readonly_paths or ()) if config else None,
         devices=_words(device.path_on_host for device in host.devices or ()),
     )
 

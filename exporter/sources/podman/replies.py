@@ -215,6 +215,7 @@ class OciLinux(Struct, rename="camel"):
 
     seccomp: Present | None = None
     masked_paths: list[str] | None = None
+    readonly_paths: list[str] | None = None
 
 
 class OciMount(Struct, rename="camel"):

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from exporter.facts.container import (
     MASKED_PATHS,
+    READ_ONLY_PATHS,
     Container,
     ContainerNetwork,
     DeclaredLimits,
@@ -96,6 +97,7 @@ def _security(flags: Flags, host: Flags) -> DeclaredSecurity:
         uts_mode=flags.last("--uts") or "private",
         cgroup_mode=flags.last("--cgroupns") or "private",
         masked_paths=_masked(options, privileged=privileged),
+        read_only_paths=() if privileged else _still_closed(READ_ONLY_PATHS, options),
         devices=tuple(device.partition(":")[0] for device in flags.values("--device")),
     )
 
@@ -156,15 +158,15 @@ def _userns_mode(userns: str, *, mapped: bool) -> str:
 
 
 def _masked(options: list[tuple[str, str, str]], *, privileged: bool) -> tuple[str, ...]:
-    masked = [] if privileged else list(MASKED_PATHS)
-    for key, _, setting in options:
-        paths = setting.split(":")
-        if key == "mask":
-            masked += paths
-        elif key == "unmask":
-            everything = "all" in setting.lower().split(":")
-            masked = [] if everything else [path for path in masked if not _covered(path, paths)]
-    return tuple(dict.fromkeys(masked))
+    asked = [path for key, _, setting in options if key == "mask" for path in setting.split(":")]
+    return tuple(dict.fromkeys((*(() if privileged else _still_closed(MASKED_PATHS, options)), *asked)))
+
+
+def _still_closed(paths: tuple[str, ...], options: list[tuple[str, str, str]]) -> tuple[str, ...]:
+    """Those that no unmask= opens; podman looks at its own paths, and masks what it is asked to mask in any case."""
+    patterns = [pattern for key, _, setting in options if key == "unmask" for pattern in setting.split(":")]
+    everything = "all" in (pattern.lower() for pattern in patterns)
+    return () if everything else tuple(path for path in paths if not _covered(path, patterns))
 
 
 def _covered(path: str, patterns: list[str]) -> bool:

@@ -1,15 +1,18 @@
-"""The parts of /proc and /sys that tell of the host are masked.
+"""The parts of /proc and /sys that tell of the host are masked, and those that change it are read-only.
 
-Declared: linux.maskedPaths of the OCI configuration. In force: at each of podman's own masked paths that this kernel
-has, /proc/PID/mountinfo shows a mask and nothing over it. crun and runc cover a file with /dev/null, the host's or the
-container's own, and a directory with an empty tmpfs that is read-only; a newer crun covers all directories with one
-that is empty:
+Declared: linux.maskedPaths and linux.readonlyPaths of the OCI configuration. In force: at each of podman's own masked
+paths that this kernel has, /proc/PID/mountinfo shows a mask and nothing over it. crun and runc cover a file with
+/dev/null, the host's or the container's own, and a directory with an empty tmpfs that is read-only; a newer crun covers
+all directories with one that is empty:
 
     823 800 0:6  /null                      /proc/kcore   ro,nosuid,relatime - devtmpfs udev rw
     822 799 0:64 /                          /sys/firmware ro,relatime        - tmpfs tmpfs rw,size=0k
     812 798 0:27 /run/crun/.empty-directory /sys/firmware ro                 - tmpfs tmpfs rw
 
-Whatever else is mounted there (a directory of the host, another procfs) is no mask.
+Whatever else is mounted there (a directory of the host, another procfs) is no mask. At each path that podman makes
+read-only, nothing is mounted that can be written, nor below it:
+
+    7408 7389 0:513 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import asked, failed, passed, promise, unknown
 from exporter.assess.checks.subject import ContainerSubject
-from exporter.facts.container import MASKED_PATHS
+from exporter.assess.storage.places import is_below
+from exporter.facts.container import MASKED_PATHS, READ_ONLY_PATHS
 from exporter.facts.process import MountPoint
 from exporter.report.findings import Outcome, Severity
 
+_WRITABLE = "paths of the kernel can be written"
 _OF_NULL = frozenset({"devtmpfs", "tmpfs"})
 """Where /dev/null is: the host's, and that of a container whose /dev holds nodes of its own."""
 
@@ -29,18 +34,19 @@ def declared(subject: ContainerSubject) -> Outcome:
     """Judge the paths that podman was asked to mask."""
     masked = subject.container.security.masked_paths if subject.container else None
     lacking = _lacking(subject, frozenset(masked or ()))
-    return asked(
-        "paths masked",
-        "paths of the host not masked",
-        stands=None if masked is None else not lacking,
-        detail=", ".join(lacking[:5]),
-    )
+    if masked is None or lacking:
+        stands = None if masked is None else False
+        return asked("paths masked", "paths of the host not masked", stands=stands, detail=", ".join(lacking[:5]))
+    closed = subject.container.security.read_only_paths if subject.container else None
+    # An older recording does not tell.
+    opened = [path for path in _to_be_read_only(subject) if closed is not None and path not in closed]
+    return asked("paths masked", _WRITABLE, stands=not opened, detail=", ".join(opened[:5]))
 
 
 def examine(subject: ContainerSubject) -> Outcome:
     """Judge the mounts of the container's first process."""
     promised = promise(declared(subject))
-    if subject.host is None or subject.host.maskable_paths is None:
+    if subject.host is None or subject.host.maskable_paths is None or subject.host.read_only_paths is None:
         return unknown("host's paths not readable")
     mounts = subject.processes.mounts if subject.processes else ()
     if not mounts:
@@ -48,18 +54,38 @@ def examine(subject: ContainerSubject) -> Outcome:
     lacking = _lacking(subject, frozenset(path for path in subject.host.maskable_paths if _is_masked(path, mounts)))
     if lacking:
         return failed("paths of the host not masked", ", ".join(lacking[:5]), drift=promised is True)
+    if writable := [path for path in subject.host.read_only_paths if not _is_read_only(path, mounts)]:
+        return failed(_WRITABLE, ", ".join(writable[:5]), drift=promised is True)
     return passed("paths masked", drift=promised is False)
 
 
-def _is_masked(path: str, mounts: tuple[MountPoint, ...]) -> bool:
+def _met(path: str, mounts: tuple[MountPoint, ...]) -> MountPoint | None:
     # Mounts stack: what a process meets is the last one there, or a later one at /proc over all that is below it.
-    met = next((one for one in reversed(mounts) if f"{path}/".startswith(f"{one.mount_point.rstrip('/')}/")), None)
+    return next((one for one in reversed(mounts) if is_below(path, one.mount_point)), None)
+
+
+def _is_read_only(path: str, mounts: tuple[MountPoint, ...]) -> bool:
+    met = _met(path, mounts)
+    if met is None:
+        return False
+    # With the host's pids comes what the host has mounted below its /proc: that is for no_host_namespaces to judge.
+    parts = [one for one in mounts if one.filesystem == met.filesystem and is_below(one.mount_point, path)]
+    return all("ro" in one.options for one in (met, *parts) if one is _met(one.mount_point, mounts))
+
+
+def _is_masked(path: str, mounts: tuple[MountPoint, ...]) -> bool:
+    met = _met(path, mounts)
     if met is None or met.mount_point != path:
         return False
     if met.root == "/null":
         return met.filesystem in _OF_NULL
     is_empty = met.root.endswith("/.empty-directory") or (met.filesystem == "tmpfs" and met.root == "/")
     return is_empty and "ro" in met.options
+
+
+def _to_be_read_only(subject: ContainerSubject) -> tuple[str, ...]:
+    there = subject.host.read_only_paths if subject.host else None
+    return READ_ONLY_PATHS if there is None else there
 
 
 def _lacking(subject: ContainerSubject, masked: frozenset[str]) -> list[str]:
@@ -69,9 +95,9 @@ def _lacking(subject: ContainerSubject, masked: frozenset[str]) -> list[str]:
 
 CHECK = Check(
     id="paths_masked",
-    title="Paths of the host are masked",
+    title="Paths of the host are masked or read-only",
     severity=Severity.WARNING,
-    why="/proc/kcore, /proc/keys, /sys/firmware and their like tell of the host, or reach into it.",
+    why="/proc/kcore, /proc/keys, /sys/firmware and their like tell of the host, /proc/sys and its like change it.",
     fix_quadlet="Remove Unmask=",
     fix_podman="Remove --security-opt unmask=",
     references=("PSS baseline: /proc mount type", "podman-run(1): --security-opt mask, unmask"),

@@ -17,6 +17,7 @@ from tests.assess.secure import (
     MASKED,
     PROC,
     PROCESSES,
+    READ_ONLY,
     SECURE,
     fails,
     passes,
@@ -88,6 +89,36 @@ def test_a_procfs_over_all_masks_takes_them_away() -> None:
     assert passes(CHECK, with_mount(replace(PROC, mount_point="/proc2")))
 
 
+@pytest.mark.parametrize(
+    "mount",
+    [
+        replace(READ_ONLY[1], options=("rw",)),
+        replace(READ_ONLY[1], mount_point="/proc/sys/kernel", root="/sys/kernel", options=("rw",)),
+    ],
+    ids=["over it", "below it"],
+)
+def test_a_path_of_the_kernel_that_can_be_written_fails_with_drift(mount: MountPoint) -> None:
+    subject = with_mount(mount)
+    assert fails(CHECK, subject, drift=True)
+    assert CHECK.examine(subject).detail == "/proc/sys"
+    assert fails(CHECK, without("/proc/sys"), drift=True)
+
+
+def test_what_is_hidden_below_a_path_that_is_read_only_cannot_be_written() -> None:
+    hidden = replace(READ_ONLY[1], mount_point="/proc/sys/kernel", options=("rw",))
+    assert fails(CHECK, with_mount(hidden), drift=True)
+    over_it = replace(PROCESSES, mounts=(hidden, *PROCESSES.mounts))
+    assert passes(CHECK, replace(SECURE, processes=over_it))
+
+
+def test_a_path_of_the_kernel_that_was_to_be_written_fails_without_drift() -> None:
+    opened = with_declared(read_only_paths=("/proc/bus",))
+    assert fails(CHECK, replace(opened, processes=without("/proc/sys").processes))
+    assert CHECK.declared is not None
+    assert CHECK.declared(opened).detail == "/proc/sys"
+    assert CHECK.declared(with_declared(read_only_paths=None)).verdict is Verdict.PASS
+
+
 def test_unmask_fails_without_drift() -> None:
     unmasked = with_declared(masked_paths=tuple(path for path in MASKED_PATHS if path != "/proc/kcore"))
     assert fails(CHECK, replace(unmasked, processes=without("/proc/kcore").processes))
@@ -109,5 +140,6 @@ def test_what_is_not_readable_is_unknown() -> None:
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
     assert verdict(CHECK, replace(SECURE, processes=replace(PROCESSES, mounts=()))) is Verdict.UNKNOWN
     assert verdict(CHECK, replace(SECURE, host=replace(HOST, maskable_paths=None))) is Verdict.UNKNOWN
+    assert verdict(CHECK, replace(SECURE, host=replace(HOST, read_only_paths=None))) is Verdict.UNKNOWN
     assert CHECK.declared is not None
     assert CHECK.declared(with_declared(masked_paths=None)).verdict is Verdict.UNKNOWN
