@@ -89,7 +89,10 @@ class DeclaredSecurity:
     cgroup_mode: str = ""  # HostConfig.CgroupMode
     masked_paths: tuple[str, ...] | None = None  # config.json linux.maskedPaths
     read_only_paths: tuple[str, ...] | None = None  # config.json linux.readonlyPaths
-    devices: tuple[str, ...] = ()  # HostConfig.Devices[].PathOnHost
+    devices: tuple[str, ...] = ()  # HostConfig.Devices[].PathOnHost; of a quadlet, --gpus and the like as typed too
+    # Of a quadlet: walls that it takes from a container or pod that no file says more of: "mounts", "label", or a kind
+    # of namespace. What podman was asked for is known of both, and the kernel shows what holds.
+    of_others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,57 @@ def test_ids_and_labels_that_two_files_ask_for_are_told(tmp_path: Path) -> None:
         ("PodmanArgs=--memory=64m --memory-swap=-1", "swap_limited", True),
         ("PodmanArgs=--cgroup-conf=memory.high=32M", "memory_high_set", False),
         ("", "image_pinned", True),
+        ("PodmanArgs=--gpus all", "no_added_devices", True),
+        ("PodmanArgs=--device-cgroup-rule='c 1:3 rwm'", "no_added_devices", True),
+        ("PodmanArgs=--cpus=1 --cgroups=disabled", "cpu_limited", True),
+        ("PodmanArgs=--cpus=1", "cpu_limited", False),
     ],
 )
 def test_a_key_decides_its_check(tmp_path: Path, lines: str, check: str, fails: bool) -> None:  # noqa: FBT001
     assert (check in asked_of(tmp_path, a=lines)["a"]) is fails
+
+
+WALLS_OF_NAMESPACES = {"no_host_namespaces"}
+WALLS_OF_IDS = {"private_user_namespace", "user_namespace_disjoint"}
+WALLS_OF_LABELS = {"selinux_confined", "selinux_unique_label"}
+WALLS_OF_MOUNTS = {
+    *("no_host_path_of_the_system", "volumes_labelled_private", "volumes_nosuid_nodev"),
+    *("shared_volumes_idmapped", "label_not_shared_twice"),
+}
+
+
+@pytest.mark.parametrize(
+    ("lines", "unknown"),
+    [
+        ("UserNS=auto", set[str]()),
+        ("UserNS=auto\nPodmanArgs=--volumes-from=db", WALLS_OF_MOUNTS),
+        ("UserNS=auto\nNetwork=container:db", WALLS_OF_NAMESPACES | {"macvlan_network"}),
+        ("UserNS=auto\nPodmanArgs=--network=ns:/proc/1/ns/net", WALLS_OF_NAMESPACES | {"macvlan_network"}),
+        ("UserNS=auto\nPodmanArgs=--pid=container:db", WALLS_OF_NAMESPACES | WALLS_OF_LABELS),
+        ("UserNS=container:db", WALLS_OF_NAMESPACES | WALLS_OF_IDS),
+        ("PodmanArgs=--pod=x", WALLS_OF_NAMESPACES | WALLS_OF_IDS | WALLS_OF_LABELS | {"macvlan_network"}),
+    ],
+)
+def test_a_wall_that_is_taken_from_another_container_is_unknown(tmp_path: Path, lines: str, unknown: set[str]) -> None:
+    assert {check for check, verdict in verdicts_of(tmp_path, lines).items() if verdict is Verdict.UNKNOWN} == unknown
+
+
+@pytest.mark.parametrize(
+    ("lines", "check"),
+    [
+        ("PodmanArgs=--pod=x --pid=host", "no_host_namespaces"),
+        ("Volume=/etc:/host:ro\nPodmanArgs=--volumes-from=db", "no_host_path_of_the_system"),
+        ("SecurityLabelDisable=true\nPodmanArgs=--pid=container:db", "selinux_confined"),
+    ],
+)
+def test_a_wall_that_is_opened_fails_whatever_else_is_taken_from_another(
+    tmp_path: Path, lines: str, check: str
+) -> None:
+    assert verdicts_of(tmp_path, lines)[check] is Verdict.FAIL
+
+
+def verdicts_of(root: Path, lines: str) -> dict[str, Verdict]:
+    """What is found in a quadlet of these lines of [Container]."""
+    (root / "a.container").write_text(f"[Container]\nImage=a/b\n{lines}\n")
+    (subject,) = examine_quadlets(*read_quadlets([root])).subjects
+    return {finding.check: finding.outcome.verdict for finding in subject.findings}

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.facts.container import Container, ContainerNetwork, DeclaredLimits, DeclaredMount, IdRange
+from exporter.facts.container import (
+    READ_ONLY_PATHS,
+    Container,
+    ContainerNetwork,
+    DeclaredLimits,
+    DeclaredMount,
+    IdRange,
+)
 from exporter.facts.network import AddressPool
 from exporter.facts.reading import SourceError, Unreadable
 from exporter.sources.podman.declared import container, declare, parse_id_map, parse_size
@@ -87,6 +94,7 @@ def test_the_good_container_is_told_field_by_field() -> None:
     )
     assert walls.masked_paths is not None
     assert "/proc/kcore" in walls.masked_paths
+    assert walls.read_only_paths == READ_ONLY_PATHS
     assert walls.devices == ()
 
 
@@ -95,6 +103,7 @@ def test_a_privileged_container_has_every_capability_and_no_filter() -> None:
     assert walls.privileged
     assert len(walls.bounding_capabilities or ()) > 35
     assert (walls.seccomp, walls.no_new_privileges, walls.masked_paths) == ("unconfined", False, ())
+    assert walls.read_only_paths == ()
     assert (walls.selinux_process_label, walls.userns_mode, walls.userns_auto, walls.uid_map) == ("", "", False, ())
 
 
@@ -160,7 +169,7 @@ def test_a_container_that_ended_says_how_and_when() -> None:
 def test_a_container_that_never_started_has_no_times_and_no_config() -> None:
     one = recorded("zz-created")
     assert (one.state, one.exit_code, one.exited_at_seconds, one.started_at_seconds) == ("created", None, None, None)
-    assert (one.security.seccomp, one.security.masked_paths) == (None, None)
+    assert (one.security.seccomp, one.security.masked_paths, one.security.read_only_paths) == (None, None, None)
     assert (one.limits.memory_bytes, one.mounts[0].flags[:2]) == (67108864, ("ro", "Z"))
     assert len(one.security.bounding_capabilities or ()) == 11
 

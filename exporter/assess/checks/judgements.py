@@ -49,6 +49,17 @@ def asked(good: str, bad: str, *, stands: bool | None, detail: str = "") -> Outc
             return unknown("nothing says what was asked for")
 
 
+def of_another(subject: ContainerSubject, *walls: str) -> Outcome | None:
+    """Unknown where a quadlet takes one of these walls from a container or pod that no file says more of."""
+    found = sorted(subject.container.security.of_others.intersection(walls)) if subject.container else []
+    return unknown("the walls of another container", f"taken from it: {', '.join(found)}") if found else None
+
+
+def asked_of_own(outcome: Outcome, subject: ContainerSubject, *walls: str) -> Outcome:
+    """The declared outcome; unknown in place of a pass where one of these walls is another container's."""
+    return outcome if outcome.verdict is Verdict.FAIL else of_another(subject, *walls) or outcome
+
+
 def label_in_force(subject: ContainerSubject) -> str | Outcome:
     """The label of the container's processes, to compare labels of volumes with; an outcome where there is none."""
     if subject.host is None:

@@ -34,6 +34,15 @@ EVERY_CAPABILITY = ("ALL",)
 _NETWORK_MODES = frozenset({"none", "host", "private", "pasta", "slirp4netns", "bridge"})
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([bkmgtp]?)(?:i?b)?", re.ASCII)
 _POWERS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
+_NAMESPACES = {
+    "--cgroupns": "cgroup",
+    "--ipc": "ipc",
+    "--network": "net",
+    "--pid": "pid",
+    "--userns": "user",
+    "--uts": "uts",
+}
+_OF_A_POD = frozenset({"net", "user"})
 _DEFAULT_CPU_PERIOD_MICROSECONDS = 100_000
 
 
@@ -98,8 +107,30 @@ def _security(flags: Flags, host: Flags) -> DeclaredSecurity:
         cgroup_mode=flags.last("--cgroupns") or "private",
         masked_paths=_masked(options, privileged=privileged),
         read_only_paths=() if privileged else _still_closed(READ_ONLY_PATHS, options),
-        devices=tuple(device.partition(":")[0] for device in flags.values("--device")),
+        devices=_devices(flags),
+        of_others=_of_others(flags, host),
     )
+
+
+def _devices(flags: Flags) -> tuple[str, ...]:
+    more = [f"{flag.name}={flag.value}" for flag in flags.all if flag.name in {"--gpus", "--device-cgroup-rule"}]
+    return (*(device.partition(":")[0] for device in flags.values("--device")), *more)
+
+
+def _of_others(flags: Flags, host: Flags) -> frozenset[str]:
+    """The walls that are another container's; of a pod, which shares all its namespaces, `host` are the flags."""
+    found = {
+        kind for flag, kind in _NAMESPACES.items() if _is_anothers((host if kind in _OF_A_POD else flags).last(flag))
+    }
+    if any(flags.last(flag) for flag in ("--pod", "--pod-id-file")) and host is flags:
+        found |= {*_OF_A_POD, "ipc", "uts", "label"}
+    if found & {"pid", "ipc"}:
+        found.add("label")  # who may signal each other or share memory has one label
+    return frozenset(found | ({"mounts"} if flags.last("--volumes-from") else set()))
+
+
+def _is_anothers(mode: str) -> bool:
+    return mode.startswith(("container:", "ns:"))
 
 
 def _listed(flags: Flags, name: str) -> list[str]:
@@ -174,6 +205,8 @@ def _covered(path: str, patterns: list[str]) -> bool:
 
 
 def _limits(flags: Flags) -> DeclaredLimits:
+    if flags.last("--cgroups") == "disabled":
+        return DeclaredLimits()  # without a cgroup of its own it has only the unit's limits
     conf = dict(one.partition("=")[::2] for one in flags.values("--cgroup-conf"))
     memory = parse_size(flags.last("--memory"))
     # Where nothing is said of swap, podman allows as much of it as of memory.

@@ -24,6 +24,7 @@ from exporter.sources.quadlet.syntax import UnitText, parse_unit_text
 from exporter.sources.quadlet.tree import Tree, drop_in_directories, is_quadlet, read_file, read_tree, read_trees
 from exporter.sources.quadlet.unit import QuadletUnit, Words, merged
 
+_WITH_A_WORD = frozenset({"--cgroups", "--security-opt"})
 Answer = tuple[tuple[QuadletFile, ...], tuple[QuadletProblem, ...]]
 
 
@@ -151,8 +152,8 @@ def describe(unit: QuadletUnit, units: dict[str, QuadletUnit]) -> QuadletFile:
 
 
 def _request_name(flag: Flag) -> str:
-    """--cap-add; for the flag that stands for many walls, with its first word: --security-opt=seccomp."""
-    return f"{flag.name}={re.split('[=:]', flag.value)[0]}" if flag.name == "--security-opt" else flag.name
+    """--cap-add; for a flag whose value says what it is about, with its first word: --security-opt=seccomp."""
+    return f"{flag.name}={re.split('[=:]', flag.value)[0]}" if flag.name in _WITH_A_WORD else flag.name
 
 
 def _places(unit: QuadletUnit) -> tuple[Request, ...]:

@@ -33,5 +33,5 @@ CHECK = Check(
     references=("systemd.resource-control(5): CPUQuota=", "CIS Docker 5.11"),
     examine=examine,
     declared=declared,
-    causes=("CPUQuota", "--cpus", "[Service]"),
+    causes=("CPUQuota", "--cpus", "--cgroups=disabled", "[Service]"),
 )

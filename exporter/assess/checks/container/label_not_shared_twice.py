@@ -9,6 +9,7 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import (
     asked,
+    asked_of_own,
     failed,
     label_in_force,
     named,
@@ -36,7 +37,8 @@ def declared(subject: ContainerSubject) -> Outcome:
         if (others := subject.asked_by_others.get(one.source, ()))
         and ("Z" in one.flags or any("Z" in sharer.flags for sharer in others))
     ]
-    return asked("no shared volume with Z", "a shared volume with Z", stands=not twice, detail=named(twice))
+    outcome = asked("no shared volume with Z", "a shared volume with Z", stands=not twice, detail=named(twice))
+    return asked_of_own(outcome, subject, "mounts")
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -77,5 +79,5 @@ CHECK = Check(
     references=("podman-run(1): --volume", "container_selinux(8)"),
     examine=examine,
     declared=declared,
-    causes=("--volume", "--mount", "[Container]"),
+    causes=("--volume", "--mount", "--volumes-from", "[Container]"),
 )

@@ -63,5 +63,8 @@ CHECK = Check(
     references=("podman issue 23664", "podman issue 22521"),
     examine=examine,
     declared=declared,
-    causes=("[Service]",),
+    causes=(
+        "--cgroups",
+        "[Service]",
+    ),
 )

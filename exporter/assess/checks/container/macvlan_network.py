@@ -6,9 +6,14 @@ Declared: the driver of each of its networks. A container without any network is
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import failed, passed, unknown
+from exporter.assess.checks.judgements import failed, of_another, passed, unknown
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.report.findings import Outcome, Severity
+
+
+def declared(subject: ContainerSubject) -> Outcome:
+    """Judge the networks that a quadlet asks for."""
+    return of_another(subject, "net") or examine(subject)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -37,6 +42,6 @@ CHECK = Check(
     fix_podman="podman network create -d macvlan -o parent=IFACE lan; --network lan --ip ADDRESS",
     references=("podman-network-create(1): macvlan",),
     examine=examine,
-    declared=examine,
-    causes=("--network", "--pod-id-file", "[Container]"),
+    declared=declared,
+    causes=("--network", "--pod-id-file", "--pod", "[Container]"),
 )

@@ -33,5 +33,5 @@ CHECK = Check(
     references=("admin-guide/cgroup-v2: memory.high", "systemd.resource-control(5)"),
     examine=examine,
     declared=declared,
-    causes=("MemoryHigh", "--cgroup-conf", "[Service]"),
+    causes=("MemoryHigh", "--cgroup-conf", "--cgroups=disabled", "[Service]"),
 )

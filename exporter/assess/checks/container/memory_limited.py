@@ -33,5 +33,5 @@ CHECK = Check(
     references=("systemd.resource-control(5): MemoryMax=", "CIS Docker 5.10"),
     examine=examine,
     declared=declared,
-    causes=("MemoryMax", "--memory", "[Service]"),
+    causes=("MemoryMax", "--memory", "--cgroups=disabled", "[Service]"),
 )

@@ -57,10 +57,10 @@ CHECK = Check(
     title="No devices of the host",
     severity=Severity.WARNING,
     why="A device is a way past every file system and into a driver of the kernel.",
-    fix_quadlet="Remove AddDevice=",
-    fix_podman="Remove --device",
+    fix_quadlet="Remove AddDevice=, and --gpus and --device-cgroup-rule from PodmanArgs=",
+    fix_podman="Remove --device, --gpus and --device-cgroup-rule",
     references=("CIS Docker 5.17", "podman-run(1): --device"),
     examine=examine,
     declared=declared,
-    causes=("--device", "[Container]"),
+    causes=("--device", "--gpus", "--device-cgroup-rule", "--privileged", "[Container]"),
 )

@@ -8,7 +8,7 @@ container, which are the pod's and not the host's.
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, failed, judge_every_process, promise, unknown
+from exporter.assess.checks.judgements import asked, asked_of_own, failed, judge_every_process, promise, unknown
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.container import Container
 from exporter.facts.process import Process
@@ -39,13 +39,14 @@ def declared(subject: ContainerSubject) -> Outcome:
     container = subject.container
     if container is None or not container.inspected:
         return unknown("nothing says what was asked for")
-    of_host = _asked_for(container)
-    return asked(
+    of_host = [kind for kind in _asked_for(container) if kind not in container.security.of_others]
+    outcome = asked(
         "namespaces of its own",
         "in a namespace of the host",
         stands=not of_host,
         detail=f"shared: {', '.join(of_host)}",
     )
+    return asked_of_own(outcome, subject, *_KINDS)
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -85,5 +86,5 @@ CHECK = Check(
     references=("CIS Docker 5.9, 5.15, 5.16, 5.20, 5.30", "PSS baseline: host namespaces", "namespaces(7)"),
     examine=examine,
     declared=declared,
-    causes=("--pid", "--ipc", "--network", "--uts", "--cgroupns", "--userns", "[Container]"),
+    causes=("--pid", "--ipc", "--network", "--uts", "--cgroupns", "--userns", "--pod", "[Container]"),
 )

@@ -14,7 +14,7 @@ import posixpath
 import re
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, failed, passed, promise, unknown, with_mounts_seen
+from exporter.assess.checks.judgements import asked, asked_of_own, failed, passed, promise, unknown, with_mounts_seen
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.storage.places import is_below, places_on_host
 from exporter.facts.container import DeclaredMount
@@ -50,7 +50,8 @@ def declared(subject: ContainerSubject) -> Outcome:
     if container is None or not container.inspected:
         return unknown("nothing says what was asked for")
     found = [mount.source for mount in container.mounts if _is_asked_for(mount)]
-    return asked("no path of the system", "paths of the system mounted", stands=not found, detail=_shown(found))
+    outcome = asked("no path of the system", "paths of the system mounted", stands=not found, detail=_shown(found))
+    return asked_of_own(outcome, subject, "mounts")
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -150,5 +151,5 @@ CHECK = Check(
     references=("CIS Docker 5.5, 5.31", "PSS baseline: hostPath volumes"),
     examine=examine,
     declared=declared,
-    causes=("--volume", "--mount", "[Container]"),
+    causes=("--volume", "--mount", "--volumes-from", "[Container]"),
 )

@@ -33,5 +33,5 @@ CHECK = Check(
     references=("systemd.resource-control(5): TasksMax=", "CIS Docker 5.28"),
     examine=examine,
     declared=declared,
-    causes=("--pids-limit", "TasksMax", "[Service]"),
+    causes=("--pids-limit", "TasksMax", "--cgroups=disabled", "[Service]"),
 )

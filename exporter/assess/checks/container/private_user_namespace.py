@@ -7,7 +7,7 @@ start of the `containers` range of /etc/subuid and /etc/subgid, and nothing else
 from __future__ import annotations
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, judge_every_process, promise, unknown, with_ranges_read
+from exporter.assess.checks.judgements import asked, judge_every_process, of_another, promise, unknown, with_ranges_read
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.container import IdRange
 from exporter.facts.host import SUBID_OWNER_OF_CONTAINERS, Host, SubIds
@@ -34,6 +34,8 @@ def declared(subject: ContainerSubject) -> Outcome:
     """Judge the mode, or the maps, that podman was asked for."""
     if subject.container is None:
         return asked("ids are private", "ids are the host's", stands=None)
+    if anothers := of_another(subject, "user"):
+        return anothers
     security = subject.container.security
     private = security.userns_auto
     if private is False and security.uid_map and security.gid_map:
@@ -71,5 +73,5 @@ CHECK = Check(
     references=("podman-run(1): --userns", "CIS Docker 5.30", "user_namespaces(7)", "subuid(5)"),
     examine=examine,
     declared=declared,
-    causes=("--pod-id-file", "--userns", "--uidmap", "--gidmap", "[Container]"),
+    causes=("--pod-id-file", "--pod", "--userns", "--uidmap", "--gidmap", "[Container]"),
 )

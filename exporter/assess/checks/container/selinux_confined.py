@@ -15,6 +15,7 @@ from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import (
     apparmor_unread,
     asked,
+    asked_of_own,
     failed,
     is_label_unread,
     judge_every_process,
@@ -48,7 +49,8 @@ def declared(subject: ContainerSubject) -> Outcome:
     """Judge the label that podman was asked for."""
     label = subject.container.security.selinux_process_label if subject.container else None
     confined = None if label is None else is_confined(label)
-    return asked("confined", "not confined", stands=confined, detail=f"label {label or 'disabled'}")
+    outcome = asked("confined", "not confined", stands=confined, detail=f"label {label or 'disabled'}")
+    return asked_of_own(outcome, subject, "label")
 
 
 def _without_selinux(host: Host) -> Outcome:
@@ -88,5 +90,5 @@ CHECK = Check(
     references=("CIS Docker 5.2", "container_selinux(8)"),
     examine=examine,
     declared=declared,
-    causes=("--security-opt=label", "--privileged", "--pid", "--ipc", "[Container]"),
+    causes=("--security-opt=label", "--privileged", "--pid", "--ipc", "--pod", "[Container]"),
 )

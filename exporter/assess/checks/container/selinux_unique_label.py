@@ -11,6 +11,7 @@ from exporter.assess.checks.judgements import (
     failed,
     judge_unshared,
     not_applicable,
+    of_another,
     passed,
     promise,
     selinux_unread,
@@ -28,6 +29,8 @@ def declared(subject: ContainerSubject) -> Outcome:
         return unknown("nothing says what was asked for")
     if others := subject.label_shared_with.declared:
         return failed("label shared", f"with {', '.join(others)}")
+    if anothers := of_another(subject, "label"):
+        return anothers
     return passed("label not shared") if categories_of(label) else not_applicable("no label of its own")
 
 
@@ -56,5 +59,5 @@ CHECK = Check(
     references=("CIS Docker 5.2", "container_selinux(8)"),
     examine=examine,
     declared=declared,
-    causes=("--security-opt=label", "[Container]"),
+    causes=("--security-opt=label", "--pid", "--ipc", "--pod", "[Container]"),
 )

@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exporter.assess.checks.check import Check
-from exporter.assess.checks.judgements import asked, failed, named, not_applicable, passed, unknown, with_mounts_seen
+from exporter.assess.checks.judgements import (
+    asked,
+    asked_of_own,
+    failed,
+    named,
+    not_applicable,
+    passed,
+    unknown,
+    with_mounts_seen,
+)
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.assess.storage.volumes import MountedVolume, Sharer, asked_volumes
 from exporter.report.findings import Outcome, Severity
@@ -35,7 +44,10 @@ def declared(subject: ContainerSubject) -> Outcome:
         and _are_shared(writable=one.writable, sharers=others)
         and "idmap" not in one.flags
     ]
-    return asked("no shared volume without idmap", "a shared volume without idmap", stands=not bare, detail=named(bare))
+    outcome = asked(
+        "no shared volume without idmap", "a shared volume without idmap", stands=not bare, detail=named(bare)
+    )
+    return asked_of_own(outcome, subject, "mounts")
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -75,5 +87,5 @@ CHECK = Check(
     references=("podman-run(1): --volume", "mount_setattr(2): idmapped mounts"),
     examine=examine,
     declared=declared,
-    causes=("--volume", "--mount", "[Container]"),
+    causes=("--volume", "--mount", "--volumes-from", "[Container]"),
 )

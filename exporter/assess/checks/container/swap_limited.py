@@ -39,5 +39,5 @@ CHECK = Check(
     references=("CIS Docker 5.10", "podman-run(1): --memory-swap", "systemd.resource-control(5)"),
     examine=examine,
     declared=declared,
-    causes=("MemorySwapMax", "--memory-swap", "--memory", "[Service]"),
+    causes=("MemorySwapMax", "--memory-swap", "--memory", "--cgroups=disabled", "[Service]"),
 )

@@ -11,6 +11,7 @@ from exporter.assess.checks.judgements import (
     failed,
     judge_unshared,
     not_applicable,
+    of_another,
     passed,
     promise,
     unknown,
@@ -25,6 +26,8 @@ def declared(subject: ContainerSubject) -> Outcome:
     """Judge the ranges that podman was asked for, or chose."""
     if subject.container is None or subject.container.security.userns_auto is None:
         return unknown("nothing says what was asked for")
+    if anothers := of_another(subject, "user"):
+        return anothers
     security = subject.container.security
     if others := subject.ids_shared_with.declared:
         return failed("ids shared", f"with {', '.join(others)}")
@@ -58,5 +61,5 @@ CHECK = Check(
     references=("CIS Docker 5.30", "subuid(5)", "user_namespaces(7)"),
     examine=examine,
     declared=declared,
-    causes=("--userns", "--uidmap", "--gidmap", "[Container]"),
+    causes=("--userns", "--uidmap", "--gidmap", "--pod", "[Container]"),
 )

@@ -9,10 +9,12 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import (
     asked,
+    asked_of_own,
     failed,
     label_in_force,
     named,
     not_applicable,
+    of_another,
     passed,
     promise,
     unknown,
@@ -39,9 +41,10 @@ def declared(subject: ContainerSubject) -> Outcome:
         return not_applicable("the container is not confined by a label")
     volumes = [one for one in asked_volumes(subject.container).values() if may_be_relabelled(one)]
     if not volumes:
-        return not_applicable("no volume to label")
+        return of_another(subject, "mounts") or not_applicable("no volume to label")
     bare = [one.destination for one in volumes if not {"Z", "z"} & set(one.flags)]
-    return asked("volumes are labelled", "a volume without Z", stands=not bare, detail=named(bare))
+    outcome = asked("volumes are labelled", "a volume without Z", stands=not bare, detail=named(bare))
+    return asked_of_own(outcome, subject, "mounts")
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -91,5 +94,5 @@ CHECK = Check(
     references=("podman-run(1): --volume", "container_selinux(8)"),
     examine=examine,
     declared=declared,
-    causes=("--volume", "--mount", "[Container]"),
+    causes=("--volume", "--mount", "--volumes-from", "[Container]"),
 )

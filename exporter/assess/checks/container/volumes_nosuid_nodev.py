@@ -10,9 +10,11 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import (
     asked,
+    asked_of_own,
     failed,
     named,
     not_applicable,
+    of_another,
     passed,
     promise,
     unknown,
@@ -38,9 +40,12 @@ def declared(subject: ContainerSubject) -> Outcome:
         return unknown("nothing says what was asked for")
     volumes = asked_volumes(subject.container)
     if not volumes:
-        return not_applicable("no volume")
+        return of_another(subject, "mounts") or not_applicable("no volume")
     bare = [destination for destination, one in volumes.items() if not _asks_for_both(one)]
-    return asked("volumes are nosuid and nodev", "a volume without nosuid, nodev", stands=not bare, detail=named(bare))
+    outcome = asked(
+        "volumes are nosuid and nodev", "a volume without nosuid, nodev", stands=not bare, detail=named(bare)
+    )
+    return asked_of_own(outcome, subject, "mounts")
 
 
 def examine(subject: ContainerSubject) -> Outcome:
@@ -75,5 +80,5 @@ CHECK = Check(
     references=("podman-run(1): --volume", "mount(8): nosuid, nodev", "zfsprops(7): setuid, devices"),
     examine=examine,
     declared=declared,
-    causes=("--volume", "--mount", "[Container]"),
+    causes=("--volume", "--mount", "--volumes-from", "[Container]"),
 )
