@@ -104,6 +104,7 @@ def add_process(
     mount_namespace: int = 4026531842,
     root: str = "/",
     executable: str = "",
+    parent: int = 1,
     **texts: str,
 ) -> Path:
     """A process of CONTAINER_ID; `texts` replace files by name, __ for the slash."""
@@ -111,7 +112,7 @@ def add_process(
     directory = proc / str(pid)
     label = "system_u:system_r:container_t:s0:c1,c2\0"
     files = {
-        "stat": stat_text(pid, comm, start, has_executed=has_executed),
+        "stat": stat_text(pid, comm, start, has_executed=has_executed, parent=parent),
         "status": STATUS.format(comm=comm, pid=pid),
         "comm": f"{comm}\n",
         "cmdline": f"{comm}\0",
@@ -132,10 +133,12 @@ def add_process(
     return directory
 
 
-def stat_text(pid: int, comm: str, start_ticks: int, *, has_executed: bool = True) -> str:
+def stat_text(pid: int, comm: str, start_ticks: int, *, has_executed: bool = True, parent: int = 1) -> str:
     """The text of /proc/PID/stat."""
     flags = 4194560 if has_executed else 4194624  # as crun's clone and its payload had them on a host
-    return f"{pid} ({comm}) S 1 {pid} {pid} 0 -1 {flags} 1 0 0 0 0 7 0 0 20 0 1 0 {start_ticks} 10747904 2360 0\n"
+    return (
+        f"{pid} ({comm}) S {parent} {pid} {pid} 0 -1 {flags} 1 0 0 0 0 7 0 0 20 0 1 0 {start_ticks} 10747904 2360 0\n"
+    )
 
 
 def conmon_line(container_id: str, name: str, session_id: str = "") -> str:

@@ -18,6 +18,7 @@ from exporter.sources.process.parse import (
     parse_interfaces,
     parse_mountinfo,
     parse_namespace,
+    parse_parent,
     parse_security_label,
     parse_start_ticks,
     parse_status,
@@ -172,6 +173,10 @@ def test_the_layers_of_an_overlay_are_its_lower_directories(options: bytes, laye
 def test_what_is_written_to_an_overlay_goes_to_its_upper_directory(options: bytes, upper: str) -> None:
     (mount,) = parse_mountinfo(b"1 2 0:5 / / ro - overlay overlay " + options + b"\n")
     assert mount.upper == upper
+
+
+def test_the_parent_is_the_one_that_the_kernel_names_whatever_the_process_calls_itself() -> None:
+    assert parse_parent(stat_text(7, "x) S 1 2 (y", 9, parent=4711).encode()) == 4711
 
 
 @given(options=st.binary())

@@ -81,6 +81,11 @@ def parse_start_ticks(raw: bytes) -> int:
     return _decimal(_stat_fields(raw)[_START_TICKS])
 
 
+def parse_parent(raw: bytes) -> int:
+    """The pid of the parent in /proc/PID/stat; 0 for one that the reader's pid namespace does not hold."""
+    return _decimal(_stat_fields(raw)[1])
+
+
 def parse_has_ended(raw: bytes) -> bool:
     """Whether the first thread of the process in /proc/PID/stat has ended; others may live."""
     return _stat_fields(raw)[0] in {b"Z", b"X"}

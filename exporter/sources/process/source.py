@@ -19,6 +19,7 @@ from exporter.facts.reading import NotHere, Unreadable, words_of
 from exporter.facts.runtime import is_runtimes
 from exporter.sources.process.conmon import ConmonFinder
 from exporter.sources.process.directory import Gone, ProcessDirectory, age_seconds
+from exporter.sources.process.entering import is_entering
 from exporter.sources.process.parse import (
     parse_has_ended,
     parse_has_executed,
@@ -108,6 +109,9 @@ class ProcessSource:
             return ContainerProcesses(
                 container_id, tuple(processes), (), started_at_seconds=started_at_seconds, is_runtimes=True
             )
+        # The first one has begun the container, whatever it looks like by now.
+        entering = [one for one in processes[1:] if is_entering(self._proc, one, container_id, dict(host))]
+        processes = [one for one in processes if one not in entering]
         mounts, *other_mounts = self._mounts(processes, host, unreadable)
         interfaces = self._first_answer(processes, _interfaces, unreadable) or ()
         return ContainerProcesses(
