@@ -94,6 +94,42 @@ def test_no_number_of_harmless_processes_hides_a_process_that_is_not(
     assert found.unreadable[0].startswith("30 more")
 
 
+def problems_of(proc: Path, members: dict[str, tuple[int, ...]]) -> tuple[str, ...]:
+    source = ProcessSource(proc, lambda: members)
+    source.read()
+    return source.problems
+
+
+def test_a_container_that_has_more_than_is_looked_at_is_a_problem_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "PROCESSES_MAX", 2)
+    monkeypatch.setattr(source_module, "THREADS_MAX", 1)
+    monkeypatch.setattr(source_module, "MOUNT_NAMESPACES_MAX", 1)
+    for pid in (7, 8, 9):
+        add_process(tmp_path, pid)
+    words = f"container {CONTAINER_ID[:12]} has more than is looked at, and no check of its processes passes: "
+    assert problems_of(tmp_path, {CONTAINER_ID: (7, 8)}) == ()
+    assert problems_of(tmp_path, {CONTAINER_ID: (7, 8, 9)}) == (f"{words}1 more: only 2 are read, the rarest first",)
+    (nested,) = problems_of(tmp_path, {CONTAINER_ID: (0, 7)})
+    assert nested.endswith("others: in a foreign pid namespace, or in too many nested cgroups")
+    add_process(tmp_path, 10, mount_namespace=4026531999)
+    assert problems_of(tmp_path, {CONTAINER_ID: (7, 10)}) == (f"{words}1 more mount namespaces",)
+    add_threads(tmp_path, 7, {11: STATUS, 12: STATUS})
+    assert problems_of(tmp_path, {CONTAINER_ID: (7,)}) == (f"{words}1 more threads: too many to be looked at",)
+
+
+def test_a_problem_is_over_when_it_is_and_there_are_never_many(tmp_path: Path) -> None:
+    add_process(tmp_path, 7)
+    members = {f"{number:064x}": (0, 7) for number in range(30)}
+    source = ProcessSource(tmp_path, lambda: members)
+    source.read()
+    assert (len(source.problems), source.problems[-1]) == (6, "25 more containers")
+    members.clear()
+    source.read()
+    assert source.problems == ()
+
+
 REAL = """
 import ctypes, os, platform, sys, threading, time
 libc = ctypes.CDLL(None)

@@ -41,6 +41,7 @@ Mounts: TypeAlias = tuple[MountPoint, ...]
 PROCESSES_MAX = 512
 MOUNT_NAMESPACES_MAX = 8  # of one container: each may hold 100,000 mounts
 _INTERFACES_MAX = 256
+_PROBLEMS_MAX = 5
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 
 
@@ -54,6 +55,13 @@ class ProcessSource:
         self._proc = str(proc)
         self._members = members
         self._conmons = ConmonFinder(self._proc)
+        self._left_out: dict[str, str] = {}  # by container, what of it was not looked at first
+        self._problems: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each container that had more than is read, of the first five, the last time."""
+        return self._problems
 
     def read(self) -> ProcessTable:
         """All containers with a process, and all conmons. Raises NotHere, Unreadable, and what `members` raises."""
@@ -64,7 +72,9 @@ class ProcessSource:
         except OSError as error:
             raise Unreadable(f"{self._proc} cannot be listed: {error.strerror}; run as root") from error
         namespaces, mounts = self._host()
+        self._left_out = {}
         containers = [self._container(container_id, pids, namespaces) for container_id, pids in self._members().items()]
+        self._problems = _sentences(self._left_out)
         # A container whose processes have all ended has no walls to judge.
         return ProcessTable(
             tuple(found for found in containers if found.processes or found.unreadable), conmons, namespaces, mounts
@@ -83,9 +93,12 @@ class ProcessSource:
         unreadable: list[str] = []
         named = [pid for pid in pids if pid > 0]
         if len(named) < len(pids):
-            unreadable.append("others: in a foreign pid namespace, or in too many nested cgroups")
+            unreadable.append(
+                self._leave_out(container_id, "others: in a foreign pid namespace, or in too many nested cgroups")
+            )
         if len(named) > PROCESSES_MAX:
-            unreadable.append(f"{len(named) - PROCESSES_MAX} more: only {PROCESSES_MAX} are read, the rarest first")
+            beyond = f"{len(named) - PROCESSES_MAX} more: only {PROCESSES_MAX} are read, the rarest first"
+            unreadable.append(self._leave_out(container_id, beyond))
             named = rarest_first(self._proc, named)
         processes: list[Process] = []
         threads_left = THREADS_MAX
@@ -112,7 +125,7 @@ class ProcessSource:
         # The first one has begun the container, whatever it looks like by now.
         entering = [one for one in processes[1:] if is_entering(self._proc, one, container_id, dict(host))]
         processes = [one for one in processes if one not in entering]
-        mounts, *other_mounts = self._mounts(processes, host, unreadable)
+        mounts, *other_mounts = self._mounts(processes, container_id, host, unreadable)
         interfaces = self._first_answer(processes, _interfaces, unreadable) or ()
         return ContainerProcesses(
             container_id,
@@ -123,6 +136,10 @@ class ProcessSource:
             started_at_seconds,
             other_mounts=tuple(other_mounts),
         )
+
+    def _leave_out(self, container_id: str, words: str) -> str:
+        self._left_out.setdefault(container_id, words)
+        return words
 
     def _process_and_threads(
         self, pid: int, container_id: str, threads_left: int, denied: list[str]
@@ -139,7 +156,7 @@ class ProcessSource:
             first = None if has_ended else (status.walls, found[0].security_label)
             different, looked_at, beyond = differing_threads(directory, pid, first, threads_left)
         if beyond:
-            denied.append(f"{beyond} more threads: too many to be looked at")
+            denied.append(self._leave_out(container_id, f"{beyond} more threads: too many to be looked at"))
         # The kernel marks each thread as a copy that has executed nothing: what the process has done says it.
         has_executed = found[0].has_executed if found else True
         for number in different:
@@ -154,7 +171,9 @@ class ProcessSource:
             found.append(replace(thread, has_executed=has_executed))
         return found, looked_at
 
-    def _mounts(self, processes: list[Process], host: Namespaces, unreadable: list[str]) -> list[Mounts]:
+    def _mounts(
+        self, processes: list[Process], container_id: str, host: Namespaces, unreadable: list[str]
+    ) -> list[Mounts]:
         """All mounts of each mount namespace, the oldest process's first; () for one of which they are not known."""
         hosts = dict(host).get("mnt")
         members: dict[int | None, list[Process]] = {}
@@ -172,6 +191,8 @@ class ProcessSource:
             # Who has no root any more has ended.
             if mounts is not None or self._first_answer(some, _root, []) is not None:
                 found.append(mounts or ())
+        if len(members) > MOUNT_NAMESPACES_MAX:
+            self._leave_out(container_id, f"{len(members) - MOUNT_NAMESPACES_MAX} more mount namespaces")
         # A process that could not be read, or not whole, may be in a namespace of its own.
         is_whole = found and len(members) <= MOUNT_NAMESPACES_MAX and not unreadable
         return found if is_whole else [*found, ()]
@@ -196,6 +217,15 @@ class ProcessSource:
             if found is not None or denied:
                 return found
         return None
+
+
+def _sentences(left_out: Mapping[str, str]) -> tuple[str, ...]:
+    found = [
+        f"container {container_id[:12]} has more than is looked at, and no check of its processes passes: {words}"
+        for container_id, words in list(left_out.items())[:_PROBLEMS_MAX]
+    ]
+    more = len(left_out) - len(found)
+    return (*found, f"{more} more containers") if more else tuple(found)
 
 
 def _process(directory: ProcessDirectory, pid: int, container_id: str, denied: list[str]) -> Process:
