@@ -15,8 +15,9 @@ SUBID_OWNER_OF_CONTAINERS = "containers"
 """Whose ranges in subuid(5) podman takes for --userns=auto."""
 
 SELINUX_ENFORCE = "sys/fs/selinux/enforce"
+SELINUX_POLICY = "sys/fs/selinux/policy"
 APPARMOR_ENABLED = "sys/module/apparmor/parameters/enabled"
-"""The files that tell of each access control, as they stand in `Host.unreadable`."""
+"""The files that tell of access control, as they stand in `Host.unreadable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ class Host:
     swap_total_bytes: int | None = None  # /proc/meminfo SwapTotal
     maskable_paths: tuple[str, ...] | None = None  # of what podman masks in /proc and /sys: those that are there
     read_only_paths: tuple[str, ...] | None = None  # of what podman makes read-only in /proc: those that are there
+    # /sys/fs/selinux/policy: the permissive ones of TYPES_OF_CONTAINERS; read only on a host that enforces.
+    permissive_types: tuple[str, ...] | None = None
     cpus: int | None = None  # /sys/devices/system/cpu/online
     tasks_max: int | None = None  # the smaller one of kernel.pid_max and kernel.threads-max
     unreadable: tuple[str, ...] = ()  # files that are there and did not answer, as "proc/sys/kernel/kptr_restrict"

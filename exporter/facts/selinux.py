@@ -32,6 +32,11 @@ UNCONFINED = frozenset(
     {"container_runtime_t", "init_t", "initrc_t", "kernel_t", "spc_t", "unconfined_service_t", "unconfined_t"}
 )
 
+TYPES_OF_CONTAINERS = frozenset(
+    {"container_t", "container_init_t", "container_kvm_t", "container_logreader_t", "container_userns_t"}
+)
+"""Those process types of container_selinux(8) that keep a container from writing to the host."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -187,6 +187,7 @@ HOST = Host(
     account_uids=(("root", 0), ("alice", 1000)),
     swap_total_bytes=1_000_000_000,
     read_only_paths=("/proc/bus", "/proc/sys"),
+    permissive_types=(),
     cpus=16,
     tasks_max=63_000,
     maskable_paths=("/proc/kcore", "/proc/keys", "/sys/firmware"),

@@ -13,7 +13,7 @@
 /etc/group                       adm:x:4:alice
 /etc/passwd                      alice:x:1000:1000::/home/alice:/bin/sh
 
-Looks again: every file is opened anew at each read (`host_seconds`); nothing is kept.
+Looks again: every file is opened anew at each read (`host_seconds`); nothing is kept but what selinux_policy.py says.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter.facts.container import MASKED_PATHS, READ_ONLY_PATHS
-from exporter.facts.host import APPARMOR_ENABLED, PAIRED_LINKS, SELINUX_ENFORCE, Host
+from exporter.facts.host import APPARMOR_ENABLED, PAIRED_LINKS, SELINUX_ENFORCE, SELINUX_POLICY, Host
 from exporter.facts.reading import Unreadable
 from exporter.sources.host.clock import kernel_clock_is_synchronised
 from exporter.sources.host.kernels import installed_kernels
@@ -44,6 +44,7 @@ from exporter.sources.host.parse import (
     parse_value,
     with_owners_named,
 )
+from exporter.sources.host.selinux_policy import PermissiveTypes
 from exporter.sources.host.updates import read_updates
 
 T = TypeVar("T")
@@ -87,6 +88,7 @@ class HostSource:
         self._root = root
         self._clock_synchronised = clock_synchronised
         self._unreadable: set[str] = set()
+        self._permissive_types = PermissiveTypes(root / "sys/fs/selinux")
 
     def read(self) -> Host:
         """The host's facts; what a file does not tell is None. Raises Unreadable: there is no /proc."""
@@ -95,6 +97,7 @@ class HostSource:
         if not kernel:
             raise Unreadable(f"{self._root / 'proc/sys'} cannot be read: mount /proc and allow this process to read it")
         memory = self._content("proc/meminfo")
+        selinux_mode = self._selinux_mode(kernel)
         accounts = parse_accounts(self._content("etc/passwd"))
         return Host(
             hostname=self._word("proc/sys/kernel/hostname"),
@@ -102,7 +105,7 @@ class HostSource:
             kernel=kernel,
             memory_total_bytes=parse_memory_total_bytes(memory),
             oom_kills=parse_oom_kills(self._content("proc/vmstat")),
-            selinux_mode=self._selinux_mode(kernel),
+            selinux_mode=selinux_mode,
             apparmor_enabled=self._one_of(APPARMOR_ENABLED, {"Y": True, "N": False}),
             cgroup_version=self._cgroup_version(),
             subuids=with_owners_named(parse_subids(self._content("etc/subuid")), accounts),
@@ -124,10 +127,18 @@ class HostSource:
             swap_total_bytes=parse_swap_total_bytes(memory),
             maskable_paths=self._there(MASKED_PATHS),
             read_only_paths=self._there(READ_ONLY_PATHS),
+            permissive_types=self._permissive() if selinux_mode == "enforcing" else None,
             cpus=parse_cpus(self._content("sys/devices/system/cpu/online")),
             tasks_max=self._tasks_max(),
             unreadable=tuple(sorted(self._unreadable)),
         )
+
+    def _permissive(self) -> tuple[str, ...] | None:
+        try:
+            return self._permissive_types.read()
+        except (OSError, Unreadable):
+            self._unreadable.add(SELINUX_POLICY)
+            return None
 
     def _there(self, paths: Iterable[str]) -> tuple[str, ...]:
         return tuple(path for path in paths if os.path.lexists(self._root / path.lstrip("/")))

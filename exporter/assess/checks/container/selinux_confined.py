@@ -1,12 +1,11 @@
 """Every process runs under a SELinux type for containers with a category pair, and SELinux enforces.
 
-Declared: ProcessLabel. In force: /proc/PID/attr/current, /sys/fs/selinux/enforce.
+Declared: ProcessLabel. In force: /proc/PID/attr/current, /sys/fs/selinux/enforce and policy.
 A label reads `system_u:system_r:container_t:s0:c229,c276`. A type that is made for anything else (rpm_t, spc_t), that
 opens the host to its container (container_engine_t mounts, container_device_t has each device) or that nobody knows
 fails: who has written a type of their own, with udica say, waives the check for that container.
 
-A domain that was made permissive (semanage permissive -a container_t) is not found: /sys/fs/selinux/access says so
-of one type only to who writes to it, and /sys/fs/selinux/policy is the whole policy.
+To a domain that was made permissive (semanage permissive -a container_t) nothing is denied on a host that enforces.
 """
 
 from __future__ import annotations
@@ -26,13 +25,8 @@ from exporter.assess.checks.judgements import (
 )
 from exporter.assess.checks.subject import ContainerSubject
 from exporter.facts.host import Host
-from exporter.facts.selinux import parse_context
+from exporter.facts.selinux import TYPES_OF_CONTAINERS, parse_context
 from exporter.report.findings import Outcome, Severity, Verdict
-
-_TYPES_OF_CONTAINERS = frozenset(
-    {"container_t", "container_init_t", "container_kvm_t", "container_logreader_t", "container_userns_t"}
-)
-"""Those process types of container_selinux(8) that keep a container from writing to the host."""
 
 _CATEGORIES_MAX = 16
 """podman gives two. Who is cleared for so many may touch what 120 other pairs protect; for c0.c1023, every pair's."""
@@ -42,7 +36,7 @@ def is_confined(label: str | None) -> bool:
     """Whether a process label has a type for containers, and categories that leave most of the others' out."""
     context = parse_context(label or "")
     categories = context.categories
-    return context.domain in _TYPES_OF_CONTAINERS and bool(categories) and len(categories or ()) <= _CATEGORIES_MAX
+    return context.domain in TYPES_OF_CONTAINERS and bool(categories) and len(categories or ()) <= _CATEGORIES_MAX
 
 
 def declared(subject: ContainerSubject) -> Outcome:
@@ -74,8 +68,19 @@ def examine(subject: ContainerSubject) -> Outcome:
         good="confined",
         bad="a process is not confined",
     )
-    if outcome.verdict is Verdict.PASS and subject.host.selinux_mode != "enforcing":
-        return failed("SELinux does not enforce", f"the label is right, and the host is {subject.host.selinux_mode}")
+    return _as_enforced(outcome, subject, subject.host) if outcome.verdict is Verdict.PASS else outcome
+
+
+def _as_enforced(outcome: Outcome, subject: ContainerSubject, host: Host) -> Outcome:
+    """The outcome of labels that are right; another one where the host does not hold processes to them."""
+    if host.selinux_mode != "enforcing":
+        return failed("SELinux does not enforce", f"the label is right, and the host is {host.selinux_mode}")
+    if host.permissive_types is None:
+        return unknown("SELinux's policy not readable", "it says whether the domain is permissive")
+    processes = subject.processes.processes if subject.processes else ()
+    domains = {parse_context(process.security_label or "").domain for process in processes}
+    if loose := sorted(domains.intersection(host.permissive_types)):
+        return failed("SELinux does not enforce for its type", f"permissive: {', '.join(loose)}")
     return outcome
 
 
@@ -85,7 +90,7 @@ CHECK = Check(
     severity=Severity.CRITICAL,
     why="The label stops a fully compromised process from touching the host's files and every other container's.",
     fix_quadlet="Remove SecurityLabelDisable= and SecurityLabelType=; "
-    "on the host: setenforce 1 and SELINUX=enforcing in /etc/selinux/config",
+    "on the host: setenforce 1, SELINUX=enforcing in /etc/selinux/config, and semanage permissive -d TYPE",
     fix_podman="Remove --security-opt label=disable and label=type:...",
     references=("CIS Docker 5.2", "container_selinux(8)"),
     examine=examine,

@@ -41,6 +41,14 @@ def test_a_permissive_host_fails_however_good_the_label() -> None:
     assert fails(CHECK, replace(SECURE, host=replace(HOST, selinux_mode="permissive")))
 
 
+def test_a_permissive_domain_fails_on_a_host_that_enforces_and_is_unknown_where_the_policy_was_not_read() -> None:
+    assert fails(CHECK, replace(SECURE, host=replace(HOST, permissive_types=("container_t",))))
+    assert passes(CHECK, replace(SECURE, host=replace(HOST, permissive_types=("container_init_t",))))
+    assert verdict(CHECK, replace(SECURE, host=replace(HOST, permissive_types=None))) is Verdict.UNKNOWN
+    loose = with_process(security_label="a:b:spc_t:s0")
+    assert fails(CHECK, replace(loose, host=replace(HOST, permissive_types=None)), drift=True)
+
+
 @pytest.mark.parametrize("mode", [None, "disabled"])
 def test_a_host_without_any_access_control_fails_and_one_with_apparmor_is_not_judged(mode: str | None) -> None:
     assert fails(CHECK, replace(SECURE, host=replace(HOST, selinux_mode=mode)))
