@@ -33,6 +33,7 @@ _SOCKETS = frozenset({"buildkitd.sock", "containerd.sock", "crio.sock", "docker.
 _OF_PODMAN = re.compile(r"/[a-z]+-containers/[0-9a-f]{64}/userdata(/|$)")
 # catatonit for --init, the policy of a host in FIPS mode: podman mounts them from /usr.
 _POINTS_OF_PODMAN = frozenset({"/run/podman-init", "/dev/init", "/etc/crypto-policies/back-ends"})
+_OPAQUE = "fuse.fuse-overlayfs"  # where root's kernel may mount no overlay for a user: it shows no directories
 _KERNEL = {
     "cgroup": "/sys",
     "cgroup2": "/sys",
@@ -72,6 +73,8 @@ def examine(subject: ContainerSubject) -> Outcome:
         return failed("paths of the system mounted", _shown(found), drift=promised is True)
     if not subject.host_mounts:
         return unknown("host's mounts not readable")
+    if opaque := [one.mount_point for one in mounts if one.filesystem == _OPAQUE and one.mount_point != "/"]:
+        return unknown("nothing says what an overlay is made of", _shown(opaque))
     if promised is None and like_podmans:
         return unknown("podman did not say", f"it mounts these by itself, or was asked to: {_shown(like_podmans)}")
     outcome = passed("no path of the system", drift=promised is False)

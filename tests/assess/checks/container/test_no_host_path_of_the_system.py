@@ -142,6 +142,12 @@ def test_an_overlay_is_judged_by_the_directories_that_it_is_made_of() -> None:
     assert passes(CHECK, with_mount(replace(OVERLAY, layers=("/srv/app",))))
 
 
+def test_an_overlay_of_fuse_shows_no_directories_and_is_unknown_but_for_the_root() -> None:
+    fuse = replace(OVERLAY, filesystem="fuse.fuse-overlayfs", layers=(), upper="")
+    assert verdict(CHECK, with_mount(fuse)) is Verdict.UNKNOWN
+    assert passes(CHECK, with_mount(replace(fuse, mount_point="/"), without="/"))
+
+
 def test_a_root_that_is_the_hosts_own_fails() -> None:
     assert fails(CHECK, with_mount(replace(ETC, mount_point="/", root="/"), without="/"), drift=True)
     assert fails(CHECK, with_mount(replace(OVERLAY, mount_point="/", layers=("/",)), without="/"), drift=True)
