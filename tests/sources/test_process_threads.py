@@ -56,6 +56,25 @@ def test_a_thread_with_a_label_of_its_own_is_read_too(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["cgroup", "ipc", "mnt", "net", "uts"])
+def test_a_thread_that_entered_a_namespace_alone_is_read_too(tmp_path: Path, kind: str) -> None:
+    add_process(tmp_path, 7)
+    add_threads(tmp_path, 7, {8: STATUS, 9: STATUS})
+    link = tmp_path / "7/task/9/ns" / kind
+    link.unlink()
+    link.symlink_to(f"{kind}:[4026530000]")
+    assert [dict(one.namespaces)[kind] == 4026530000 for one in read(tmp_path, 7).processes] == [False, True]
+
+
+def test_a_thread_whose_namespaces_may_not_be_seen_makes_the_container_half_read(tmp_path: Path) -> None:
+    add_process(tmp_path, 7)
+    add_threads(tmp_path, 7, {8: STATUS})
+    link = tmp_path / "7/task/8/ns/net"
+    link.unlink()
+    link.write_text("")
+    assert read(tmp_path, 7).unreadable == ("7: ns/net: Invalid argument",)
+
+
 def test_a_process_of_which_the_first_thread_has_ended_is_judged_by_the_others(tmp_path: Path) -> None:
     add_process(tmp_path, 7, stat=stat_text(7, "hold", 7).replace(" S 1 ", ENDED, 1))
     add_threads(tmp_path, 7, {8: STRONG})

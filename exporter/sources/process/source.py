@@ -31,7 +31,7 @@ from exporter.sources.process.parse import (
     parse_start_ticks,
     parse_status,
 )
-from exporter.sources.process.threads import THREADS_MAX, differing_threads, rarest_first
+from exporter.sources.process.threads import THREADS_MAX, differing_threads, rarest_first, seen_of
 
 T = TypeVar("T")
 Namespaces: TypeAlias = tuple[tuple[str, int], ...]
@@ -153,7 +153,7 @@ class ProcessSource:
             found = [] if has_ended else [_process(directory, pid, container_id, denied)]
             if not has_threads:
                 return found, 0
-            first = None if has_ended else (status.walls, found[0].security_label)
+            first = None if has_ended else seen_of(status.walls, found[0].security_label, found[0].namespaces)
             different, looked_at, beyond = differing_threads(directory, pid, first, threads_left)
         if beyond:
             denied.append(self._leave_out(container_id, f"{beyond} more threads: too many to be looked at"))

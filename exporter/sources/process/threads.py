@@ -3,20 +3,21 @@
     /proc/4001/status              the first thread's: capabilities, NoNewPrivs, Seccomp are each thread's own
     /proc/4001/task/4001, 4007     all threads; each has the files of a process: status, attr/current, ns, ...
 
-capabilities(7), prctl(2), seccomp(2): a process may drop everything in its first thread and keep it in another. A first
-thread that has ended alone is a zombie, and its threads live on.
+capabilities(7), prctl(2), seccomp(2), setns(2): a process may drop everything in its first thread and keep it in
+another, and a thread may enter the host's network, or see other mounts, alone. A first thread that has ended alone is a
+zombie, and its threads live on.
 """
 
 from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from exporter.facts.reading import Unreadable
 from exporter.sources.process.directory import Gone, ProcessDirectory
-from exporter.sources.process.parse import Walls, parse_security_label, parse_status
+from exporter.sources.process.parse import Walls, parse_namespace, parse_security_label, parse_status
 
 # To read a thread costs some 50 us; hostile numbers of threads must not hold up the other containers.
 THREADS_MAX = 4096
@@ -26,7 +27,15 @@ DIFFERENT_MAX = 64
 GLANCES_MAX = 8192
 """Processes of one container that are looked at to find the rarest."""
 
-_Seen: TypeAlias = tuple[Walls, str | None]
+# setns(2), unshare(2): a thread may change these for itself alone. Its user and pid namespaces are its process's.
+_OF_THREADS = ("cgroup", "ipc", "mnt", "net", "uts")
+
+_Seen: TypeAlias = tuple[Walls, str | None, tuple[tuple[str, int], ...]]
+
+
+def seen_of(walls: Walls, label: str | None, namespaces: Iterable[tuple[str, int]]) -> _Seen:
+    """What two threads of a process are compared by."""
+    return walls, label, tuple((kind, inode) for kind, inode in namespaces if kind in _OF_THREADS)
 
 
 def walls_of(directory: ProcessDirectory, below: str = "") -> _Seen:
@@ -38,7 +47,15 @@ def walls_of(directory: ProcessDirectory, below: str = "") -> _Seen:
         if error.errno != errno.EINVAL:  # no LSM answers
             raise
         label = None
-    return status.walls, label
+    return seen_of(status.walls, label, _namespaces(directory, below))
+
+
+def _namespaces(directory: ProcessDirectory, below: str) -> Iterator[tuple[str, int]]:
+    for kind in _OF_THREADS:
+        try:
+            yield kind, parse_namespace(directory.target(f"{below}ns/{kind}"))
+        except Gone:
+            continue  # the kernel has no such kind
 
 
 def differing_threads(
