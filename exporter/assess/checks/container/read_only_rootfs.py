@@ -1,6 +1,12 @@
 """A container cannot write to its image: `/` is mounted read-only.
 
-Declared: HostConfig.ReadonlyRootfs. In force: `ro` of the last `/` in /proc/PID/mountinfo.
+Declared: HostConfig.ReadonlyRootfs. In force: `ro` of each mount at `/` in /proc/PID/mountinfo, and of each further
+mount of the same files.
+
+    6592 6307 0:446 /    /    ro,relatime - overlay overlay rw
+    6700 6592 0:446 /usr /mnt rw,relatime - overlay overlay rw        the image once more, and writable
+
+Who was there before something was mounted over `/` stays below it, and who enters later stands on it: each counts.
 """
 
 from __future__ import annotations
@@ -8,6 +14,7 @@ from __future__ import annotations
 from exporter.assess.checks.check import Check
 from exporter.assess.checks.judgements import asked, failed, passed, promise, unknown
 from exporter.assess.checks.subject import ContainerSubject
+from exporter.facts.process import MountPoint
 from exporter.report.findings import Outcome, Severity
 
 
@@ -18,15 +25,25 @@ def declared(subject: ContainerSubject) -> Outcome:
 
 
 def examine(subject: ContainerSubject) -> Outcome:
-    """Judge the root mount of the container's first process."""
+    """Judge the root mounts, and every other mount of the image, as the container's first process sees them."""
     promised = promise(declared(subject))
-    # Mounts stack: of several at one point, the last is the one that processes see.
-    roots = [mount for mount in (subject.processes.mounts if subject.processes else ()) if mount.mount_point == "/"]
+    mounts = subject.processes.mounts if subject.processes else ()
+    roots = [mount for mount in mounts if mount.mount_point == "/"]
     if not roots:
         return unknown("mounts not readable")
-    if "ro" not in roots[-1].options:
-        return failed("root file system writable", f"/ is {','.join(roots[-1].options)}", drift=promised is True)
+    # The first is the image's: whatever else is there was mounted over it.
+    counting = (mount for mount in mounts if mount.mount_point == "/" or _has_files_of(mount, roots[0]))
+    writable = next((mount for mount in counting if "ro" not in mount.options), None)
+    if writable is not None:
+        shown = f"{writable.mount_point} is {','.join(writable.options)}"
+        return failed("root file system writable", shown, drift=promised is True)
     return passed("root file system read-only", drift=promised is False)
+
+
+def _has_files_of(mount: MountPoint, root: MountPoint) -> bool:
+    """Whether it shows files of the root: itself, a part of it, or all around it."""
+    inner, outer = f"{mount.root.rstrip('/')}/", f"{root.root.rstrip('/')}/"
+    return mount.device == root.device and (inner.startswith(outer) or outer.startswith(inner))
 
 
 CHECK = Check(
