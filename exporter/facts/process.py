@@ -23,6 +23,7 @@ class MountPoint:
     layers: tuple[str, ...] = ()  # lowerdir of an overlay, the uppermost first
     mount_id: int | None = None  # field 1: unique on the host while it is mounted; an older recording does not tell
     upper: str = ""  # upperdir of an overlay: where what is written goes
+    parent_id: int | None = None  # field 2: the mount that it lies on
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def test_mountinfo_gives_back_any_path_that_the_kernel_escaped(
         for number, (root, point, options, kind, source, optional) in enumerate(mounts)
     ]
     assert parse_mountinfo("".join(lines).encode()) == tuple(
-        MountPoint(point, root, tuple(options), kind, source, f"0:{number}", mount_id=30 + number)
+        MountPoint(point, root, tuple(options), kind, source, f"0:{number}", mount_id=30 + number, parent_id=2)
         for number, (root, point, options, kind, source, _) in enumerate(mounts)
     )
 

@@ -173,6 +173,7 @@ def _mount_point(line: bytes) -> MountPoint:
         layers=_layers(options),
         mount_id=_decimal(fields[0]),
         upper=_unescaped(upper[1]) if upper else "",
+        parent_id=_decimal(fields[1]),
     )
 
 

@@ -19,6 +19,7 @@ from tests.assess.secure import (
     PROCESSES,
     READ_ONLY,
     SECURE,
+    SYS,
     fails,
     passes,
     verdict,
@@ -86,7 +87,62 @@ def test_what_is_mounted_there_and_hides_nothing_is_no_mask(mount: MountPoint) -
 def test_a_procfs_over_all_masks_takes_them_away() -> None:
     outcome = CHECK.examine(with_mount(PROC))
     assert (outcome.verdict, outcome.detail) == (Verdict.FAIL, "/proc/kcore, /proc/keys")
-    assert passes(CHECK, with_mount(replace(PROC, mount_point="/proc2")))
+
+
+SECOND = replace(PROC, mount_point="/proc2", device="0:108")
+
+
+def test_a_procfs_that_is_mounted_once_more_has_to_be_masked_too() -> None:
+    outcome = CHECK.examine(with_mount(SECOND))
+    assert (outcome.verdict, outcome.detail) == (Verdict.FAIL, "/proc/kcore, /proc/keys")
+    assert fails(CHECK, with_mount(replace(SECOND, root="/kcore", mount_point="/srv/memory")), drift=True)
+    assert passes(CHECK, with_mount(replace(SECOND, root="/7", mount_point="/srv/self")))
+
+
+def test_what_is_read_only_is_not_shown_writable_elsewhere() -> None:
+    again = replace(SECOND, root="/sys", mount_point="/tunables")
+    assert fails(CHECK, with_mount(again), drift=True)
+    assert passes(CHECK, with_mount(replace(again, options=("ro",))))
+
+
+def test_a_part_of_what_is_masked_is_shown_by_a_mount_of_it() -> None:
+    for point in ("/efi", "/sys/firmware/efi"):  # the second lies on the mask
+        assert fails(CHECK, with_mount(replace(SYS, root="/firmware/efi", mount_point=point)), drift=True)
+    assert passes(CHECK, with_mount(replace(SYS, root="/class", mount_point="/efi")))
+
+
+def test_what_nobody_reaches_shows_nothing() -> None:
+    hidden = with_mount(SECOND)
+    assert hidden.processes is not None
+    over = replace(MASKED[0], mount_point="/proc2", filesystem="tmpfs", root="/")
+    mounts = (*hidden.processes.mounts, over)
+    assert passes(CHECK, replace(hidden, processes=replace(hidden.processes, mounts=mounts)))
+
+
+def test_more_further_mounts_than_are_looked_at_fail() -> None:
+    parts = tuple(replace(SECOND, root="/7", mount_point=f"/srv/{number}") for number in range(33))
+    assert fails(CHECK, replace(SECURE, processes=replace(PROCESSES, mounts=(*PROCESSES.mounts, *parts))), drift=True)
+
+
+MOVED = b"""21 1 0:50 / / ro - overlay overlay rw
+22 21 0:22 / /proc rw - proc proc rw
+23 21 0:51 / /proc rw - proc proc rw
+24 23 0:6 /null /proc/kcore ro - devtmpfs udev rw
+25 23 0:6 /null /proc/keys ro - devtmpfs udev rw
+26 21 0:21 / /sys ro - sysfs sysfs rw
+27 26 0:64 / /sys/firmware ro - tmpfs tmpfs rw
+28 23 0:51 /sys /proc/sys ro - proc proc rw
+29 23 0:51 /bus /proc/bus ro - proc proc rw
+"""
+
+
+def test_a_mount_that_was_moved_over_the_masks_lies_over_them_although_it_was_made_before() -> None:
+    made_first = MOVED.replace(b"22 21 0:22 / /proc ", b"22 21 0:22 / /hidden ")
+    for text in (MOVED.replace(b"22 21", b"22 23"), MOVED.replace(b"23 21", b"23 22")):
+        mounts = parse_mountinfo(text)
+        stands = passes(CHECK, replace(SECURE, processes=replace(PROCESSES, mounts=mounts)))
+        assert stands is (b"23 22" in text)
+    assert fails(CHECK, replace(SECURE, processes=replace(PROCESSES, mounts=parse_mountinfo(made_first))), drift=True)
 
 
 @pytest.mark.parametrize(
