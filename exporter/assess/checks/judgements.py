@@ -194,9 +194,9 @@ def judge_unshared(
     return passed(f"{noun} not shared", drift=declared is False)
 
 
-def with_ranges_read(outcome: Outcome, host: Host) -> Outcome:
+def with_ranges_read(outcome: Outcome, host: Host, *others: str) -> Outcome:
     """The outcome; unknown in place of a pass while a file that tells whose ids are whose could not be read."""
-    unread = [path for path in _FILES_OF_IDS if path in host.unreadable]
+    unread = [path for path in (*_FILES_OF_IDS, *others) if path in host.unreadable]
     if unread and outcome.verdict is Verdict.PASS:
         return unknown("host's id ranges not readable", named(f"/{path}" for path in unread))
     return outcome

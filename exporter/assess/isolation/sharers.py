@@ -119,18 +119,20 @@ def _related(sets: Iterable[frozenset[int]]) -> Mapping[frozenset[int], list[fro
 
 
 def sharers_of_ids(claims: Iterable[Claim], host: Host | None) -> Mapping[str, tuple[str, ...]]:
-    """By container: examples of others, of accounts and of owners of subordinate ids that have ids of its own."""
+    """By container: examples of others, of accounts, groups and owners of subordinate ids that have ids of its own."""
     all_claims = tuple(claims)
     found: defaultdict[str, dict[str, None]] = defaultdict(dict)
     _meet(_spans((claim, claim.uids) for claim in all_claims), found)
     _meet(_spans((claim, claim.gids) for claim in all_claims), found)
     if host is not None:
-        accounts = sorted((uid, name) for name, uid in host.account_uids)
+        accounts = sorted((uid, f"account {name}") for name, uid in host.account_uids)
+        groups = sorted((gid, f"group {name}") for name, gid in host.group_gids)
         subuids, subgids = _Owners(host.subuids), _Owners(host.subgids)
         for claim in all_claims:
             own = claim.user or SUBID_OWNER_OF_CONTAINERS
             others = [
-                *(_account_within(line, accounts) for line in claim.uids),
+                *(_known_within(line, accounts) for line in claim.uids),
+                *(_known_within(line, groups) for line in claim.gids),
                 *(subuids.other_than(own, line) for line in claim.uids),
                 *(subgids.other_than(own, line) for line in claim.gids),
             ]
@@ -181,11 +183,10 @@ def _with_a_later(spans: Sequence[_Span]) -> Iterator[tuple[_Span, _Span]]:
         following = span
 
 
-def _account_within(line: IdRange, accounts: Sequence[tuple[int, str]]) -> str:
-    index = bisect_left(accounts, (line.outside, ""))
-    if index < len(accounts) and accounts[index][0] < line.outside + line.count:
-        return f"account {accounts[index][1]}"
-    return ""
+def _known_within(line: IdRange, known: Sequence[tuple[int, str]]) -> str:
+    """An account or a group with an id of the line, "" if there is none."""
+    index = bisect_left(known, (line.outside, ""))
+    return known[index][1] if index < len(known) and known[index][0] < line.outside + line.count else ""
 
 
 class _Owners:

@@ -52,6 +52,13 @@ def test_accounts_and_owners_of_subordinate_ids_count_but_for_the_owner_itself()
     assert sharers_of_ids([claim("bob/a", 100_000, user="bob")], host) == {"bob/a": ("alice's subordinate ids",)}
 
 
+def test_groups_of_the_host_count_for_group_ids_alone() -> None:
+    host = replace(HOST, group_gids=(("crew", 105), ("root", 0)))
+    gids = Claim("a", "", "", gids=frozenset({IdRange(0, 100, 10)}))
+    assert sharers_of_ids([gids], host) == {"a": ("group crew",)}
+    assert sharers_of_ids([claim("a", 100)], host) == {}
+
+
 def test_who_has_no_user_namespace_claims_no_ids() -> None:
     hosts = (IdRange(0, 0, 4_294_967_295),)
     assert own_ids(hosts) == ()

@@ -18,6 +18,7 @@ from tests.assess.secure import (
     verdict,
     with_declared,
     with_every_process,
+    with_process,
 )
 
 HOSTS_OWN = (IdRange(0, 0, 4294967295),)
@@ -47,6 +48,12 @@ def test_without_a_user_namespace_there_are_no_ids_to_judge() -> None:
     assert CHECK.declared(asked).verdict is Verdict.NOT_APPLICABLE
 
 
+@pytest.mark.parametrize("changes", [{"uid_map": HOSTS_OWN}, {"gid_map": HOSTS_OWN}])
+def test_one_process_with_the_hosts_ids_shares_them_all(changes: dict[str, tuple[IdRange, ...]]) -> None:
+    assert fails(CHECK, with_process(**changes), drift=True)
+    assert CHECK.examine(with_process(**changes)).detail == "with the host, by worker"
+
+
 def test_what_is_not_readable_is_unknown() -> None:
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
     assert verdict(CHECK, replace(SECURE, host=None)) is Verdict.UNKNOWN
@@ -54,7 +61,7 @@ def test_what_is_not_readable_is_unknown() -> None:
     assert verdict(CHECK, replace(SECURE, processes=hidden)) is Verdict.UNKNOWN
 
 
-@pytest.mark.parametrize("path", ["etc/subuid", "etc/subgid", "etc/passwd"])
+@pytest.mark.parametrize("path", ["etc/subuid", "etc/subgid", "etc/passwd", "etc/group"])
 def test_whose_ids_they_are_is_unknown_while_a_file_of_ids_could_not_be_read_and_a_failure_stands(path: str) -> None:
     unread = replace(HOST, subuids=(), subgids=(), account_uids=(), unreadable=(path,))
     outcome = CHECK.examine(replace(SECURE, host=unread))
