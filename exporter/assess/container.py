@@ -81,7 +81,7 @@ def _subject(known: KnownContainer, overview: Overview, volumes: tuple[MountedVo
     processes_now, podman_now = isinstance(snapshot.process, Read), isinstance(snapshot.podman, Read)
     if volumes is not None and not isinstance(snapshot.volume, Read):
         volumes = tuple(replace(volume, facts=None) for volume in volumes)
-    others = overview.occupants.get(_slice_path(known.cgroups), frozenset()) - {known.id} - overview.starting
+    others = _others_in(_slice_path(known.cgroups), known, overview)
     return ContainerSubject(
         name=known.name,
         user=known.user,
@@ -92,6 +92,11 @@ def _subject(known: KnownContainer, overview: Overview, volumes: tuple[MountedVo
         host=fresh(snapshot.host),
         running=is_running(known, snapshot),
         other_occupants=tuple(sorted(overview.names.get(other, other[:12]) for other in others)),
+        shared_levels=frozenset(
+            level.path
+            for level in (known.cgroups.levels if known.cgroups else ())
+            if _others_in(level.path, known, overview)
+        ),
         slice_unit=overview.units.get(_slice_name(known)),
         host_namespaces=snapshot.process.value.host_namespaces if isinstance(snapshot.process, Read) else (),
         host_mounts=overview.host_mounts,
@@ -145,6 +150,10 @@ def _everywhere(finding: Finding, elsewhere: list[Finding]) -> Finding:
     seen = "not so" if amiss.verdict is Verdict.FAIL else "not known"
     words = ": ".join(filter(None, (amiss.reason, amiss.detail)))
     return replace(finding, outcome=unknown(f"{seen} in another mount namespace of the container", words))
+
+
+def _others_in(path: str, known: KnownContainer, overview: Overview) -> frozenset[str]:
+    return overview.occupants.get(path, frozenset()) - {known.id} - overview.starting
 
 
 def _slice_name(known: KnownContainer) -> str:

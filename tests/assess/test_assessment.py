@@ -42,6 +42,18 @@ def test_a_volume_that_the_container_has_unmounted_is_unknown_and_no_check_of_vo
     }
 
 
+def test_the_limits_of_a_service_count_for_none_of_two_containers_in_it() -> None:
+    payload, *above = CGROUPS.levels
+    bare = replace(payload, memory_max_bytes=None, cpu_max_cores=None, pids_max=None)
+    mine = replace(CGROUPS, levels=(bare, *above))
+    other = replace(mine, container_id="f" * 64, levels=(replace(bare, path=f"{above[0].path}/other"), *above))
+    limited = {"memory_limited", "cpu_limited", "pids_limited"}
+    alone = verdicts(report_of(replace(SNAPSHOT, cgroup=answered((mine,)))))
+    beside = verdicts(report_of(replace(SNAPSHOT, cgroup=answered((mine, other)))))
+    assert {alone[check] for check in limited} == {Verdict.PASS}
+    assert {beside[check] for check in limited} == {Verdict.FAIL}
+
+
 def test_a_program_that_sandboxes_itself_need_not_see_the_volume() -> None:
     sandboxed = replace(PROCESSES, other_mounts=(without("/data"),))
     table = ProcessTable((sandboxed,), (), HOST_NAMESPACES, HOST_MOUNTS)

@@ -142,14 +142,18 @@ def _names_of(processes: list[Process]) -> str:
 
 
 def own_levels(subject: ContainerSubject) -> list[CgroupLevel]:
-    """The levels of its cgroup that are the container's own: neither an ancestor nor a slice that others share."""
-    levels = subject.cgroups.levels if subject.cgroups else ()
+    """The levels of its cgroup that are the container's own: neither an ancestor nor any that others share."""
     return [
         level
-        for level in levels
-        if level.level in (Level.PAYLOAD, Level.SERVICE)
-        or (level.level is Level.SLICE and not subject.other_occupants and level.name not in COMMON_SLICES)
+        for level in (subject.cgroups.levels if subject.cgroups else ())
+        if level.path not in subject.shared_levels and _may_be_own(subject, level)
     ]
+
+
+def _may_be_own(subject: ContainerSubject, level: CgroupLevel) -> bool:
+    if level.level is Level.SLICE:
+        return not subject.other_occupants and level.name not in COMMON_SLICES
+    return level.level is not Level.ANCESTOR
 
 
 def judge_limited(subject: ContainerSubject, resource: Resource, *, declared: bool | None, noun: str) -> Outcome:

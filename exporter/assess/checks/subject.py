@@ -37,6 +37,7 @@ class ContainerSubject:
     host: Host | None
     running: bool = True
     other_occupants: tuple[str, ...] = ()  # of its slice: other containers with processes below it
+    shared_levels: frozenset[str] = frozenset()  # paths of its cgroups that hold other containers too
     slice_unit: Unit | None = None  # what systemd says of the innermost slice
     host_namespaces: tuple[tuple[str, int], ...] = ()  # kind, inode; () is not known
     host_mounts: Mapping[str, tuple[MountPoint, ...]] = field(default_factory=dict)  # by device; empty is not known

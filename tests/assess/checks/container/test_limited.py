@@ -41,6 +41,13 @@ def test_a_limit_that_only_an_ancestor_or_a_shared_slice_has_fails(limited: Limi
     assert fails(limited.check, replace(SECURE, cgroups=cgroups, other_occupants=("good01",)), drift=True)
 
 
+def test_a_limit_of_a_service_that_holds_another_container_too_is_not_its_own(limited: Limited) -> None:
+    cgroups = limited_at(limited, Level.SERVICE)
+    shared = frozenset(level.path for level in cgroups.levels if level.level is not Level.PAYLOAD)
+    subject = replace(SECURE, cgroups=cgroups, shared_levels=shared, other_occupants=("good01",))
+    assert fails(limited.check, subject, drift=True)
+
+
 @pytest.mark.parametrize("name", ["system.slice", "machine.slice", "user.slice", "app.slice"])
 def test_a_limit_of_a_slice_for_everything_is_nobodys(limited: Limited, name: str) -> None:
     cgroups = limited_at(limited, Level.SLICE)

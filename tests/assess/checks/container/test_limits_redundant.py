@@ -41,5 +41,10 @@ def test_the_slice_serves_where_the_service_has_none_unless_it_is_shared() -> No
     assert fails(CHECK, replace(subject, other_occupants=("good01",)))
 
 
+def test_a_service_that_holds_another_container_too_is_no_second_place() -> None:
+    shared = frozenset(level.path for level in CGROUPS.levels if level.level is not Level.PAYLOAD)
+    assert fails(CHECK, replace(SECURE, shared_levels=shared, other_occupants=("db",)))
+
+
 def test_no_cgroup_is_unknown() -> None:
     assert verdict(CHECK, IN_THE_DARK) is Verdict.UNKNOWN
