@@ -1,5 +1,7 @@
 """How much a property test tries: little with the profile `small` (`make check`), all with `full` (`make test`).
 
+The profile `long` is for a search of an hour or a night, by hand and with a seed of its own.
+
 A number that a test gives to `settings` itself overrides the profile. It comes through here, so that it does not.
 """
 
@@ -17,6 +19,7 @@ def register_profiles() -> None:
     busy = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("full", busy, max_examples=FULL_EXAMPLES, stateful_step_count=FULL_STEPS)
     settings.register_profile("small", busy, max_examples=20, stateful_step_count=25)
+    settings.register_profile("long", busy, max_examples=20 * FULL_EXAMPLES, stateful_step_count=FULL_STEPS)
     settings.load_profile("full")
 
 
