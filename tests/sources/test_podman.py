@@ -55,6 +55,20 @@ def test_a_container_that_vanished_before_inspect_is_told_by_the_list_alone(
     assert source.problems == ()
 
 
+def test_what_a_podman_says_of_all_its_containers_has_a_bound_and_the_rest_stays_listed(
+    podman: PodmanService, source_of: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = podman.inspects.values()
+    monkeypatch.setattr(service, "INSPECTS_LIMIT_BYTES", 2 * len(first))
+    source = source_of(podman.path)
+    containers = source.read()
+    assert len(containers) == len(podman.containers)
+    assert 0 < sum(one.inspected for one in containers) <= 2
+    assert "what it says of all is longer than" in source.problems[0]
+    kept = {one.id for one in containers if one.inspected}
+    assert {one.id for one in source.read() if one.inspected} >= kept, "what is known stays known"
+
+
 def test_a_container_that_never_answers_keeps_no_other_from_being_read(podman: PodmanService, source_of: Opens) -> None:
     first = podman.containers[0]["Id"]
     podman.wrong[f"/containers/{first}/json"] = lambda _: _wait(podman)

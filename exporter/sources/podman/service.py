@@ -43,6 +43,9 @@ CONTAINERS_LIMIT = 5_000
 UPDATES_LIMIT = 4096
 INSPECT_LIMIT_BYTES = 4 << 20  # 8 KiB as a rule; the command line and Env may be long
 OCI_CONFIG_LIMIT_BYTES = 4 << 20
+# Of all inspects of one podman together: what is kept of each is about as long as its reply. A user's podman says of as
+# many containers as it likes as much as fits into each reply.
+INSPECTS_LIMIT_BYTES, USERS_INSPECTS_LIMIT_BYTES = 128 << 20, 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class _Inspected:
     sign: tuple[str, int, int]  # state, start, pid
     at_seconds: float
     declared: Declared | None  # None: it did not answer
+    reply_bytes: int = 0
     why_no_config: str = ""
     failures: int = 0  # in a row, to read all of it
 
@@ -70,6 +74,7 @@ class Podman:
         self.where = where
         self.problems: tuple[str, ...] = ()
         self._api = Api(where, timeout_seconds)
+        self._inspects_limit_bytes = USERS_INSPECTS_LIMIT_BYTES if where.user else INSPECTS_LIMIT_BYTES
         self._inspect_seconds = INSPECT_TIMEOUTS * timeout_seconds
         self._root = root
         self._clock = clock
@@ -131,21 +136,24 @@ class Podman:
         # Those that failed before come last: one that never answers keeps no other from being read.
         due.sort(key=lambda one: one[1].failures)
         failed: list[str] = []
+        kept_bytes = sum(one.reply_bytes for one in known.values())
         for listing, before in due:
             try:
                 if self._clock() - now > self._inspect_seconds:
                     raise Unreadable("the time for one round is over")
-                declared, why_no_config = self._declared(listing.id)
+                learnt = self._declared(listing.id, self._inspects_limit_bytes - kept_bytes)
             except Gone:  # removed since the list was made: the next list says so
                 known[listing.id] = replace(before, failures=before.failures + 1)
             except SourceError as error:
                 known[listing.id] = replace(before, failures=before.failures + 1)
                 failed.append(f"{(listing.names or [listing.id])[0][:64]}: {error}")
             else:
-                failures = before.failures + 1 if why_no_config else 0
-                known[listing.id] = replace(before, declared=declared, why_no_config=why_no_config, failures=failures)
+                kept_bytes += learnt.reply_bytes
+                failures = before.failures + 1 if learnt.why_no_config else 0
+                known[listing.id] = replace(learnt, sign=before.sign, at_seconds=before.at_seconds, failures=failures)
                 # The networks `host` and `none` are modes, and in no list.
-                self._unknown_networks -= {net.name for net in declared.networks} - {declared.network_mode}
+                if (declared := learnt.declared) is not None:
+                    self._unknown_networks -= {net.name for net in declared.networks} - {declared.network_mode}
         self._inspected = known
         without_config = [one.why_no_config for one in known.values() if one.why_no_config]
         return [
@@ -157,9 +165,12 @@ class Podman:
             if some
         ]
 
-    def _declared(self, container_id: str) -> tuple[Declared, str]:
+    def _declared(self, container_id: str, left_bytes: int) -> _Inspected:
         """What inspect and config.json say, and why config.json says nothing."""
-        reply = parse_inspect(self._api.get(f"/containers/{container_id}/json", limit_bytes=INSPECT_LIMIT_BYTES))
+        body = self._api.get(f"/containers/{container_id}/json", limit_bytes=INSPECT_LIMIT_BYTES)
+        if len(body) > left_bytes:
+            raise Unreadable(f"what it says of all is longer than {self._inspects_limit_bytes >> 20} MiB")
+        reply = parse_inspect(body)
         config, why = None, ""
         if reply.oci_config_path and self.where.path:
             try:
@@ -168,7 +179,7 @@ class Podman:
                 # Homes are not shown to the service, by its unit: inspect is the word on a rootless container there.
                 is_by_design = self.where.user and isinstance(error.__cause__, FileNotFoundError)
                 why = "" if is_by_design else str(error)
-        return declare(reply, config), why
+        return _Inspected(("", 0, 0), 0.0, declare(reply, config), len(body), why)
 
     def _read_networks(self) -> list[str]:
         """Learn drivers and parents of the networks: when a name is new, and every five minutes."""
