@@ -31,7 +31,7 @@ def _levels(rng: Random, world: World) -> list[str]:
 def a_limit_is_another(rng: Random, world: World) -> str:
     """At one level, or at all."""
     levels = _levels(rng, world)
-    file = rng.choice(sorted(_FILES))
+    file = rng.choice([*sorted(_FILES), "cgroup.controllers"])
     text = rng.choice(_FILES[file])
     for path in rng.choice([[rng.choice(levels)], levels[:3], levels]):
         world.cgroups[path].texts[file] = f"{text}\n"
@@ -93,6 +93,17 @@ def _make(world: World, path: str) -> None:
         world.cgroups.setdefault(path, Cgroup(dict(LIMITED if is_service else LEVEL)))
 
 
+def a_limit_cannot_be_read(rng: Random, world: World) -> str:
+    """It is the only cgroup of the container that may have this limit."""
+    levels = _levels(rng, world)
+    file = rng.choice(sorted(set(_FILES) - {"cgroup.controllers"}))
+    for path in levels:
+        world.cgroups[path].texts[file] = LEVEL[file]
+    path = rng.choice(levels[:3])
+    world.cgroups[path].faults[file] = rng.choice([Fault.DENIED, Fault.BROKEN, Fault.EMPTY, Fault.GARBAGE])
+    return f"{file} is max but for {path}, where it {world.cgroups[path].faults[file].value}"
+
+
 def nothing_is_limited(rng: Random, world: World) -> str:
     """In all cgroups of one container, or in its payload's alone."""
     levels = _levels(rng, world)
@@ -107,5 +118,6 @@ CHANGES_OF_CGROUPS = (
     a_file_of_a_cgroup_is_not_there,
     a_file_of_a_cgroup_does_not_answer,
     a_container_lives_elsewhere,
+    a_limit_cannot_be_read,
     nothing_is_limited,
 )

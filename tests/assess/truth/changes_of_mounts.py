@@ -38,13 +38,14 @@ def the_image_is_writable(rng: Random, world: World) -> str:
 
 
 def something_is_mounted_over_the_root(rng: Random, world: World) -> str:
-    """Whoever was there before stays below it."""
+    """Whoever was there before stays below it, on an image that may be writable."""
     table = _table(rng, world)
+    table[0].options = rng.choice([table[0].options, ("rw", "relatime")])
     top = [mount for mount in table if mount.point == "/"][-1]
     mount = _mount(world, ("tmpfs", "0:700", "/"), "/", rng.choice([("ro",), ("rw",)]))
     mount.parent = top.id
     table.append(mount)
-    return f"a tmpfs over /: {mount.options}"
+    return f"a tmpfs over /, {table[0].options}: {mount.options}"
 
 
 def a_mask_is_away(rng: Random, world: World) -> str:
@@ -136,15 +137,18 @@ def set_user_id_counts(rng: Random, world: World) -> str:
 
 
 def a_process_has_mounts_of_its_own(rng: Random, world: World) -> str:
-    """It, or a thread of it, is in a mount namespace that begins as a copy."""
+    """It, or a thread of it, is in a mount namespace that begins as a copy; its image may be writable there."""
     box = rng.choice([candidate for candidate in world.boxes if candidate.programs])
     program = rng.choice(box.programs)
-    tasks = rng.choice([program.tasks, [rng.choice(program.tasks)]])
+    tasks = rng.choice([program.tasks, program.tasks[-1:]])
     inode = 4026533000 + world.number()
     world.tables[inode] = _copied(world, world.tables[tasks[0].namespaces["mnt"]])
+    world.tables[inode][0].options = rng.choice([("ro", "relatime"), ("rw", "relatime")])
     for task in tasks:
         task.namespaces["mnt"] = inode
-    return f"{box.name}: {[task.number for task in tasks]} are in a mount namespace of their own, {inode}"
+    return (
+        f"{box.name}: {[task.number for task in tasks]} have mounts of their own, / is {world.tables[inode][0].options}"
+    )
 
 
 def _copied(world: World, table: list[Mount]) -> list[Mount]:

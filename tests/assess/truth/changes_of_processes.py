@@ -89,6 +89,7 @@ def a_process_has_other_ids(rng: Random, world: World) -> str:
             [(0, 1000, 1), (1, 100000, 65536)],
             [(0, 2147483640, 100)],
             [other],
+            [other, (count, rng.choice([0, 1000, 100_000]), 1)],
             [(0, outside + rng.randrange(count), rng.randint(1, 9000))],
             [(0, max(0, outside - rng.randrange(5000)), 5000)],
             [(0, outside + 1, max(1, count - 1)), (5000, 4200000000, 10)],
@@ -131,11 +132,12 @@ def a_kind_of_namespace_is_unknown_to_the_kernel(rng: Random, world: World) -> s
 
 
 def a_process_is_added(rng: Random, world: World) -> str:
-    """With the walls of another of that container, perhaps in a cgroup of its own below the payload."""
+    """With the walls of another, or without NoNewPrivs, perhaps in a cgroup of its own below the payload."""
     box, program = _program(rng, world)
     copy = deepcopy(program)
     for task in copy.tasks:
         task.number = world.number()
+        task.no_new_privileges = rng.choice([task.no_new_privileges, False])
     copy.start_ticks += rng.choice([-1, 0, 1])
     copy.below = rng.choice(["", "/inner", "/inner/libpod-" + "c" * 64])
     above = box.cgroup
