@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import subprocess
 import threading
@@ -89,8 +88,6 @@ class BusOfSystemd:
             self._loop.quit()
             self._thread.join()
             self._connection = None
-        # What is left of GLib's objects ends here, and not in the middle of what a later test does with GLib.
-        gc.collect()
         self.subscribed.clear()
         self.socket.unlink(missing_ok=True)
 

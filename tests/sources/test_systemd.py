@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from exporter.facts.reading import NotHere, SourceError, Unreadable
 from exporter.sources.systemd import SystemdSource, source
+from exporter.sources.systemd.bus import MANAGER, MANAGER_PATH, Bus
 
 pytest.importorskip("gi", reason="PyGObject comes from the distribution")
 from tests.sources.bus_of_systemd import ROOT, BusOfSystemd, following
@@ -288,3 +291,19 @@ def test_a_python_without_pygobject_is_told_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "pydbus", None)
     with pytest.raises(Unreadable, match="PyGObject or pydbus is not installed, install python3-gi"):
         SystemdSource("unix:path=/nowhere", lambda: WANTED).read()
+
+
+def test_a_connection_that_is_closed_ends_at_once_and_waits_for_no_garbage_collection(bus: BusOfSystemd) -> None:
+    """Ended in a collection, it may wait for GDBus' thread while that waits for the interpreter, both for ever."""
+    gc.collect()
+    gc.disable()
+    try:
+        connected = Bus(bus.address, 5)
+        connected.open()
+        connected.subscribe("org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", None, lambda *_: None)
+        connected.call(MANAGER_PATH, MANAGER, "Subscribe", None, "()")
+        ended = weakref.ref(connected._bus.con)
+        connected.close()
+        assert ended() is None
+    finally:
+        gc.enable()

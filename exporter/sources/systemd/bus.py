@@ -43,6 +43,8 @@ class Bus:
     def open(self) -> None:
         """Connect and log in. NotHere without a socket, Unreadable without an answer or without PyGObject."""
         gio, glib = _libraries()
+        from pydbus.bus import Bus as Connected  # noqa: PLC0415 - as in _libraries
+
         flags = gio.DBusConnectionFlags
         try:
             with _deadline(gio, self._timeout_seconds) as cancellable:
@@ -53,7 +55,10 @@ class Bus:
             if error.matches(gio.io_error_quark(), gio.IOErrorEnum.NOT_FOUND):
                 raise NotHere(f"There is no message bus at {self._address}, install and start dbus.") from error
             raise self._unreadable(error) from error
-        self._bus = connection.pydbus
+        # Not connection.pydbus, which is kept in the connection: PyGObject then ends it in a garbage collection, in
+        # whatever thread that runs, with the interpreter's lock held. GDBus' own thread may wait for that lock with
+        # the connection's lock held, and both wait for ever.
+        self._bus = Connected(connection)
 
     @property
     def is_open(self) -> bool:
