@@ -282,6 +282,14 @@ def test_a_program_that_is_setuid_root_and_was_started_as_conmon_is_not_believed
     assert ProcessSource(tmp_path, dict).read().conmons == ()
 
 
+def test_an_agent_that_may_see_no_executable_goes_by_the_name_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conmon(tmp_path, 5, conmon_line(OTHER_ID, "web"))
+    raising(monkeypatch, "exe", errno.EACCES)
+    assert [found.name for found in ProcessSource(tmp_path, dict).read().conmons] == ["web"]
+
+
 @pytest.mark.parametrize("executable", ["/usr/libexec/podman/conmon", "/usr/bin/conmon (deleted)"])
 def test_a_conmon_is_believed_wherever_it_is_installed_and_after_an_update_of_it(
     tmp_path: Path, executable: str

@@ -56,6 +56,15 @@ def is_conmon(executable: str) -> bool:
     return executable.removesuffix(" (deleted)").rpartition("/")[2] == "conmon"
 
 
+def _executes_conmon(directory: ProcessDirectory) -> bool:
+    try:
+        return is_conmon(directory.target("exe"))
+    except PermissionError:
+        # An agent without CAP_SYS_PTRACE sees no executable of another account: it has comm alone to go by, and names
+        # containers that it can judge little of.
+        return True
+
+
 class _NotYet(Exception):
     """The process may still execute conmon."""
 
@@ -89,7 +98,7 @@ class ConmonFinder:
                 if not parse_has_executed(stat) and age_seconds(parse_start_ticks(stat)) < _BECOMES_SECONDS:
                     raise _NotYet
                 return None
-            if not is_conmon(directory.target("exe")) or in_container(directory.text("cgroup")):
+            if not _executes_conmon(directory) or in_container(directory.text("cgroup")):
                 return None
             named = parse_command_line(directory.text("cmdline"))
             if named is None:
