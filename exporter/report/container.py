@@ -23,6 +23,7 @@ class MemoryJudgement:
     limit_level: Level | None = None
     high_bytes: int | None = None  # the smallest memory.high on the way up
     ratio: float | None = None  # working set over limit at the level nearest to its limit
+    ratio_level: Level | None = None  # which level that is: the neighbours' use counts at a slice that they share
     recommended_limit_bytes: int | None = None  # peak over the target ratio
 
 

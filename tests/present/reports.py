@@ -113,6 +113,7 @@ def container(name: str = "objects02", **changes: object) -> ContainerReport:
             limit_level=Level.SERVICE,
             high_bytes=512_000_000,
             ratio=0.793,
+            ratio_level=Level.PAYLOAD,
             recommended_limit_bytes=538_750_000,
         ),
         oom_kills=0,
@@ -207,6 +208,7 @@ _SMALL_LIMIT = MemoryJudgement(
     limit_bytes=128 * MIB,
     limit_level=Level.SLICE,
     ratio=0.984375,
+    ratio_level=Level.SLICE,
 )
 
 

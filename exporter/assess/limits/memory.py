@@ -32,7 +32,8 @@ def judge_memory(cgroups: ContainerCgroups | None, thresholds: Thresholds) -> Me
         key=lambda level: level.memory_max_bytes or 0,
         default=None,
     )
-    ratios = [ratio for level in cgroups.levels if (ratio := _ratio(level)) is not None]
+    ratios = [(ratio, level.level) for level in cgroups.levels if (ratio := _ratio(level)) is not None]
+    nearest = max(ratios, key=lambda one: one[0], default=None)
     highs = [level.memory_high_bytes for level in cgroups.levels if level.memory_high_bytes is not None]
     peak = cgroups.use.memory_peak_bytes
     return MemoryJudgement(
@@ -41,7 +42,8 @@ def judge_memory(cgroups: ContainerCgroups | None, thresholds: Thresholds) -> Me
         limit_bytes=binding.memory_max_bytes if binding else None,
         limit_level=binding.level if binding else None,
         high_bytes=min(highs, default=None),
-        ratio=max(ratios, default=None),
+        ratio=nearest[0] if nearest else None,
+        ratio_level=nearest[1] if nearest else None,
         recommended_limit_bytes=None if peak is None else math.ceil(peak / thresholds.memory_target_ratio),
     )
 

@@ -112,6 +112,14 @@ FAMILIES: tuple[Family, ...] = (
         of_containers(lambda one: one.memory.ratio),
     ),
     Family(
+        "bulkhead_container_memory_ratio_level",
+        "1 for the cgroup level that the ratio is of, 0 for the others; at a slice or above, neighbours use it too.",
+        Kind.GAUGE,
+        ("container", "level"),
+        "4 a container with a limit",
+        labelled_containers(lambda one: state_set(LEVELS, one.memory.ratio_level)),
+    ),
+    Family(
         "bulkhead_container_memory_events_total",
         "How often memory.high was exceeded, the limit was hit, and an allocation failed for it (memory.events).",
         Kind.COUNTER,

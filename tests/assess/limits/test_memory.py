@@ -36,6 +36,7 @@ def test_the_ratio_is_that_of_the_level_nearest_to_its_limit() -> None:
     # conmon lives in the service and not in the payload: the service is the fuller of two equal limits.
     memory = judge_memory(CGROUPS, LIMITS)
     assert memory.ratio == pytest.approx((424_000_000 - 14_000_000) / 511_997_952)
+    assert memory.ratio_level is Level.SERVICE
 
 
 def test_a_slice_with_the_only_limit_gives_limit_and_ratio() -> None:
