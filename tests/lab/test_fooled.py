@@ -91,6 +91,9 @@ def tricky(agent: Machine) -> Iterator[Machine]:
         lab.run(f"podman run -d --rm --name fool-image --network none {image} /bin/sleep 3600", timeout_seconds=120)
         yield lab
     finally:
+        # Two thousand processes take longer to end than podman waits.
+        lab.run("podman kill -s KILL fool-many", check=False, timeout_seconds=120)
+        lab.run("for try in 1 2 3 4 5; do podman rm -f -t 0 --ignore fool-many && break; sleep 5; done", check=False)
         remove(lab, "fool-thread", "fool-chroot", "fool-many", "fool-image")
         lab.run(f"podman rmi -f {image}; rm -rf {SCRIPTS} /srv/lab-ro", check=False, timeout_seconds=120)
 
