@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import os
 import re
@@ -294,3 +295,36 @@ def test_the_doctor_fails_only_on_what_is_here_and_cannot_be_read(
     assert lines[1].split() == [*str(state).split(), "zfs", "found"]
     assert main(["doctor", "--format", "json"]) == code
     assert f'"state": "{state}"' in capsys.readouterr().out
+
+
+ON_A_SOCKET_OF_SYSTEMD = """
+import os, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+print(listener.getsockname()[1], flush=True)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "exporter", *sys.argv[1:]])
+"""
+
+
+def test_the_front_serves_on_a_socket_that_systemd_passes_and_logs_as_it_is_told(tmp_path: Path) -> None:
+    command = ["front", "--web.systemd-socket", "--log.format", "json", "--socket", str(tmp_path / "none.sock")]
+    config = tmp_path / "config.toml"
+    config.write_text("")
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_A_SOCKET_OF_SYSTEMD, *command, "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as front:
+        try:
+            assert front.stdout is not None
+            port = int(front.stdout.readline())
+            assert json.loads(logged(front, "serving"))["msg"] == "serving"
+            assert status_of(port, "/-/healthy") == 200
+            assert status_of(port, "/metrics") == 503, "there is no collector"
+        finally:
+            front.terminate()
+            assert front.wait(10) == 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import pwd
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TypeVar
 from exporter.app.moment import Moment
 from exporter.app.web import Web, web_settings
 from exporter.config import Config
-from exporter.http import Gate, Server, opened
+from exporter.http import Gate, Server
 from exporter.http.pages import NOT_FOUND, PATHS, Answer
 from exporter.link.client import Link, NoAnswer
 from exporter.link.messages import (
@@ -75,8 +76,10 @@ class Delivery:
         self._stop.set()
 
 
-def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple[Delivery, Server, Web]:
-    """The front of the collector at that socket, ready to run.
+def built_front(
+    config: Config, listeners: Sequence[socket.socket], socket_path: Path, collector_user: str
+) -> tuple[Delivery, Server, Web]:
+    """The front of the collector at that socket, ready to serve on `listeners`.
 
     Raises ServeError, TlsError, UnknownAccount.
     """
@@ -93,7 +96,6 @@ def built_front(config: Config, socket_path: Path, collector_user: str) -> tuple
     states = Link(socket_path, _STATE_SECONDS, uids, connections=_STATES_AT_ONCE)
     couriers = Couriers(RemoteOutgoing(link), peers, config.alerts.resend_seconds) if peers else None
     gate = Gate(web_settings(config))
-    listeners = opened(config.listen)
     web = Web(config, gate, listeners)
     server = Server(listeners, RemotePages(pages, states, web.is_exposed), gate=gate, hosts=config.web.hosts)
     return Delivery(link, couriers), server, web

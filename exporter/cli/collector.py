@@ -13,6 +13,7 @@ from exporter.cli.command import (
     add_collector_socket,
     add_command,
     add_config,
+    add_log,
     add_podman_socket,
     add_state_dir,
     complain,
@@ -47,6 +48,7 @@ def add_to(commands: Commands) -> None:
     add_config(parser)
     add_state_dir(parser)
     add_podman_socket(parser)
+    add_log(parser)
     add_collector_socket(parser, "where the front asks")
     parser.add_argument("--front-user", default=FRONT, metavar="NAME", help=f"the front's account: {FRONT}")
     parser.add_argument("--example", action="store_true", help="hand out the embedded example host, not this one")

@@ -120,6 +120,24 @@ def add_web(parser: Parser) -> None:
     )
 
 
+def add_systemd_socket(parser: Parser) -> None:
+    """Whether systemd has opened the sockets already."""
+    parser.add_argument(
+        "--web.systemd-socket",
+        dest="systemd_socket",
+        action="store_true",
+        help="serve on the sockets that systemd passes (LISTEN_FDS), and on no other",
+    )
+
+
+def add_log(parser: Parser) -> None:
+    """How much is logged, and in what form."""
+    parser.add_argument(
+        "--log.level", dest="log_level", metavar="LEVEL", help="debug, info, warning or error; default info"
+    )
+    parser.add_argument("--log.format", dest="log_format", metavar="FORMAT", help="logfmt or json; default logfmt")
+
+
 def add_settings(parser: Parser) -> None:
     """Every setting that has a flag."""
     add_config(parser)

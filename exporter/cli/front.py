@@ -12,6 +12,8 @@ from exporter.cli.command import (
     add_collector_socket,
     add_command,
     add_config,
+    add_log,
+    add_systemd_socket,
     add_web,
     complain,
 )
@@ -42,6 +44,8 @@ def add_to(commands: Commands) -> None:
     )
     add_config(parser)
     add_web(parser)
+    add_systemd_socket(parser)
+    add_log(parser)
     add_collector_socket(parser, "the collector's")
     parser.add_argument(
         "--collector-user", default="root", metavar="NAME", help="the collector's account; nobody else is believed"
@@ -50,7 +54,12 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop; the exit code."""
-    flags = {"listen": arguments.listen, "web.config_file": arguments.web_config_file}
+    flags = {
+        "listen": arguments.listen,
+        "web.config_file": arguments.web_config_file,
+        "log.level": arguments.log_level,
+        "log.format": arguments.log_format,
+    }
 
     def loaded() -> Config:
         return load(arguments.config, flags, vocabulary=None)
@@ -59,11 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
     # Only what serves needs its libraries: --help and --version work without them.
     from exporter.app.front import UnknownAccount, built_front  # noqa: PLC0415 - see above
     from exporter.app.reload import Reload  # noqa: PLC0415 - see above
-    from exporter.http import ServeError, TlsError  # noqa: PLC0415 - see above
+    from exporter.http import ServeError, TlsError, opened, passed_by_systemd  # noqa: PLC0415 - see above
 
     logs.start(config.log.level, config.log.format)
     try:
-        delivery, server, web = built_front(config, arguments.socket, arguments.collector_user)
+        listeners = passed_by_systemd() if arguments.systemd_socket else opened(config.listen)
+        delivery, server, web = built_front(config, listeners, arguments.socket, arguments.collector_user)
     except (ServeError, TlsError, UnknownAccount) as error:
         complain(str(error))
         return FAILED

@@ -7,7 +7,17 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from exporter.cli.command import EXIT_CODES, FAILED, OK, add_command, add_settings, complain, settings
+from exporter.cli.command import (
+    EXIT_CODES,
+    FAILED,
+    OK,
+    add_command,
+    add_log,
+    add_settings,
+    add_systemd_socket,
+    complain,
+    settings,
+)
 from exporter.config import Config
 from exporter.runtime import logs, process
 
@@ -48,16 +58,8 @@ def add_to(commands: Commands) -> None:
         epilog=_EXAMPLES + EXIT_CODES,
     )
     add_settings(parser)
-    parser.add_argument(
-        "--web.systemd-socket",
-        dest="systemd_socket",
-        action="store_true",
-        help="serve on the sockets that systemd passes (LISTEN_FDS), and on no other",
-    )
-    parser.add_argument(
-        "--log.level", dest="log_level", metavar="LEVEL", help="debug, info, warning or error; default info"
-    )
-    parser.add_argument("--log.format", dest="log_format", metavar="FORMAT", help="logfmt or json; default logfmt")
+    add_systemd_socket(parser)
+    add_log(parser)
     example = parser.add_mutually_exclusive_group()
     example.add_argument("--example", action="store_true", help="serve the embedded example host, not this one")
     example.add_argument(

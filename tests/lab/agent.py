@@ -69,6 +69,8 @@ def install_agent(lab: Machine) -> None:
     lab.run("install -D -m 755 /dev/stdin /usr/bin/bulkhead", stdin=LAUNCHER.encode())
     lab.run("install -d -m 700 /etc/bulkhead && cat >/etc/bulkhead/config.toml", stdin=config(lab).encode())
     lab.run(f"install -D -m 644 {HOME}/systemd/sysusers.conf /etc/sysusers.d/bulkhead.conf && systemd-sysusers")
+    lab.run(f"install -D -m 644 {HOME}/systemd/tmpfiles.conf /etc/tmpfiles.d/bulkhead.conf")
+    lab.run("systemd-tmpfiles --create bulkhead.conf")
     lab.run(f"install -m 644 {HOME}/systemd/*.service /etc/systemd/system/")
     # Compiled once: otherwise each start in the emulated guest compiles everything again.
     lab.run(f"python3 -m compileall -q {HOME}/exporter && systemctl daemon-reload", timeout_seconds=300)

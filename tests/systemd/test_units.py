@@ -113,6 +113,20 @@ def test_the_fronts_account_is_the_one_that_sysusers_makes(front: Settings) -> N
     assert [line.split()[1] for line in lines if line.startswith("u ")] == front["User"]
 
 
+def test_the_web_configuration_has_a_directory_that_the_front_reads_and_nobody_else() -> None:
+    lines = [line.split() for line in (SYSTEMD / "tmpfiles.conf").read_text().splitlines() if line.startswith("d ")]
+    assert {path: (mode, owner, group) for _, path, mode, owner, group, _ in lines} == {
+        "/etc/bulkhead": ("0700", "root", "root"),
+        "/etc/bulkhead-web": ("0750", "root", "bulkhead"),
+    }
+
+
+def test_a_package_enables_both_units(front: Settings) -> None:
+    lines = (SYSTEMD / "preset.conf").read_text().splitlines()
+    enabled = [line.split()[1] for line in lines if line.startswith("enable ")]
+    assert enabled == ["bulkhead.service", *front["Also"]]
+
+
 @pytest.mark.parametrize(("unit", "exposure"), [("bulkhead-collector.service", 3.5), ("bulkhead.service", 1.5)])
 def test_systemd_finds_little_that_is_open(unit: str, exposure: float) -> None:
     try:
