@@ -157,7 +157,7 @@ def _may_be_own(subject: ContainerSubject, level: CgroupLevel) -> bool:
 
 
 def judge_limited(subject: ContainerSubject, resource: Resource, *, declared: bool | None, noun: str) -> Outcome:
-    """Pass if the payload, the service or a slice of its own has a limit, below what the host has."""
+    """Pass if the payload, the service or a slice of its own has a limit, no larger than what the host has."""
     if subject.cgroups is None or not subject.cgroups.levels:
         return unknown("cgroup not readable")
     figures = [figure for level in own_levels(subject) if (figure := resource.in_force(level)) is not None]

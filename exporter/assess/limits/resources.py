@@ -33,7 +33,7 @@ class Resource:
     in_force: Callable[[CgroupLevel], float | None]
     is_applied: Callable[[float, float, int], bool]  # asked, in force, bytes of a page
     agree: Callable[[float, float], bool]  # of the inner cgroup, of the outer
-    # What the host has of it: only a limit below that limits. None: any does; no swap is a limit where there is none.
+    # What the host has of it: a limit above that limits nothing. None: any limit does, for no swap is one, too.
     of_host: Callable[[Host], float | None] | None
     kinds: frozenset[Drift] = frozenset(Drift)
 
@@ -42,7 +42,7 @@ class Resource:
         if figure is None or self.of_host is None:
             return figure is not None
         most = self.of_host(host) if host else None
-        return None if most is None else figure < most
+        return None if most is None else figure <= most
 
 
 def _in_whole_pages(asked: float, in_force: float, page_bytes: int) -> bool:

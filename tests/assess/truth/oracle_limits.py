@@ -44,7 +44,7 @@ def _limited(file: str, at_most: float = math.inf) -> Oracle:
         levels = _own_levels(world, box)
         read = [path for path in levels if file not in world.cgroups[path].faults]
         figures = [figure for path in read if (figure := _figure(world, path, file)) is not None]
-        if "cgroup" not in world.silent and any(figure < at_most for figure in figures):
+        if "cgroup" not in world.silent and any(figure <= at_most for figure in figures):
             return Answer.STANDS
         return every([known("cgroup" not in world.silent and len(read) == len(levels)), Answer.FALLS])
 

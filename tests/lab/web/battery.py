@@ -268,7 +268,8 @@ def main() -> None:
         case ["attack", name, file]:
             ATTACKS[name]()
             while True:
-                Path(file).write_text(str(next(begun)))
+                Path(f"{file}.new").write_text(str(next(begun)))
+                Path(f"{file}.new").replace(file)
                 time.sleep(1)
         case ["honest", url, *authority]:
             context = ssl.create_default_context(cafile=authority[0]) if authority else None
