@@ -19,8 +19,9 @@ log = logging.getLogger("bulkhead")
 
 _LARGEST_PORT = 65535
 _LISTEN = re.compile(r"(?:\[(?P<v6>[^\]\s]+)\]|(?P<host>[^:\s]*)):(?P<port>[0-9]{1,5})", re.ASCII)
-# Connections that wait to be accepted: one that does not fit is tried again by its client seconds later.
-_QUEUE = 1024
+# Connections that wait to be accepted. One that does not fit is tried again by its client seconds later; but whoever
+# comes waits for all before it, and a flood of connections fills whatever there is.
+_QUEUE = 256
 _FIRST_OF_SYSTEMD = 3
 _MOST_OF_SYSTEMD = 32
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
