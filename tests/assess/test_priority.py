@@ -5,7 +5,8 @@ from dataclasses import replace
 from exporter.assess.priority import gravest_first, most_urgent_first
 from exporter.report.container import ContainerReport, MemoryJudgement
 from exporter.report.findings import Finding, Outcome, Severity, Verdict
-from tests.present.reports import FAILING, NOW_SECONDS, container, counts, rich_report
+from tests.present.agents import NOW_SECONDS
+from tests.present.reports import FAILING, container, counts, rich_report
 
 
 def test_the_worst_comes_first() -> None:

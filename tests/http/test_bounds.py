@@ -63,17 +63,20 @@ def test_connections_that_send_a_head_without_end_give_way_too() -> None:
             connection.close()
 
 
+def asking_and_not_reading(server: Server) -> socket.socket:
+    """A connection that has asked for a page, and takes next to nothing of it."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.connect(server.addresses[0])
+    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return connection
+
+
 def test_a_client_that_does_not_read_its_page_gives_way_too() -> None:
     report = crowd(60)
     patience = Patience(connections=2, stalled_seconds=0.1)
     with running(report=lambda: report, patience=patience) as server:
-        held = []
-        for _ in range(2):
-            connection = socket.socket()
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            connection.connect(server.addresses[0])
-            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            held.append(connection)
+        held = [asking_and_not_reading(server) for _ in range(2)]
         ends_at = time.monotonic() + 10
         while not talk(server, b"GET /-/healthy HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"):
             assert time.monotonic() < ends_at
@@ -94,11 +97,7 @@ def test_what_a_client_does_not_read_is_kept_within_a_bound_and_dropped_with_its
         port = server.addresses[0][1]
         held = []
         for _ in range(40):
-            connection = socket.socket()
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            connection.connect(server.addresses[0])
-            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            held.append(connection)
+            held.append(asking_and_not_reading(server))
             time.sleep(0.05)
         ends_at = time.monotonic() + 10
         while len(kept := kept_bytes(port)) > 4:  # each that has lost its place takes a moment to end
@@ -116,11 +115,7 @@ def test_clients_that_keep_many_pages_in_memory_lose_the_oldest_and_a_new_client
     with running(report=lambda: report, patience=patience) as server:
         held = []
         for _ in range(6):
-            connection = socket.socket()
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            connection.connect(server.addresses[0])
-            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            held.append(connection)
+            held.append(asking_and_not_reading(server))
             time.sleep(0.6)  # longer than one page is shared for
         assert ask(server, "/metrics")[0].status == 200
         ends_at = time.monotonic() + 10

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.assess.limits.resources import limits_in_force
-from exporter.facts.agent import AgentProcess
 from exporter.facts.cgroup import CgroupLevel, ContainerCgroups, Level, MemoryEvents, PayloadUse, Pressure
 from exporter.facts.container import Container, ContainerNetwork
 from exporter.facts.counts import EXIT_REASONS, OOM_LIMITS, Counts, Totals
@@ -14,7 +13,6 @@ from exporter.facts.network import Interface
 from exporter.facts.quadlet_file import UnmadeQuadlet
 from exporter.facts.storage import Dataset, DatasetIo, DeviceErrors, Pool, PoolStatus
 from exporter.facts.unit import Unit
-from exporter.report.collectors import CollectorReport
 from exporter.report.container import (
     ContainerReport,
     Drift,
@@ -30,11 +28,11 @@ from exporter.report.findings import Verdict, WaiverReport, WaiverState
 from exporter.report.host import IdUse, NetworkReport, PoolUse, Report
 from exporter.report.notifications import DeliveryCount, LatencyHistogram, Notifications
 from exporter.report.thresholds import Thresholds
+from tests.present.agents import AGENT, COLLECTORS, NOW_SECONDS
 from tests.present.checks import CAPABILITIES, CLOCK, DMESG, LOCKDOWN, PTRACE, READ_ONLY, ROOTFUL, SELINUX, finding
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
-NOW_SECONDS = 1_763_942_400.0  # 2025-11-24T00:00:00Z
 
 
 def levels(name: str, *, limit_bytes: int = 512_000_000, oom_kills: int = 0) -> tuple[CgroupLevel, ...]:
@@ -168,33 +166,6 @@ HOST = Host(
     selinux_mode="permissive",
     apparmor_enabled=False,
     cgroup_version=2,
-)
-AGENT = AgentProcess(
-    name="agent",
-    cpu_seconds=92.75,
-    resident_memory_bytes=52 * MIB,
-    virtual_memory_bytes=394 * MIB,
-    start_time_seconds=NOW_SECONDS - 7200.5,
-    open_files=214,
-    open_files_max=65_536,
-)
-COLLECTORS = (
-    CollectorReport("podman", present=True, success=True, duration_seconds=0.0625, age_seconds=2.5, events=41),
-    CollectorReport("cgroup", present=True, success=True, duration_seconds=0.0039, age_seconds=0.0),
-    CollectorReport("process", present=True, success=True, duration_seconds=0.0312, age_seconds=4.0),
-    CollectorReport(
-        "systemd",
-        present=True,
-        success=False,
-        duration_seconds=5.0,
-        age_seconds=310.0,
-        reason="D-Bus at /run/dbus/system_bus_socket did not answer within 5 s: see `systemctl status dbus`",
-        events=7,
-        events_lost=1,
-    ),
-    CollectorReport(
-        "zfs", present=False, success=False, duration_seconds=0.0, age_seconds=None, reason="no ZFS module is loaded"
-    ),
 )
 FAILING = (
     finding(READ_ONLY, Verdict.FAIL, "root file system is writable", "/ is rw in mountinfo of pid 811", drift=True),

@@ -17,8 +17,9 @@ from exporter.present.metrics.guard import Bounds, kind_of
 from exporter.present.metrics.itself import SERIES_DROPPED
 from exporter.report.container import ContainerReport, MemoryJudgement
 from exporter.report.host import Report
+from tests.present.agents import NOW_SECONDS
 from tests.present.pages import OPENMETRICS, Samples, parsed, samples, states, value
-from tests.present.reports import NOW_SECONDS, container, crowd, dataset, rich_report
+from tests.present.reports import container, crowd, dataset, rich_report
 
 
 def test_both_formats_carry_the_same_samples() -> None:

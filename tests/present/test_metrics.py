@@ -10,9 +10,10 @@ from exporter.report.collectors import CollectorReport
 from exporter.report.container import Drift, LimitDeclared, LimitDrift, LimitSource
 from exporter.report.findings import Verdict
 from exporter.report.host import IdUse
+from tests.present.agents import NOW_SECONDS
 from tests.present.checks import CAPABILITIES, READ_ONLY, finding
 from tests.present.pages import samples, states, value
-from tests.present.reports import GIB, HOST, NOW_SECONDS, container, rich_report
+from tests.present.reports import GIB, HOST, container, rich_report
 
 PAGE = samples(rich_report())
 

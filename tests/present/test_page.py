@@ -11,8 +11,9 @@ from exporter.present.page import EXAMPLE_BANNER, landing_page
 from exporter.present.style import CONTENT_SECURITY_POLICY, STYLE
 from exporter.report.container import ContainerReport, MemoryJudgement
 from exporter.report.host import Report
+from tests.present.agents import NOW_SECONDS
 from tests.present.checks import CAPABILITIES
-from tests.present.reports import FAILING, NOW_SECONDS, container, counts, rich_report
+from tests.present.reports import FAILING, container, counts, rich_report
 
 _VOID = frozenset({"meta", "rect", "path", "br"})
 

@@ -7,6 +7,9 @@ import os
 import time
 from pathlib import Path
 
+from exporter.facts.host import Host
+from exporter.sources.host import HostSource
+
 HOST = Path(__file__).parents[1] / "host"
 
 CONTAINER_ID = "0123456789abcdef" * 4
@@ -92,6 +95,15 @@ def payload_path(name: str, container_id: str = CONTAINER_ID) -> str:
 def ticks_ago(seconds: float) -> int:
     """The start of a process that was made so long ago."""
     return int((time.clock_gettime(time.CLOCK_BOOTTIME) - seconds) * os.sysconf("SC_CLK_TCK"))
+
+
+def host_at(root: Path, **files: str) -> Host:
+    """What is read of a host with these files, by path below `root`, and a kernel."""
+    for name, text in {"proc/sys/kernel/osrelease": "6.12.0\n", **files}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return HostSource(root).read()
 
 
 def add_process(

@@ -1,5 +1,4 @@
 import gzip
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,17 +21,9 @@ from exporter.sources.host import (
 )
 from exporter.sources.host.clock import kernel_clock_is_synchronised
 from exporter.sources.host.parse import parse_choice, parse_cpus, parse_default_link
-from exporter.sources.host.updates import parse_apply_updates, parse_apt_periodic
+from tests.sources.host_trees import host_at
 
 RECORDED = Path(__file__).parents[1] / "host"
-
-
-def host_at(root: Path, **files: str) -> Host:
-    for name, text in {"proc/sys/kernel/osrelease": "6.12.0\n", **files}.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return HostSource(root).read()
 
 
 def test_a_recorded_host_is_read() -> None:
@@ -341,85 +332,6 @@ def test_the_clock_is_asked_of_the_kernel(tmp_path: Path) -> None:
     assert HostSource(tmp_path, lambda: True).read().clock_synchronised is True
     assert HostSource(tmp_path, lambda: None).read().clock_synchronised is None
     assert kernel_clock_is_synchronised() in (True, False)
-
-
-DPKG = {"var/lib/dpkg/status": "Package: x\n"}
-UPGRADE = {**DPKG, "usr/bin/unattended-upgrade": ""}
-PERIODIC = "etc/apt/apt.conf.d/20auto-upgrades"
-
-
-@pytest.mark.parametrize(
-    ("files", "updates"),
-    [
-        ({}, Updates("")),
-        (DPKG, Updates("apt", installs=False)),
-        ({**UPGRADE, PERIODIC: ""}, Updates("apt", installs=False)),
-        ({**UPGRADE, PERIODIC: 'APT::Periodic::Unattended-Upgrade "1";\n'}, Updates("apt", installs=True)),
-        ({**UPGRADE, PERIODIC: 'APT::Periodic::Unattended-Upgrade "0";\n'}, Updates("apt", installs=False)),
-        ({**UPGRADE, PERIODIC: '// APT::Periodic::Unattended-Upgrade "1";\n'}, Updates("apt", installs=False)),
-        (
-            {
-                **UPGRADE,
-                PERIODIC: 'APT::Periodic::Unattended-Upgrade "1";\n',
-                "etc/apt/apt.conf.d/99off": 'APT { Periodic {\n  Enable "0"; } }\n',
-            },
-            Updates("apt", installs=False),
-        ),
-        (UPGRADE, Updates("apt")),  # no directory of settings: who knows
-        ({"etc/dnf/dnf.conf": ""}, Updates("dnf", installs=False)),
-    ],
-)
-def test_automatic_updates_are_on_where_they_are_installed_and_set(
-    tmp_path: Path, files: dict[str, str], updates: Updates
-) -> None:
-    assert host_at(tmp_path, **files).updates == updates
-
-
-@pytest.mark.parametrize(
-    ("timer", "settings", "installs"),
-    [
-        ("dnf-automatic-install.timer", "apply_updates = no", True),
-        ("dnf-automatic.timer", "[commands]\napply_updates = yes\n", True),
-        ("dnf-automatic.timer", "[commands]\n# apply_updates = yes\napply_updates = no\n", False),
-        ("dnf-automatic.timer", "", False),
-        ("dnf-makecache.timer", "apply_updates = yes", False),
-    ],
-)
-def test_dnf_installs_by_a_timer_that_is_enabled(tmp_path: Path, timer: str, settings: str, installs: object) -> None:
-    wants = tmp_path / "etc/systemd/system/timers.target.wants"
-    wants.mkdir(parents=True)
-    (wants / timer).symlink_to(f"/usr/lib/systemd/system/{timer}")
-    updates = host_at(tmp_path, **{"etc/dnf/automatic.conf": settings}).updates
-    assert updates is not None
-    assert (updates.manager, updates.installs) == ("dnf", installs)
-
-
-def test_the_last_run_is_the_newest_stamp(tmp_path: Path) -> None:
-    stamps = {f"var/lib/apt/periodic/{name}": "" for name in ("upgrade-stamp", "unattended-upgrades-stamp")}
-    host_at(tmp_path, **DPKG, **stamps)
-    for name, seconds in zip(stamps, (1000, 2000), strict=True):
-        os.utime(tmp_path / name, (seconds, seconds))
-    updates = HostSource(tmp_path).read().updates
-    assert updates is not None
-    assert updates.last_run_at_seconds == 2000
-
-
-def test_dnfs_last_run_is_the_last_start_of_its_timer(tmp_path: Path) -> None:
-    wants = tmp_path / "etc/systemd/system/timers.target.wants"
-    wants.mkdir(parents=True)
-    (wants / "dnf-automatic.timer").symlink_to("/usr/lib/systemd/system/dnf-automatic.timer")
-    stamp = "var/lib/systemd/timers/stamp-dnf-automatic.timer"
-    host_at(tmp_path, **{"etc/dnf/dnf.conf": "", stamp: ""})
-    os.utime(tmp_path / stamp, (3000, 3000))
-    updates = HostSource(tmp_path).read().updates
-    assert updates is not None
-    assert updates.last_run_at_seconds == 3000
-
-
-@given(st.text())
-def test_any_text_is_settings_of_updates(text: str) -> None:
-    parse_apt_periodic(text)
-    assert parse_apply_updates(text) in (True, False, None)
 
 
 @given(st.lists(st.sampled_from(["none", "integrity", "confidentiality"]), unique=True, min_size=1), st.data())

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from exporter.report.examination import Examination, Examined, Place, SubjectKind
 from exporter.report.findings import Verdict, WaiverReport, WaiverState
+from tests.present.agents import NOW_SECONDS
 from tests.present.checks import CAPABILITIES, DMESG, READ_ONLY, ROOTFUL, SELINUX, finding
-from tests.present.reports import NOW_SECONDS
 
 GOOD = Examined(
     "good01",
